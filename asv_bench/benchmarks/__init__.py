@@ -1,0 +1,1 @@
+"""Benchmarks of raptors against NumPy, for asv."""

@@ -1,0 +1,333 @@
+"""Comparing a program under NumPy with the same program under raptors: its output and its time."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, NamedTuple
+
+from raptors import _run
+
+__all__ = ["Comparison", "Difference", "compare_outputs", "compare_program"]
+
+Library = Literal["numpy", "raptors"]
+LIBRARIES: tuple[Library, Library] = ("numpy", "raptors")
+SHOWN = {"numpy": "NumPy", "raptors": "raptors"}
+
+# A number, unless its digits are part of a word (float64) or of something dotted (1.2.3). The sign
+# belongs to it only where it cannot be an operator or a hyphen. nan and inf are compared as words.
+NUMBER = re.compile(
+    r"(?<![\w.])(?:(?<![\w.)\]][-+])(?<![)\]])[-+])?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\.\d)"
+)
+
+
+# Outputs ----------------------------------------------------------------------------------------
+
+
+class Difference(NamedTuple):
+    """Two versions of a line that do not agree; the number of a line counts from 1."""
+
+    line: int
+    first: str | None
+    second: str | None
+    reason: str
+
+
+@dataclass
+class Comparison:
+    """The outcome of `compare_outputs`."""
+
+    lines: int = 0
+    numbers: int = 0
+    inexact: int = 0
+    largest: float = 0.0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def agree(self) -> bool:
+        """Whether every line agrees."""
+        return not self.differences
+
+
+def _is_whole(text: str) -> bool:
+    return text.lstrip("+-").isdigit()
+
+
+def _relative_difference(first: float, second: float) -> float:
+    size = max(abs(first), abs(second))
+    return abs(first - second) / size if size else 0.0
+
+
+def _words(text: str) -> list[str]:
+    # A number of another length moves the blanks around it, as in a printed array.
+    return [" ".join(piece.split()) for piece in NUMBER.split(text)]
+
+
+def _compare_line(first: str, second: str, rtol: float, atol: float, outcome: Comparison) -> str:
+    """The reason why two lines do not agree, or nothing; the numbers are counted in `outcome`."""
+    numbers = NUMBER.findall(first), NUMBER.findall(second)
+    outcome.numbers += len(numbers[0])
+    if first == second:
+        return ""
+    if _words(first) != _words(second):
+        return "the text differs"
+    for one, other in zip(*numbers, strict=True):
+        if one == other:
+            continue
+        if _is_whole(one) and _is_whole(other):
+            if int(one) == int(other):
+                continue
+            return f"the whole numbers {one} and {other} differ"
+        values = float(one), float(other)
+        difference = _relative_difference(*values)
+        if not (difference <= rtol or abs(values[0] - values[1]) <= atol):
+            return f"{one} and {other} differ by {difference:.2g} of their size"
+        outcome.inexact += values[0] != values[1]
+        outcome.largest = max(outcome.largest, difference)
+    return ""
+
+
+def compare_outputs(
+    first: str,
+    second: str,
+    *,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    skip: Collection[int] = (),
+) -> Comparison:
+    """Compare two printed texts line by line.
+
+    Text outside numbers must be equal, up to the amount of blank space between words; whole numbers
+    must be equal; other numbers must agree to the relative tolerance `rtol` or the absolute tolerance
+    `atol`.
+    Lines whose number is in `skip` are not compared.
+    """
+    lines = first.splitlines(), second.splitlines()
+    outcome = Comparison(lines=len(lines[0]))
+    for index in range(max(map(len, lines))):
+        line = index + 1
+        if line in skip:
+            continue
+        one, other = (side[index] if index < len(side) else None for side in lines)
+        if one is None or other is None:
+            outcome.differences.append(Difference(line, one, other, "the line is missing"))
+            break
+        reason = _compare_line(one, other, rtol, atol, outcome)
+        if reason:
+            outcome.differences.append(Difference(line, one, other, reason))
+    return outcome
+
+
+# Runs -------------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """One run of the program; `program` is its own time, and missing if it ended abruptly."""
+
+    status: int
+    output: str
+    error: str
+    whole: float
+    program: float | None
+    report: Mapping[str, Any]
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "backslashreplace")
+
+
+def _run_once(library: Library, program: _run.Program, stdin: IO[bytes] | None) -> Run:
+    # The switches that this interpreter was started with, which hold for the program as well.
+    switches: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()
+    path0 = "keep" if sys.flags.safe_path else "insert"
+    # Files, not pipes: a process that the program leaves behind would keep a pipe open.
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as error,
+        tempfile.TemporaryFile() as record,
+    ):
+        # -P: a checkout of raptors in the current folder is not the raptors to be measured.
+        command = [sys.executable, *switches, "-P", _run.__file__]
+        command += [library, str(record.fileno()), path0]
+        command += [program.kind, program.target, *program.arguments]
+        if stdin is not None:
+            stdin.seek(0)
+        start = time.perf_counter()
+        status = subprocess.run(
+            command,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=output,
+            stderr=error,
+            pass_fds=[record.fileno()],
+            check=False,
+        ).returncode
+        whole = time.perf_counter() - start
+        measured = json.loads(_content(record) or "{}")
+        return Run(
+            status,
+            _content(output),
+            _content(error),
+            whole,
+            measured.get("seconds"),
+            measured.get("report") or {},
+        )
+
+
+def _spool_stdin() -> IO[bytes] | None:
+    """A file with the content of standard input, or None if that is a terminal or closed."""
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return None
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)
+    spool.write(sys.stdin.buffer.read())
+    return spool
+
+
+def _collect(program: _run.Program, rounds: int) -> dict[Library, list[Run]]:
+    runs: dict[Library, list[Run]] = {library: [] for library in LIBRARIES}
+    stdin = _spool_stdin()
+    try:
+        for number in range(rounds):
+            # Each goes first in turn: a machine that slows down or warms up favours neither.
+            for library in LIBRARIES if number % 2 == 0 else LIBRARIES[::-1]:
+                runs[library].append(_run_once(library, program, stdin))
+    finally:
+        if stdin is not None:
+            stdin.close()
+    return runs
+
+
+# Verdict ----------------------------------------------------------------------------------------
+
+
+def _quoted(line: str | None) -> str:
+    return "(no such line)" if line is None else repr(line)[1:-1]
+
+
+def _judge_stream(
+    name: str, numpys: Sequence[str], ours: Sequence[str], rtol: float, atol: float
+) -> tuple[bool, list[str]]:
+    """Whether all texts of one stream agree, and lines that say so."""
+    # What NumPy's own runs do not agree on (times, unseeded random numbers) says nothing.
+    unstable: set[int] = set()
+    for text in numpys[1:]:
+        own = compare_outputs(numpys[0], text, rtol=rtol, atol=atol)
+        unstable |= {difference.line for difference in own.differences}
+    outcomes = [compare_outputs(numpys[0], text, rtol=rtol, atol=atol, skip=unstable) for text in ours]
+    lines = outcomes[0].lines
+    note = []
+    if unstable:
+        note = [
+            f"{'':12} {len(unstable)} left out, which NumPy's own runs do not agree on "
+            f"(line {min(unstable)} is the first)"
+        ]
+    for outcome in outcomes:
+        if outcome.agree:
+            continue
+        first = outcome.differences[0]
+        return False, [
+            f"{name:12} DIFFERENT at line {first.line}: {first.reason}",
+            f"{'':12} NumPy:   {_quoted(first.first)}",
+            f"{'':12} raptors: {_quoted(first.second)}",
+            *note,
+        ]
+    if unstable and len(unstable) >= lines:
+        return False, [f"{name:12} not comparable: NumPy's own runs agree on no line", *note]
+    if not lines:
+        return True, [f"{name:12} empty under both"]
+    inexact = max(outcome.inexact for outcome in outcomes)
+    largest = max(outcome.largest for outcome in outcomes)
+    text = f"{name:12} agree: {lines - len(unstable)} lines with {outcomes[0].numbers} numbers"
+    if inexact:
+        text += f", {inexact} of them not in every digit (by {largest:.1g} of their size at most)"
+    return True, [text, *note]
+
+
+def _status(status: int) -> str:
+    return f"signal {-status}" if status < 0 else str(status)
+
+
+def _judge(runs: Mapping[Library, Sequence[Run]], rtol: float, atol: float) -> tuple[bool, list[str]]:
+    statuses = {library: sorted({run.status for run in runs[library]}) for library in LIBRARIES}
+    shown = {library: ", ".join(map(_status, statuses[library])) for library in LIBRARIES}
+    agree = statuses["numpy"] == statuses["raptors"]
+    text = []
+    for name in ("output", "error"):
+        numpys, ours = ([getattr(run, name) for run in runs[library]] for library in LIBRARIES)
+        same, said = _judge_stream(f"std{name[:3]}", numpys, ours, rtol, atol)
+        agree &= same
+        text += said
+    if statuses["numpy"] == statuses["raptors"]:
+        text.append(f"{'exit status':12} {shown['numpy']} under both")
+    else:
+        text.append(f"{'exit status':12} DIFFERENT: NumPy {shown['numpy']}, raptors {shown['raptors']}")
+    return agree, text
+
+
+def _time_rows(runs: Mapping[Library, Sequence[Run]]) -> list[str]:
+    rows = [f"{'seconds':30} {'NumPy':>10} {'raptors':>10} {'NumPy / raptors':>16}"]
+    for title, name in (("the program's own run", "program"), ("whole process", "whole")):
+        times = [
+            [time for run in runs[library] if (time := getattr(run, name)) is not None]
+            for library in LIBRARIES
+        ]
+        if not all(times):
+            rows.append(f"{title:30} not measured: it ended abruptly")
+            continue
+        for label, pick in (("minimum", min), ("median", statistics.median)):
+            ours, raptors = (pick(values) for values in times)
+            ratio = ours / raptors if raptors else float("nan")
+            rows.append(f"{f'{title}, {label}':30} {ours:10.4f} {raptors:10.4f} {ratio:16.2f}")
+    rows.append("whole process = start of Python, imports of NumPy and raptors, the program's own run")
+    return rows
+
+
+def _share_row(report: Mapping[str, Any]) -> str:
+    native, total, share = (report.get(name) for name in ("native_calls", "total_calls", "share"))
+    if native is None or total is None:
+        return f"{'native calls':12} unknown"
+    if not total:
+        return f"{'native calls':12} none: the program called nothing of raptors"
+    return f"{'native calls':12} {native} of {total} ({native / total if share is None else share:.1%})"
+
+
+def compare_program(
+    program: _run.Program,
+    *,
+    rounds: int = 5,
+    rtol: float = 1e-6,
+    atol: float = 0.0,
+    report: bool = False,
+    file: IO[str] | None = None,
+) -> bool:
+    """Run a program `rounds` times under NumPy and under raptors, and print how they compare.
+
+    Returns whether they agree in standard output, standard error and exit status. With `report`,
+    raptors' ledger of the last run follows. Standard input, unless it is a terminal, is read to its
+    end first and given to every run.
+    """
+    runs = _collect(program, rounds)
+    agree, verdict = _judge(runs, rtol, atol)
+    last = runs["raptors"][-1].report
+    flag = {"script": "", "module": "-m ", "code": "-c "}[program.kind]
+    tolerance = f"relative tolerance {rtol:g}" + (f", absolute {atol:g}" if atol else "")
+    told = [
+        f"{flag}{program.target} under NumPy and under raptors, {rounds} rounds",
+        f"numbers compared with {tolerance}; whole numbers and text must be equal",
+        "",
+        *verdict,
+        _share_row(last),
+        "",
+        *_time_rows(runs),
+    ]
+    if report:
+        told += ["", str(last.get("text", "no report"))]
+    print("\n".join(told), file=file or sys.stdout)
+    return agree

@@ -1,0 +1,127 @@
+"""raptors' own surface: which kernels run, what ran, how it was built."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+from raptors import _raptors_core as _core
+from raptors._version import __version__
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+available_isas = _core.available_isas
+explain_last_dispatch = _core.explain_last_dispatch
+get_simd = _core.get_simd
+ops = _core.ops
+
+
+class simd:  # noqa: N801 - a function to its users
+    """Choose the instruction set of the kernels for the current context.
+
+    As a function, ``raptors.simd("avx2")``, it holds until changed; as a context manager,
+    ``with raptors.simd("scalar"): ...``, until the end of the block. The choice is a context variable: other threads and
+    asyncio tasks keep theirs. The environment variable ``RAPTORS_SIMD`` sets the start value of the process.
+
+    Parameters
+    ----------
+    name : str
+        "auto" or one of `raptors.available_isas()`.
+
+    Raises
+    ------
+    ValueError
+        The name is no instruction set.
+    RuntimeError
+        The instruction set is not part of this build, or this CPU does not support it.
+    """
+
+    __slots__ = ("_token",)
+
+    def __init__(self, name: str) -> None:
+        self._token = _core._set_simd(name)
+
+    def __enter__(self) -> simd:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _core._reset_simd(self._token)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ran since the start or the last `reset_report()`.
+
+    Attributes
+    ----------
+    rows : list of dict
+        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), numpy (calls that NumPy
+        served), reason (why NumPy), contiguous and strided (native calls by layout).
+    """
+
+    rows: list[dict[str, Any]]
+
+    @property
+    def native_calls(self) -> int:
+        """Calls that ran natively."""
+        return sum(row["native"] for row in self.rows)
+
+    @property
+    def total_calls(self) -> int:
+        """All calls of raptors' functions, methods and operators."""
+        return sum(row["native"] + row["numpy"] for row in self.rows)
+
+    @property
+    def share(self) -> float:
+        """Native calls over all calls; NaN before the first one."""
+        total = self.total_calls
+        return self.native_calls / total if total else float("nan")
+
+    def __str__(self) -> str:
+        lines = [f"{'function':<20} {'dtype':<9} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
+        ranked = sorted(self.rows, key=lambda row: -(row["native"] + row["numpy"]))
+        lines += [
+            f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  {r['reason']}" for r in ranked
+        ]
+        lines.append(f"native: {self.native_calls} of {self.total_calls} calls")
+        return "\n".join(lines)
+
+
+def report() -> Report:
+    """Which calls ran natively and which NumPy served, and why: a `Report`."""
+    return Report(_core._report_rows())
+
+
+def reset_report() -> None:
+    """Set every counter of `report()` to zero."""
+    _core._reset_report()
+
+
+def show_config() -> dict[str, Any]:
+    """How this build was made: version, compiler, flags, build_type, system, isas."""
+    return {"version": __version__, **_core._build()}
+
+
+def show_runtime() -> dict[str, Any]:
+    """What runs now: versions, platform, ISA in use and available, threads, memory caches, RAPTORS_* variables."""
+    return {
+        "raptors": __version__,
+        "numpy": numpy.__version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "isa": get_simd(),
+        "available_isas": list(available_isas()),
+        "disabled": _core._disabled(),
+        "threads": 1,
+        "memory": _core._memory_stats(),
+        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("RAPTORS_")},
+    }

@@ -1,0 +1,148 @@
+"""Builds the namespace: NumPy's public names, each function behind one C++ proxy.
+
+No Python function stands at the surface where NumPy has a builtin: `class T: array = np.array` must not bind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import Any
+
+import numpy
+
+from raptors import _borrowed
+from raptors import _raptors_core as _core
+
+_FUNCTIONS = (types.FunctionType, type(numpy.sum))
+_BUILTINS = ("builtin_function_or_method", "cython_function_or_method", "method")
+_proxies: dict[int, Any] = {}
+_mirrors: dict[str, types.ModuleType] = {}
+
+_SUBMODULES = frozenset({"char", "ctypeslib", "dtypes", "emath", "exceptions", "f2py", "fft", "lib", "linalg", "ma", "matlib",
+                         "polynomial", "random", "rec", "strings", "testing", "typing", "version"})
+
+
+def by_path(path: str) -> Any:
+    """The object at "raptors.sub.name": how proxies are unpickled."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
+    found = _proxies.get(id(fn))
+    if found is None:
+        hand = "top" if name in _borrowed.TOP_LEVEL else "original" if name in _borrowed.ORIGINAL else "deep"
+        found = _proxies[id(fn)] = _core._wrap(fn, f"{path}.{name}", hand, binds)
+    return found
+
+
+def translate(path: str, name: str, value: Any) -> Any:
+    """What stands for NumPy's `value` under `path`.`name`: the array type, a proxy, a mirrored module, or the value itself."""
+    if value is numpy.ndarray:
+        return _core.ndarray
+    if isinstance(value, types.ModuleType):
+        parts = value.__name__.split(".")
+        public = parts[0] == "numpy" and len(parts) > 1 and not any(part.startswith("_") for part in parts)
+        return mirror(value.__name__) if public and parts[1] not in _borrowed.MODULES else value
+    if isinstance(value, type) or not callable(value):
+        return value
+    if isinstance(value, numpy.ufunc):
+        return _proxy(path, name, value, False)
+    if type(value) in _FUNCTIONS or type(value).__name__ in _BUILTINS:
+        return _proxy(path, name, value, type(value) in _FUNCTIONS)
+    return value
+
+
+def mirror(numpy_name: str) -> types.ModuleType:
+    """raptors' twin of a public submodule of NumPy, made on first use."""
+    name = "raptors" + numpy_name[len("numpy") :]
+    made = _mirrors.get(name)
+    if made is not None:
+        return made
+    source = importlib.import_module(numpy_name)
+    made = _mirrors[name] = types.ModuleType(name, source.__doc__)
+    if hasattr(source, "__path__"):
+        made.__path__ = []
+    made.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=hasattr(source, "__path__"))
+    for key, value in vars(source).items():
+        if key == "__all__" or not key.startswith("__"):
+            setattr(made, key, value if key.startswith("_") else translate(name, key, value))
+    made.__getattr__ = lambda key: getattr(source, key)  # type: ignore[method-assign]
+    if numpy_name == "numpy.random":
+        from raptors import _random
+
+        _random.populate(made)
+    sys.modules[name] = made
+    parent, _, child = name.rpartition(".")
+    if parent in _mirrors:
+        setattr(_mirrors[parent], child, made)
+    return made
+
+
+class _MirrorFinder:
+    """Imports of raptors.linalg, raptors.random ...: mirrors of NumPy's submodules, or NumPy's own modules."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if not name.startswith("raptors.") or name.split(".")[1] not in _SUBMODULES:
+            return None
+        if importlib.util.find_spec("numpy" + name[len("raptors") :]) is None:
+            return None
+        return importlib.machinery.ModuleSpec(name, _MirrorFinder)  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        numpy_name = "numpy" + spec.name[len("raptors") :]
+        if spec.name.split(".")[1] in _borrowed.MODULES:
+            return importlib.import_module(numpy_name)
+        return mirror(numpy_name)
+
+    @staticmethod
+    def exec_module(module: types.ModuleType) -> None:
+        pass
+
+
+def _pickled(state: Any) -> Any:
+    """(constructor, arguments[, state]) of numpy.ndarray.__reduce_ex__ with our type in the constructor's place."""
+    from raptors import _pickle
+
+    if state[0].__name__ == "_frombuffer":
+        return (_pickle.frombuffer, *state[1:])
+    return (state[0], (_core.ndarray, *state[1][1:]), *state[2:])
+
+
+def populate(names: dict[str, Any]) -> None:
+    """Fill the package's namespace. NumPy's names shadow builtins there: nothing else may run in it afterwards."""
+    package = sys.modules["raptors"]
+    _core._bind({"pickled": _pickled, "module": package})
+    _core._bind_path(by_path)
+    own = set(names)
+    public = [key for key in dir(numpy) if not key.startswith("_") and key not in _SUBMODULES]
+    for key in public:
+        if key not in own or key in ("show_config", "show_runtime", "ndarray"):
+            if key in own:
+                continue
+            names[key] = translate("raptors", key, getattr(numpy, key))
+    for key in ("__array_api_version__", "__array_namespace_info__"):
+        names[key] = getattr(numpy, key)
+    names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
+
+    def __getattr__(key: str) -> Any:  # noqa: N807 - the module's own
+        if key in _SUBMODULES and hasattr(numpy, key):
+            value = names[key] = (
+                getattr(numpy, key) if key in _borrowed.MODULES else translate("raptors", key, getattr(numpy, key))
+            )
+            return value
+        try:
+            return getattr(numpy, key)  # private names, and NumPy's own messages for removed ones
+        except AttributeError as error:
+            raise AttributeError(str(error).replace("'numpy'", "'raptors'"), name=key, obj=package) from None
+
+    def __dir__() -> list[str]:  # noqa: N807
+        return sorted({*public, *own, *_SUBMODULES})
+
+    names["__getattr__"] = __getattr__
+    names["__dir__"] = __dir__
+    sys.meta_path.append(_MirrorFinder)  # type: ignore[arg-type]

@@ -1,0 +1,14 @@
+"""Constructors that pickles of raptors' arrays name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy._core.numeric import _frombuffer as _numpy_frombuffer  # type: ignore[attr-defined]
+
+from raptors import asarray
+
+
+def frombuffer(*args: Any) -> Any:
+    """An array around an out-of-band pickle buffer (arguments: buffer, dtype, shape, order)."""
+    return asarray(_numpy_frombuffer(*args))

@@ -1,0 +1,71 @@
+"""raptors.random: NumPy's generators, bit for bit, with results that are raptors' arrays."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy.random as _numpy_random
+import numpy.random._pickle as _numpy_pickle
+
+from raptors import _raptors_core as _core
+
+
+class _LikeNumpy(type):
+    """NumPy's own generators (unpickled, from other libraries) count as instances; subclasses are exact."""
+
+    def __instancecheck__(cls, obj: Any) -> bool:
+        base = cls.__dict__.get("_numpy")
+        return isinstance(obj, base) if base is not None else type.__instancecheck__(cls, obj)
+
+
+def _subclass(base: type) -> Any:
+    """`base` with every public method's results adopted."""
+    body: dict[str, Any] = {
+        "__module__": "raptors.random",
+        "__qualname__": base.__name__,
+        "__doc__": base.__doc__,
+        "__slots__": (),
+        "__reduce__": _reduce,
+        "_numpy": base,
+    }
+    for key, value in vars(base).items():
+        if not key.startswith("_") and callable(value):
+            body[key] = _core._wrap(value, f"raptors.random.{base.__name__}.{key}", "deep", True)
+    return _LikeNumpy(base.__name__, (base,), body)
+
+
+def _reduce(self: Any) -> Any:
+    state = self._numpy.__reduce__(self)
+    if type(self) is Generator:
+        return (make_generator, *state[1:])
+    if type(self) is RandomState:
+        return (make_random_state, *state[1:])
+    return state
+
+
+def make_generator(*args: Any) -> Any:
+    """Unpickles a Generator: NumPy's helper, which knows old pickles, makes the bit generator."""
+    return Generator(_numpy_pickle.__generator_ctor(*args).bit_generator)
+
+
+def make_random_state(*args: Any) -> Any:
+    """Unpickles a RandomState."""
+    return RandomState(_numpy_pickle.__randomstate_ctor(*args)._bit_generator)
+
+
+def default_rng(seed: Any = None) -> Any:
+    """A `Generator` with the default bit generator; a Generator or BitGenerator as `seed` is passed through or wrapped."""
+    if isinstance(seed, Generator):
+        return seed
+    return Generator(_numpy_random.default_rng(seed).bit_generator)
+
+
+Generator: Any = _subclass(_numpy_random.Generator)
+RandomState: Any = _subclass(_numpy_random.RandomState)
+
+
+def populate(module: types.ModuleType) -> None:
+    """Put our generators in place of NumPy's."""
+    for value in (Generator, RandomState, default_rng):
+        setattr(module, value.__name__, value)

@@ -1,0 +1,600 @@
+#include "array_type.h"
+
+#include <cstring>
+
+#include "borrow.h"
+#include "creation.h"
+#include "elementwise.h"
+#include "indexing.h"
+#include "natives.h"
+#include "reductions.h"
+#include "ufunc.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+namespace {
+
+PyTypeObject* meta_type;
+PyObject* object_class;     // object.__dict__["__class__"]
+PyObject* name_class;       // "__class__"
+PyObject* name_implementation;
+PyObject* namespace_hooks;  // dict from Python: "pickled" (function), "module"
+Entry* slot_entry;          // operators without kernels
+
+using NumberSlots = PyNumberMethods;
+
+// numpy.matrix, MaskedArray ... derive from numpy.ndarray, not from ours: Python does not try them first, so we do.
+bool is_array_cousin(PyObject* x) {
+    return PyArray_Check(x) && !is_plain(x) && !PyType_IsSubtype(Py_TYPE(x), array_type);
+}
+
+Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
+
+// ---- number slots ----------------------------------------------------------------------------------------------------------
+// In this order: our kernels; the slot of an array type that is not ours; the base slot with the originals where someone
+// overrides __array_ufunc__ (NumPy's slot knows the rules of deferring); the base slot with base-class views.
+template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false>
+PyObject* binary_slot(PyObject* l, PyObject* r) {
+    declined = Why::type;
+    if constexpr (op != Op::count) {
+        PyObject* o = inplace ? in_place(op, l, r) : binary(op, l, r);
+        if (o || PyErr_Occurred()) return o;
+    } else {
+        declined = Why::dtype;
+    }
+    binaryfunc const base = PyArray_Type.tp_as_number->*slot;
+    if (is_ours(l) && is_array_cousin(r)) {
+        binaryfunc const theirs = Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
+        if (theirs && theirs != base) {
+            PyObject* o = theirs(l, r);
+            if (o != Py_NotImplemented) return o;
+            Py_DECREF(o);
+        }
+    }
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) return base(l, r);
+    count_numpy(entry_of(op), declined, is_ours(l) ? l : r);
+    Views views;
+    PyObject* a = is_ours(l) ? views.of(l) : l;
+    PyObject* b = a && is_ours(r) ? views.of(r) : r;
+    return a && b ? views.adopt(base(a, b)) : nullptr;
+}
+
+template <unaryfunc NumberSlots::*slot, Op op>
+PyObject* unary_slot(PyObject* x) {
+    unaryfunc const base = PyArray_Type.tp_as_number->*slot;
+    if (!is_ours(x)) return base(x);
+    PyObject* o = unary(op, x);
+    if (o || PyErr_Occurred()) return o;
+    count_numpy(entry_of(op), declined, x);
+    Views views;
+    PyObject* a = views.of(x);
+    return a ? views.adopt(base(a)) : nullptr;
+}
+
+// Exponents that NumPy itself maps to another ufunc.
+PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
+    declined = Why::dtype;
+    if (!is_ours(x)) return nullptr;
+    DType const t = dtype_of(fields(x)->descr);
+    if (t == no_dtype || t == DType::boolean || fields(x)->nd == 0) return nullptr;
+    Op op;
+    if (PyLong_CheckExact(exponent)) {
+        int overflow = 0;
+        long const e = PyLong_AsLongAndOverflow(exponent, &overflow);
+        if (e == 2)
+            op = Op::square;
+        else if (e == -1 && is_floating(t))
+            op = Op::reciprocal;
+        else
+            return nullptr;
+    } else if (PyFloat_CheckExact(exponent) && PyFloat_AS_DOUBLE(exponent) == 0.5 && is_floating(t)) {
+        op = Op::sqrt;
+    } else {
+        return nullptr;
+    }
+    if (!inplace) return unary(op, x);
+    ElementwiseOptions options{};
+    options.out = x;
+    return elementwise(op, &x, options);
+}
+
+template <ternaryfunc NumberSlots::*slot, bool inplace>
+PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
+    ternaryfunc const base = PyArray_Type.tp_as_number->*slot;
+    if (modulus == Py_None) {
+        PyObject* o = simple_power(l, r, inplace);
+        if (o || PyErr_Occurred()) return o;
+    }
+    if (is_ours(l) && is_array_cousin(r)) {
+        ternaryfunc const theirs = Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
+        if (theirs && theirs != base) {
+            PyObject* o = theirs(l, r, modulus);
+            if (o != Py_NotImplemented) return o;
+            Py_DECREF(o);
+        }
+    }
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) return base(l, r, modulus);
+    static Entry* const entry = new_entry("power");
+    count_numpy(entry, declined, is_ours(l) ? l : r);
+    Views views;
+    PyObject* a = is_ours(l) ? views.of(l) : l;
+    PyObject* b = a && is_ours(r) ? views.of(r) : r;
+    return a && b ? views.adopt(base(a, b, modulus)) : nullptr;
+}
+
+PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
+    static const Op ops[] = {Op::less, Op::less_equal, Op::equal, Op::not_equal, Op::greater, Op::greater_equal};
+    static const int swapped[] = {Py_GT, Py_GE, Py_EQ, Py_NE, Py_LT, Py_LE};
+    PyObject* o = binary(ops[comparison], l, r);
+    if (o || PyErr_Occurred()) return o;
+    richcmpfunc const base = PyArray_Type.tp_richcompare;
+    if (is_ours(l) && is_array_cousin(r) && Py_TYPE(r)->tp_richcompare != base) {
+        o = Py_TYPE(r)->tp_richcompare(r, l, swapped[comparison]);
+        if (o != Py_NotImplemented) return o;
+        Py_DECREF(o);
+    }
+    if (!is_ours(l) || overrides_ufunc(r)) return base(l, r, comparison);
+    count_numpy(op_entry[index(ops[comparison])], declined, l);
+    Views views;
+    PyObject* a = views.of(l);
+    PyObject* b = a && is_ours(r) ? views.of(r) : r;
+    return a && b ? views.adopt(base(a, b, comparison)) : nullptr;
+}
+
+// ---- mapping ---------------------------------------------------------------------------------------------------------------
+PyObject* subscript(PyObject* x, PyObject* key) {
+    binaryfunc const base = PyArray_Type.tp_as_mapping->mp_subscript;
+    if (!is_ours(x)) return base(x, key);
+    PyObject* o = get_item(x, key);
+    if (o || PyErr_Occurred()) return o;
+    count_numpy(getitem_entry, declined, x);
+    Views views;  // without them, fancy results would not own their data
+    PyObject* a = views.of(x);
+    PyObject* k = a ? views.argument(key, true) : nullptr;
+    return k ? views.adopt(base(a, k)) : nullptr;
+}
+
+int assign_subscript(PyObject* x, PyObject* key, PyObject* value) {
+    objobjargproc const base = PyArray_Type.tp_as_mapping->mp_ass_subscript;
+    if (is_ours(x) && value) {
+        int const done = set_item(x, key, value);
+        if (done != 1) return done;
+        count_numpy(setitem_entry, declined, x);
+    }
+    return base(x, key, value);
+}
+
+// ---- repr ------------------------------------------------------------------------------------------------------------------
+// NumPy guards against self-containing object arrays by id(): a re-entered array must get the very same view.
+struct Shown {
+    PyObject *original, *view;
+    Shown* outer;
+};
+thread_local Shown* shown;
+
+template <reprfunc PyTypeObject::*slot>
+PyObject* represent(PyObject* x) {
+    reprfunc const base = PyArray_Type.*slot;
+    if (!is_ours(x)) return base(x);
+    for (Shown* s = shown; s; s = s->outer)
+        if (s->original == x) {
+            PyObject* view = new_ref(s->view);
+            PyObject* text = base(view);
+            Py_DECREF(view);
+            return text;
+        }
+    Views views;
+    PyObject* view = views.of(x);
+    if (!view) return nullptr;
+    Shown self = {x, view, shown};
+    shown = &self;
+    PyObject* text = base(view);
+    shown = self.outer;
+    return text;
+}
+
+// ---- methods ---------------------------------------------------------------------------------------------------------------
+// NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they are, since they must see the
+// object itself: resize, setflags, __setstate__, sort, partition, put, itemset, setfield, item, tolist, tobytes, tofile,
+// dump(s), view (subclass hooks see .base), getters and setters, __array_finalize__.
+const char* const method_names[] = {
+    "all",       "any",       "argmax",  "argmin",    "argpartition", "argsort",     "astype",       "byteswap",
+    "choose",    "clip",      "compress", "conj",     "conjugate",    "copy",        "cumprod",      "cumsum",
+    "diagonal",  "dot",       "flatten", "getfield",  "max",          "mean",        "min",          "nonzero",
+    "prod",      "ravel",     "repeat",  "reshape",   "round",        "searchsorted", "squeeze",     "std",
+    "sum",       "swapaxes",  "take",    "trace",     "transpose",    "var",         "__array__",    "__copy__",
+    "__deepcopy__", "__array_wrap__", "to_device", "__dlpack__",
+};
+constexpr int n_methods = sizeof method_names / sizeof *method_names;
+PyObject* numpy_method[n_methods];
+const NativeRow* native_method[n_methods];
+Entry* method_entry[n_methods];
+PyMethodDef method_defs[n_methods + 8];
+
+PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    declined = Why::borrowed;
+    if (const NativeRow* row = native_method[which]; row && is_ours(self)) {
+        PyObject* o = row->native(row->which, method_entry[which], self, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject* stack[16];
+    PyObject** given = stack;
+    if (total + 1 > 16) {
+        given = static_cast<PyObject**>(PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
+        if (!given) return PyErr_NoMemory();
+    }
+    given[0] = self;
+    std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
+    // A subclass's method sees the object itself, yet exact arrays among its results become ours.
+    bool const views = is_ours(self) && !any_overrides_ufunc(args, nargs, kwnames);
+    if (views) count_numpy(method_entry[which], declined, self);
+    PyObject* o = views ? call_numpy(numpy_method[which], given, nargs + 1, kwnames, false)
+                        : call_original(numpy_method[which], given, nargs + 1, kwnames);
+    if (given != stack) PyMem_Free(given);
+    return o;
+}
+
+template <int which>
+PyObject* method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return call_method(which, self, args, nargs, kwnames);
+}
+
+template <int... which>
+void fill_methods(std::integer_sequence<int, which...>) {
+    ((method_defs[which] = {method_names[which],
+                            reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method<which>)),
+                            METH_FASTCALL | METH_KEYWORDS, nullptr}),
+     ...);
+}
+
+PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    static Entry* const entry = new_entry("fill");
+    static PyObject* const base = PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "fill");
+    if (is_ours(self) && nargs == 1 && !kwnames) {
+        int const done = fill(self, args[0]);
+        if (done < 0) return nullptr;
+        if (done == 0) {
+            count_native(entry, dtype_of(fields(self)->descr), Layout::contiguous, fields(self)->nd,
+                         fields(self)->dimensions);
+            Py_RETURN_NONE;
+        }
+        count_numpy(entry, Why::value, self);
+    }
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject* given[4];
+    if (total > 3) {
+        PyErr_Format(PyExc_TypeError, "function takes at most 1 argument (%zd given)", total);
+        return nullptr;
+    }
+    given[0] = self;
+    std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
+    return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
+}
+
+// __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any argument overrides, and ours
+// do: so refuse for foreign overrides only, then our kernels, then NumPy's ufunc on views.
+PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (nargs < 2 || !PyUnicode_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "__array_ufunc__ requires at least 4 arguments");
+        return nullptr;
+    }
+    if (any_overrides_ufunc(args + 2, nargs - 2, kwnames)) Py_RETURN_NOTIMPLEMENTED;
+    PyObject* ufunc = is_proxy(args[0]) ? wrapped(args[0]) : args[0];
+    // NumPy makes the method's name anew for each call: no comparison of pointers.
+    if (PyUnicode_CompareWithASCIIString(args[1], "__call__") == 0)
+        return call_ufunc(ufunc, args + 2, nargs - 2, kwnames);
+    const UfuncInfo* info = find_ufunc(ufunc);
+    declined = Why::borrowed;
+    if (nargs > 2 && info && info->fold < n_folds && PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
+        PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2], args + 3, nargs - 3, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
+    PyObject* bound = PyObject_GetAttr(ufunc, args[1]);
+    if (!bound) return nullptr;
+    PyObject* o = call_numpy(bound, args + 2, nargs - 2, kwnames, true);
+    Py_DECREF(bound);
+    return o;
+}
+
+// __array_function__(self, func, types, args, kwargs)
+PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, PyObject* kwnames) {
+    static Signature signature = {4, 4, {"func", "types", "args", "kwargs"}, {}};
+    signature.intern();
+    PyObject* v[max_parameters];
+    if (!signature.parse(given, nargs, kwnames, v) || !v[0] || !v[1] || !v[2] || !v[3]) {
+        PyErr_SetString(PyExc_TypeError, "__array_function__() takes exactly 4 arguments");
+        return nullptr;
+    }
+    if (!PyTuple_Check(v[2])) {
+        PyErr_SetString(PyExc_TypeError, "args must be a tuple.");
+        return nullptr;
+    }
+    if (!PyDict_Check(v[3])) {
+        PyErr_SetString(PyExc_TypeError, "kwargs must be a dict.");
+        return nullptr;
+    }
+    PyObject* types = PySequence_Fast(v[1], "types argument to ndarray.__array_function__ must be iterable");
+    if (!types) return nullptr;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(types); ++i) {
+        int const known = PyObject_IsSubclass(PySequence_Fast_GET_ITEM(types, i), reinterpret_cast<PyObject*>(&PyArray_Type));
+        if (known < 1) {
+            Py_DECREF(types);
+            if (known < 0) return nullptr;
+            Py_RETURN_NOTIMPLEMENTED;
+        }
+    }
+    Py_DECREF(types);
+    auto fn = py::reinterpret_borrow<py::object>(is_proxy(v[0]) ? wrapped(v[0]) : v[0]);
+    PyObject* implementation = PyObject_GetAttr(fn.ptr(), name_implementation);
+    if (!implementation) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return nullptr;
+        PyErr_Clear();  // like=: a plain builtin
+        implementation = new_ref(fn.ptr());
+    }
+    auto owned = py::reinterpret_steal<py::object>(implementation);
+    Py_ssize_t const npos = PyTuple_GET_SIZE(v[2]), nkw = PyDict_GET_SIZE(v[3]);
+    auto stack = py::reinterpret_steal<py::object>(PyTuple_New(npos + nkw));
+    auto names = py::reinterpret_steal<py::object>(nkw ? PyTuple_New(nkw) : nullptr);
+    if (!stack || (nkw && !names)) return nullptr;
+    for (Py_ssize_t i = 0; i < npos; ++i) PyTuple_SET_ITEM(stack.ptr(), i, new_ref(PyTuple_GET_ITEM(v[2], i)));
+    Py_ssize_t at = 0, j = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(v[3], &at, &key, &value)) {
+        PyTuple_SET_ITEM(names.ptr(), j, new_ref(key));
+        PyTuple_SET_ITEM(stack.ptr(), npos + j, new_ref(value));
+        ++j;
+    }
+    PyObject* const* items = reinterpret_cast<PyTupleObject*>(stack.ptr())->ob_item;
+    if (const Proxy* ours = find_function(fn.ptr()); ours && ours->native && npos) {
+        declined = Why::borrowed;
+        PyObject* o = ours->on_array
+                          ? ours->native(ours->which, ours->entry, items[0], items + 1, npos - 1, nkw ? names.ptr() : nullptr)
+                          : ours->native(ours->which, ours->entry, nullptr, items, npos, nkw ? names.ptr() : nullptr);
+        if (o || PyErr_Occurred()) return o;
+    }
+    return call_numpy(owned.ptr(), items, npos, nkw ? names.ptr() : nullptr, true);
+}
+
+// The constructor in what NumPy pickles is swapped for ours (in Python: raptors._pickle).
+PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
+    if (!is_ours(x))
+        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce_ex__", "OO", x, protocol);
+    Views views;
+    PyObject* view = views.of(x);
+    PyObject* state = view ? PyObject_CallMethod(view, "__reduce_ex__", "O", protocol) : nullptr;
+    if (!state) return nullptr;
+    PyObject* hook = PyDict_GetItemString(namespace_hooks, "pickled");
+    PyObject* swapped = hook ? PyObject_CallOneArg(hook, state) : new_ref(state);
+    Py_DECREF(state);
+    return swapped;
+}
+
+PyObject* reduce_plain(PyObject* x, PyObject*) {
+    auto two = py::int_(2);
+    return reduce_ex(x, two.ptr());
+}
+
+PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    static PyObject* const base = PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "__array_namespace__");
+    PyObject* given[4] = {x, nullptr, nullptr, nullptr};
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    for (Py_ssize_t i = 0; i < total && i < 3; ++i) given[i + 1] = args[i];
+    PyObject* o = PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);  // NumPy checks the arguments
+    if (!o) return nullptr;
+    PyObject* module = PyDict_GetItemString(namespace_hooks, "module");
+    if (!module) return o;
+    Py_DECREF(o);
+    return new_ref(module);
+}
+
+// User subclasses win over ours, scalars (-1e6) do not.
+PyObject* get_priority(PyObject* x, void*) { return PyFloat_FromDouble(is_ours(x) ? -1.0 : 0.0); }
+
+getter numpy_get_t;
+PyObject* get_t(PyObject* x, void*) { return is_ours(x) ? reversed_axes(x) : numpy_get_t(x, nullptr); }
+setter numpy_set_t;
+int set_t(PyObject* x, PyObject* v, void*) {
+    if (numpy_set_t) return numpy_set_t(x, v, nullptr);
+    PyErr_SetString(PyExc_AttributeError, "attribute 'T' of 'numpy.ndarray' objects is not writable");
+    return -1;
+}
+PyGetSetDef getset[] = {
+    {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
+    {"T", get_t, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+// ---- metaclass -------------------------------------------------------------------------------------------------------------
+PyObject* abc_check(PyObject* cls, PyObject* o, const char* name) {
+    return PyObject_CallMethod(reinterpret_cast<PyObject*>(meta_type->tp_base), name, "OO", cls, o);
+}
+PyObject* type_check(PyObject* cls, PyObject* o, const char* name) {
+    return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyType_Type), name, "OO", cls, o);
+}
+bool is_array_type(PyObject* cls) { return cls == reinterpret_cast<PyObject*>(array_type); }
+
+// Every numpy.ndarray is an instance of raptors.ndarray; instances of user subclasses are exact.
+PyObject* instance_check(PyObject* cls, PyObject* o) {
+    if (is_array_type(cls)) {
+        if (PyArray_Check(o)) Py_RETURN_TRUE;
+        // An object may claim a class through __class__ (proxies); most cannot.
+        PyTypeObject* t = Py_TYPE(o);
+        if (t->tp_getattro == PyObject_GenericGetAttr && _PyType_Lookup(t, name_class) == object_class) Py_RETURN_FALSE;
+        return type_check(cls, o, "__instancecheck__");
+    }
+    if (PyType_IsSubtype(Py_TYPE(o), reinterpret_cast<PyTypeObject*>(cls))) Py_RETURN_TRUE;
+    return abc_check(cls, o, "__instancecheck__");
+}
+// As isinstance: singledispatch and programs that collect types rely on it.
+PyObject* subclass_check(PyObject* cls, PyObject* o) {
+    if (is_array_type(cls)) {
+        if (PyType_Check(o) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(o), &PyArray_Type)) Py_RETURN_TRUE;
+        return type_check(cls, o, "__subclasscheck__");
+    }
+    return abc_check(cls, o, "__subclasscheck__");
+}
+// NumPy asks type(x).__array_ufunc__ and takes "is numpy's default" as "no override". A user subclass that defines none must
+// look like that, although super().__array_ufunc__ (which reads the MRO, not this) still finds ours.
+PyObject* meta_getattro(PyObject* cls, PyObject* name) {
+    PyObject* o = PyType_Type.tp_getattro(cls, name);
+    if (o && !is_array_type(cls)) {
+        PyObject* numpy = o == protocols.our_ufunc      ? protocols.numpy_ufunc
+                          : o == protocols.our_function ? protocols.numpy_function
+                                                        : nullptr;
+        if (numpy) {
+            Py_DECREF(o);
+            return new_ref(numpy);
+        }
+    }
+    return o;
+}
+PyMethodDef meta_methods[] = {
+    {"__instancecheck__", instance_check, METH_O, nullptr},
+    {"__subclasscheck__", subclass_check, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+template <class F>
+void* slot_pointer(F f) {
+    return reinterpret_cast<void*>(f);
+}
+#define SLOT(id, f) {Py_##id, slot_pointer(f)}
+#define BINARY_SLOT(id, op) SLOT(id, (binary_slot<&NumberSlots::id, op>))
+#define IN_PLACE_SLOT(id, op) SLOT(id, (binary_slot<&NumberSlots::id, op, true>))
+#define UNARY_SLOT(id, op) SLOT(id, (unary_slot<&NumberSlots::id, op>))
+
+PyTypeObject* make_type(PyType_Spec& spec, PyObject* base) {
+    PyObject* t = PyType_FromSpecWithBases(&spec, base);
+    if (!t) throw py::error_already_set();
+    return reinterpret_cast<PyTypeObject*>(t);
+}
+
+void fill_method_defs(PyObject* numpy_type) {
+    for (int i = 0; i < n_methods; ++i) {
+        numpy_method[i] = PyObject_GetAttrString(numpy_type, method_names[i]);
+        if (!numpy_method[i]) throw py::error_already_set();
+        native_method[i] = find_native_method(method_names[i]);
+        method_entry[i] = new_entry(method_names[i]);
+    }
+    fill_methods(std::make_integer_sequence<int, n_methods>{});
+    auto with_keywords = [](auto f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f)); };
+    PyMethodDef* more = method_defs + n_methods;
+    constexpr int keywords = METH_FASTCALL | METH_KEYWORDS;
+    *more++ = {"fill", with_keywords(fill_method), keywords, nullptr};
+    *more++ = {"__array_ufunc__", with_keywords(array_ufunc), keywords, nullptr};
+    *more++ = {"__array_function__", with_keywords(array_function), keywords, nullptr};
+    *more++ = {"__array_namespace__", with_keywords(array_namespace), keywords, nullptr};
+    *more++ = {"__reduce_ex__", reduce_ex, METH_O, nullptr};
+    *more++ = {"__reduce__", reduce_plain, METH_NOARGS, nullptr};
+    // Docs and text signatures are NumPy's.
+    for (PyMethodDef* def = method_defs; def->ml_name; ++def) {
+        PyObject* numpy = PyObject_GetAttrString(numpy_type, def->ml_name);
+        if (numpy && Py_TYPE(numpy) == &PyMethodDescr_Type)
+            def->ml_doc = reinterpret_cast<PyMethodDescrObject*>(numpy)->d_method->ml_doc;
+        PyErr_Clear();
+        Py_XDECREF(numpy);
+    }
+}
+
+PyType_Slot array_slots[] = {
+    SLOT(tp_dealloc, array_dealloc),
+    SLOT(tp_methods, method_defs),
+    SLOT(tp_getset, getset),
+    {Py_tp_doc, nullptr},  // NumPy's, filled in at registration
+    SLOT(tp_repr, represent<&PyTypeObject::tp_repr>),
+    SLOT(tp_str, represent<&PyTypeObject::tp_str>),
+    SLOT(tp_richcompare, richcompare),
+    SLOT(tp_hash, PyObject_HashNotImplemented),
+    SLOT(mp_subscript, subscript),
+    SLOT(mp_ass_subscript, assign_subscript),
+    BINARY_SLOT(nb_add, Op::add),
+    BINARY_SLOT(nb_subtract, Op::subtract),
+    BINARY_SLOT(nb_multiply, Op::multiply),
+    BINARY_SLOT(nb_true_divide, Op::divide),
+    BINARY_SLOT(nb_floor_divide, Op::count),
+    BINARY_SLOT(nb_remainder, Op::count),
+    BINARY_SLOT(nb_divmod, Op::count),
+    BINARY_SLOT(nb_lshift, Op::left_shift),
+    BINARY_SLOT(nb_rshift, Op::right_shift),
+    BINARY_SLOT(nb_and, Op::bitwise_and),
+    BINARY_SLOT(nb_or, Op::bitwise_or),
+    BINARY_SLOT(nb_xor, Op::bitwise_xor),
+    BINARY_SLOT(nb_matrix_multiply, Op::count),
+    IN_PLACE_SLOT(nb_inplace_add, Op::add),
+    IN_PLACE_SLOT(nb_inplace_subtract, Op::subtract),
+    IN_PLACE_SLOT(nb_inplace_multiply, Op::multiply),
+    IN_PLACE_SLOT(nb_inplace_true_divide, Op::divide),
+    IN_PLACE_SLOT(nb_inplace_floor_divide, Op::count),
+    IN_PLACE_SLOT(nb_inplace_remainder, Op::count),
+    IN_PLACE_SLOT(nb_inplace_lshift, Op::left_shift),
+    IN_PLACE_SLOT(nb_inplace_rshift, Op::right_shift),
+    IN_PLACE_SLOT(nb_inplace_and, Op::bitwise_and),
+    IN_PLACE_SLOT(nb_inplace_or, Op::bitwise_or),
+    IN_PLACE_SLOT(nb_inplace_xor, Op::bitwise_xor),
+    IN_PLACE_SLOT(nb_inplace_matrix_multiply, Op::count),
+    UNARY_SLOT(nb_negative, Op::negative),
+    UNARY_SLOT(nb_positive, Op::positive),
+    UNARY_SLOT(nb_absolute, Op::absolute),
+    UNARY_SLOT(nb_invert, Op::invert),
+    SLOT(nb_power, (power_slot<&NumberSlots::nb_power, false>)),
+    SLOT(nb_inplace_power, (power_slot<&NumberSlots::nb_inplace_power, true>)),
+    {0, nullptr},
+};
+
+PyType_Slot meta_slots[] = {
+    SLOT(tp_methods, meta_methods),
+    SLOT(tp_getattro, meta_getattro),
+    {0, nullptr},
+};
+
+}  // namespace
+
+void register_array_type(py::module_& m) {
+    auto intern = [](const char* text) { return PyUnicode_InternFromString(text); };
+    protocols.name_ufunc = intern("__array_ufunc__");
+    protocols.name_function = intern("__array_function__");
+    name_class = intern("__class__");
+    name_implementation = intern("_implementation");
+    object_class = _PyType_Lookup(&PyBaseObject_Type, name_class);
+    slot_entry = new_entry("operator");
+    auto* numpy_type = reinterpret_cast<PyObject*>(&PyArray_Type);
+    protocols.numpy_ufunc = PyObject_GetAttr(numpy_type, protocols.name_ufunc);
+    protocols.numpy_function = PyObject_GetAttr(numpy_type, protocols.name_function);
+    for (PyGetSetDef* g = PyArray_Type.tp_getset; g && g->name; ++g)
+        if (std::strcmp(g->name, "T") == 0) {
+            numpy_get_t = g->get;
+            numpy_set_t = g->set;
+            getset[1].doc = g->doc;
+        }
+    if (numpy_set_t) getset[1].set = set_t;
+    fill_method_defs(numpy_type);
+    for (PyType_Slot& s : array_slots)
+        if (s.slot == Py_tp_doc) s.pfunc = const_cast<char*>(PyArray_Type.tp_doc);
+
+    // The name that AttributeError texts show is NumPy's; __module__ (repr of the class, pickles) is set below.
+    // No GC flag: as numpy.ndarray. A type with it could not be retyped in place.
+    PyType_Spec spec = {"numpy.ndarray", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, array_slots};
+    array_type = make_type(spec, numpy_type);
+    auto module_name = py::str("raptors");
+    if (PyDict_SetItemString(array_type->tp_dict, "__module__", module_name.ptr()) < 0) throw py::error_already_set();
+    protocols.our_ufunc = PyDict_GetItemWithError(array_type->tp_dict, protocols.name_ufunc);
+    protocols.our_function = PyDict_GetItemWithError(array_type->tp_dict, protocols.name_function);
+
+    // Derived from ABCMeta: classes that mix raptors.ndarray with an ABC have no metaclass conflict. PyType_FromMetaclass
+    // (3.12) refuses subclasses of ABCMeta, so the metaclass is put on right after creation.
+    PyType_Spec meta_spec = {"raptors._ArrayType", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, meta_slots};
+    meta_type = make_type(meta_spec, py::module_::import("abc").attr("ABCMeta").ptr());
+    Py_INCREF(meta_type);
+    Py_SET_TYPE(reinterpret_cast<PyObject*>(array_type), meta_type);
+    array_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;  // as NumPy's static type: no class attributes set, no __class__ assigned
+    PyType_Modified(array_type);
+
+    m.attr("ndarray") = py::handle(reinterpret_cast<PyObject*>(array_type));
+    m.def("_bind", [](const py::dict& hooks) { namespace_hooks = py::dict(hooks).inc_ref().ptr(); });
+    namespace_hooks = py::dict().release().ptr();
+}
+
+}  // namespace raptors

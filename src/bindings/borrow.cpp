@@ -1,0 +1,171 @@
+#include "borrow.h"
+
+#include <cstring>
+
+#include "ufunc.h"
+
+namespace raptors {
+
+Protocols protocols;
+
+namespace {
+
+// Types that override nothing and are met most.
+bool is_simple_type(PyTypeObject* t) {
+    return t == array_type || t == &PyArray_Type || t == &PyFloat_Type || t == &PyLong_Type || t == &PyBool_Type ||
+           t == &PyComplex_Type || t == &PyUnicode_Type || t == &PyBytes_Type || t == &PyList_Type ||
+           t == &PyTuple_Type || t == &PyDict_Type || t == &PySlice_Type || t == Py_TYPE(Py_None) ||
+           t == Py_TYPE(Py_Ellipsis) || t == &PyType_Type || t == &PyDoubleArrType_Type;
+}
+
+bool overrides(PyObject* x, PyObject* name, PyObject* numpy, PyObject* ours) {
+    PyTypeObject* t = Py_TYPE(x);
+    if (is_simple_type(t) || is_proxy(x)) return false;
+    PyObject* found = _PyType_Lookup(t, name);
+    return found && found != numpy && found != ours;
+}
+
+bool function_override(PyObject* x, int depth) {
+    if (depth < 2 && (PyList_CheckExact(x) || PyTuple_CheckExact(x))) {
+        Py_ssize_t n = PySequence_Fast_GET_SIZE(x);
+        PyObject** items = PySequence_Fast_ITEMS(x);
+        if (n > max_operands * 16) n = max_operands * 16;
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (function_override(items[i], depth + 1)) return true;
+        return false;
+    }
+    return overrides(x, protocols.name_function, protocols.numpy_function, protocols.our_function);
+}
+
+}  // namespace
+
+bool overrides_ufunc(PyObject* x) {
+    return overrides(x, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
+}
+
+bool overrides_function(PyObject* x) { return function_override(x, 0); }
+
+bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    for (Py_ssize_t i = 0; i < total; ++i) {
+        PyObject* x = args[i];
+        if (overrides_ufunc(x)) return true;
+        if (i >= nargs && PyTuple_CheckExact(x))
+            for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(x); ++j)
+                if (overrides_ufunc(PyTuple_GET_ITEM(x, j))) return true;
+    }
+    return false;
+}
+
+PyObject* Views::of(PyObject* a) {
+    for (int i = 0; i < n_; ++i)
+        if (pairs_[i].original == a) return pairs_[i].view;
+    if (n_ == room_) {
+        if (room_ == max_views) return a;
+        auto* more = static_cast<Pair*>(PyMem_Malloc(sizeof(Pair) * max_views));
+        if (!more) return PyErr_NoMemory();
+        std::memcpy(more, pairs_, sizeof(Pair) * static_cast<size_t>(n_));
+        pairs_ = more;
+        room_ = max_views;
+    }
+    PyObject* view = new_base_view(a);
+    if (!view) return nullptr;
+    pairs_[n_++] = {view, a};
+    return view;
+}
+
+Views::~Views() {
+    for (int i = 0; i < n_kept_; ++i) Py_DECREF(kept_[i]);
+    for (int i = n_ - 1; i >= 0; --i) release_base_view(pairs_[i].view, pairs_[i].original);
+    if (pairs_ != inline_) PyMem_Free(pairs_);
+}
+
+PyObject* Views::argument(PyObject* x, bool deep) {
+    if (is_ours(x)) return of(x);
+    if (is_proxy(x)) return wrapped(x);
+    if (!deep || n_kept_ == max_kept || !(PyList_CheckExact(x) || PyTuple_CheckExact(x))) return x;
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(x);
+    // Longer ones go as they are: NumPy treats ours as a subclass, which is correct but slower.
+    if (n > max_views) return x;
+    Py_ssize_t i = 0;
+    while (i < n && !is_ours(PySequence_Fast_ITEMS(x)[i])) ++i;
+    if (i == n) return x;
+    bool const list = PyList_CheckExact(x);
+    PyObject* copy = list ? PyList_New(n) : PyTuple_New(n);
+    if (!copy) return nullptr;
+    kept_[n_kept_++] = copy;
+    for (i = 0; i < n; ++i) {
+        PyObject* item = PySequence_Fast_ITEMS(x)[i];
+        if (is_ours(item)) item = of(item);
+        if (!item) return nullptr;
+        Py_INCREF(item);
+        if (list)
+            PyList_SET_ITEM(copy, i, item);
+        else
+            PyTuple_SET_ITEM(copy, i, item);
+    }
+    return copy;
+}
+
+PyObject* Views::adopt(PyObject* r, int depth) {
+    if (PyArray_Check(r)) {
+        Fields* f = fields(r);
+        for (int i = 0; i < n_; ++i) {
+            if (r == pairs_[i].view) {  // NumPy returned its argument: so do we
+                Py_INCREF(pairs_[i].original);
+                Py_DECREF(r);
+                return pairs_[i].original;
+            }
+            if (f->base == pairs_[i].view) {  // a view of its argument: of the original, chains collapsed as NumPy does
+                PyObject* base = pairs_[i].original;
+                while (is_ours(base) && !(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base &&
+                       is_ours(fields(base)->base))
+                    base = fields(base)->base;
+                Py_INCREF(base);
+                PyObject* old = f->base;
+                f->base = base;
+                Py_DECREF(old);
+            }
+        }
+        // Shared ones (cached by NumPy, constants) stay what they are.
+        if (is_plain(r) && Py_REFCNT(r) == 1) retype(r);
+        return r;
+    }
+    bool const tuple = PyTuple_Check(r);
+    if (depth < 3 && (tuple || PyList_CheckExact(r)) && Py_REFCNT(r) == 1) {  // a fresh container: in place
+        Py_ssize_t const n = Py_SIZE(r);
+        PyObject** items = tuple ? reinterpret_cast<PyTupleObject*>(r)->ob_item : reinterpret_cast<PyListObject*>(r)->ob_item;
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (items[i] && (PyArray_Check(items[i]) || PyTuple_Check(items[i]) || PyList_CheckExact(items[i])))
+                items[i] = adopt(items[i], depth + 1);
+    }
+    return r;
+}
+
+PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, bool deep) {
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject* stack[16];
+    PyObject** given = stack;
+    if (total >= 16) {
+        given = static_cast<PyObject**>(PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
+        if (!given) return PyErr_NoMemory();
+    }
+    PyObject* result = nullptr;
+    {
+        Views views;
+        Py_ssize_t i = 0;
+        while (i < total && (given[i + 1] = views.argument(args[i], deep))) ++i;
+        if (i == total)
+            result = views.adopt(PyObject_Vectorcall(
+                fn, given + 1, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames));
+    }
+    if (given != stack) PyMem_Free(given);
+    return result;
+}
+
+PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    Views none;
+    return none.adopt(PyObject_Vectorcall(fn, args, static_cast<size_t>(nargs), kwnames));
+}
+
+}  // namespace raptors

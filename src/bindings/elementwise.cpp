@@ -1,0 +1,609 @@
+#include "elementwise.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <unordered_map>
+
+#include "frame/fpstatus.h"
+#include "frame/iterate.h"
+#include "object_cache.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+
+Entry* op_entry[n_ops];
+PyObject* numpy_ufunc_of[n_ops];
+
+namespace {
+
+// ---- operands --------------------------------------------------------------------------------------------------------------
+// NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's type numbers.
+constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
+
+struct Operand {
+    int code;        // type number or weak
+    DType dtype;     // of `data`; no_dtype while weak
+    int nd;          // 0 for scalars
+    const npy_intp* dims;
+    const npy_intp* strides;
+    char* data;
+    PyObject* object;
+    alignas(8) char element[8];
+};
+
+struct ScalarType {
+    PyTypeObject* type;
+    int num;
+    int offset;  // of the value in the object
+};
+#define RAPTORS_SCALAR(Name, NUM) {&Py##Name##ArrType_Type, NUM, offsetof(Py##Name##ScalarObject, obval)}
+const ScalarType* find_scalar(PyTypeObject* t) {
+    static const ScalarType all[] = {
+        RAPTORS_SCALAR(Double, NPY_DOUBLE),       RAPTORS_SCALAR(Float, NPY_FLOAT),
+        RAPTORS_SCALAR(Long, NPY_LONG),           RAPTORS_SCALAR(Bool, NPY_BOOL),
+        RAPTORS_SCALAR(Int, NPY_INT),             RAPTORS_SCALAR(ULong, NPY_ULONG),
+        RAPTORS_SCALAR(UByte, NPY_UBYTE),         RAPTORS_SCALAR(Byte, NPY_BYTE),
+        RAPTORS_SCALAR(Short, NPY_SHORT),         RAPTORS_SCALAR(UShort, NPY_USHORT),
+        RAPTORS_SCALAR(UInt, NPY_UINT),           RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
+        RAPTORS_SCALAR(ULongLong, NPY_ULONGLONG),
+    };
+    for (const ScalarType& s : all)
+        if (s.type == t) return &s;
+    return nullptr;
+}
+#undef RAPTORS_SCALAR
+
+template <class T>
+bool store(void* element, T value) {
+    std::memcpy(element, &value, sizeof value);
+    return true;
+}
+
+template <class T>
+bool store_integer(void* element, long long value) {
+    return value >= static_cast<long long>(std::numeric_limits<T>::min()) &&
+           (value < 0 || static_cast<unsigned long long>(value) <=
+                             static_cast<unsigned long long>(std::numeric_limits<T>::max())) &&
+           store(element, static_cast<T>(value));
+}
+
+bool store_int(PyObject* x, DType t, void* element) {
+    int overflow = 0;
+    long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
+    if (overflow) {
+        if (overflow < 0 || t != DType::uint64) return false;
+        unsigned long long const u = PyLong_AsUnsignedLongLong(x);
+        if (u == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        return store(element, static_cast<uint64_t>(u));
+    }
+    constexpr long long exact = 1LL << 53;
+    switch (t) {
+        case DType::int8: return store_integer<int8_t>(element, v);
+        case DType::uint8: return store_integer<uint8_t>(element, v);
+        case DType::int16: return store_integer<int16_t>(element, v);
+        case DType::uint16: return store_integer<uint16_t>(element, v);
+        case DType::int32: return store_integer<int32_t>(element, v);
+        case DType::uint32: return store_integer<uint32_t>(element, v);
+        case DType::int64: return store_integer<int64_t>(element, v);
+        case DType::uint64: return v >= 0 && store(element, static_cast<uint64_t>(v));
+        case DType::float32: return v <= exact && v >= -exact && store(element, static_cast<float>(static_cast<double>(v)));
+        case DType::float64: return v <= exact && v >= -exact && store(element, static_cast<double>(v));
+        default: return false;
+    }
+}
+
+bool store_float(double v, DType t, void* element) {
+    if (t == DType::float64) return store(element, v);
+    if (t != DType::float32) return false;
+    // Out of float32's range: NumPy warns of the cast.
+    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max())) return false;
+    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min())) return false;
+    return store(element, static_cast<float>(v));
+}
+
+// Whether x can be an operand; weak scalars are stored once the loop's dtype is known.
+bool read_operand(PyObject* o, Operand& x) {
+    x.object = o;
+    if (is_exact(o)) {
+        Fields* f = fields(o);
+        x.dtype = dtype_of(f->descr);
+        if (x.dtype == no_dtype) {
+            declined = Why::dtype;
+            return false;
+        }
+        x.code = f->descr->type_num;
+        x.nd = f->nd;
+        x.dims = f->dimensions;
+        x.strides = f->strides;
+        x.data = f->data;
+        return true;
+    }
+    x.nd = 0;
+    x.dims = x.strides = nullptr;
+    x.data = x.element;
+    x.dtype = no_dtype;
+    if (PyFloat_CheckExact(o)) {
+        x.code = weak_float;
+        return true;
+    }
+    if (PyLong_CheckExact(o)) {
+        x.code = weak_int;
+        return true;
+    }
+    if (PyBool_Check(o)) {
+        x.code = NPY_BOOL;
+        x.dtype = DType::boolean;
+        x.element[0] = o == Py_True;
+        return true;
+    }
+    if (const ScalarType* s = find_scalar(Py_TYPE(o))) {
+        x.code = s->num;
+        x.dtype = dtype_of_num[s->num];
+        std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset, static_cast<size_t>(size_of(x.dtype)));
+        return true;
+    }
+    declined = Why::type;
+    return false;
+}
+
+// A weak operand becomes an element of the loop's dtype.
+bool settle(Operand& x, DType t) {
+    if (x.code < n_type_nums) return true;
+    x.dtype = t;
+    bool const ok = x.code == weak_int ? store_int(x.object, t, x.element)
+                                       : store_float(PyFloat_AS_DOUBLE(x.object), t, x.element);
+    if (!ok) declined = Why::value;
+    return ok;
+}
+
+// ---- promotion: asked of NumPy once per (operation, dtypes) -----------------------------------------------------------------
+struct Resolution {
+    DType loop;  // no_dtype: NumPy's business
+    PyArray_Descr* result;
+};
+std::unordered_map<uint32_t, Resolution>* resolutions;
+PyObject* numpy_result_type;
+
+py::object code_object(int code, bool example) {
+    if (code == weak_int) return example ? py::object(py::int_(0)) : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
+    if (code == weak_float) return example ? py::object(py::float_(0.0)) : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
+    return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
+}
+
+DType dtype_of_object(const py::handle& h) { return dtype_of(reinterpret_cast<PyArray_Descr*>(h.ptr())); }
+
+Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
+    Resolution const none{no_dtype, nullptr};
+    try {
+        if (op == Op::where) {
+            auto r = py::reinterpret_borrow<py::object>(numpy_result_type)(code_object(codes[1], true), code_object(codes[2], true));
+            DType const t = dtype_of_object(r);
+            return t == no_dtype ? none : Resolution{t, descr_of_num[reinterpret_cast<PyArray_Descr*>(r.ptr())->type_num]};
+        }
+        py::tuple inputs(static_cast<size_t>(nin) + 1);
+        for (int i = 0; i < nin; ++i) inputs[static_cast<size_t>(i)] = code_object(codes[i], false);
+        inputs[static_cast<size_t>(nin)] = py::none();
+        py::dict keywords;
+        if (dtype_num >= 0) {
+            py::tuple signature(static_cast<size_t>(nin) + 1);
+            for (int i = 0; i < nin; ++i) signature[static_cast<size_t>(i)] = py::none();
+            signature[static_cast<size_t>(nin)] = code_object(dtype_num, false);
+            keywords["signature"] = signature;
+        }
+        auto resolve = py::reinterpret_borrow<py::object>(numpy_ufunc_of[index(op)]).attr("resolve_dtypes");
+        py::tuple r = resolve(inputs, **keywords);
+        DType const in = dtype_of_object(r[0]), out = dtype_of_object(r[static_cast<size_t>(nin)]);
+        if (in == no_dtype || out == no_dtype) return none;
+        for (int i = 1; i < nin; ++i)
+            if (dtype_of_object(r[static_cast<size_t>(i)]) != in) return none;  // such as int64 < uint64
+        auto* result = reinterpret_cast<PyArray_Descr*>(py::object(r[static_cast<size_t>(nin)]).ptr());
+        bool const boolean = op_info[index(op)].result == Result::boolean;
+        if (boolean != (out == DType::boolean) && !(in == DType::boolean && out == in)) return none;
+        // Integer division has integer inputs and a float64 result: NumPy's loop converts, and so do we.
+        DType const loop = boolean || in == out ? in : out;
+        if (loop != in && !(is_floating(loop) && !is_floating(in))) return none;
+        return {loop, descr_of_num[result->type_num]};
+    } catch (py::error_already_set&) {
+        return none;  // no loop: NumPy raises
+    }
+}
+
+Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
+    int codes[3] = {0, 0, 0};
+    uint32_t key = static_cast<uint32_t>(op);
+    for (int i = 0; i < nin; ++i) {
+        codes[i] = op == Op::where && i == 0 ? NPY_BOOL : x[i].code;
+        key = key << 5 | static_cast<uint32_t>(codes[i]);
+    }
+    key = key << 5 | static_cast<uint32_t>(dtype_num + 1);
+    auto const found = resolutions->find(key);
+    if (found != resolutions->end()) return found->second;
+    Resolution const r = ask_numpy(op, codes, nin, dtype_num);
+    resolutions->emplace(key, r);
+    return r;
+}
+
+// ---- tier 0 ----------------------------------------------------------------------------------------------------------------
+constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
+
+inline bool same_shape(const Fields* f, const Fields* g) {
+    if (f->nd != g->nd) return false;
+    for (int i = 0; i < f->nd; ++i)
+        if (f->dimensions[i] != g->dimensions[i]) return false;
+    return true;
+}
+
+// A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right kind, or NumPy's own of type t.
+inline bool tier0_scalar(PyObject* o, DType t, void* element) {
+    if (PyFloat_CheckExact(o)) return store_float(PyFloat_AS_DOUBLE(o), t, element);
+    if (PyLong_CheckExact(o)) return t != DType::boolean && store_int(o, t, element);
+    if (t == DType::float64 && Py_IS_TYPE(o, &PyDoubleArrType_Type)) return store(element, PyArrayScalar_VAL(o, Double));
+    if (t == DType::float32 && Py_IS_TYPE(o, &PyFloatArrType_Type)) return store(element, PyArrayScalar_VAL(o, Float));
+    if (t == DType::int64 && Py_IS_TYPE(o, &PyLongArrType_Type)) return store(element, PyArrayScalar_VAL(o, Long));
+    return false;
+}
+
+// Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point status.
+inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
+    const OpInfo& info = op_info[index(op)];
+    if (!info.reports || !(is_floating(t) || op == Op::reciprocal)) {
+        kernel(block);
+        return 0;
+    }
+    clear_fp_status();
+    kernel(block);
+    int const status = fp_status();
+    return status ? report_fp_status(info.name, status) : 0;
+}
+
+inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
+    return op_info[index(op)].result == Result::boolean ? descr_of_num[NPY_BOOL] : descr;
+}
+
+}  // namespace
+
+int report_fp_status(const char* name, int status) {
+    clear_fp_status();
+    return PyUFunc_GiveFloatingpointErrors(name, status);
+}
+
+bool scalar_element(PyObject* x, DType t, void* element) {
+    Operand o;
+    if (is_exact(x) || !read_operand(x, o)) return false;
+    if (!settle(o, t) || o.dtype != t) return false;
+    std::memcpy(element, o.element, sizeof o.element);
+    return true;
+}
+
+PyObject* binary(Op op, PyObject* l, PyObject* r) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    bool const ours_l = is_ours(l), ours_r = is_ours(r);
+    PyObject* const like = ours_l ? l : r;
+    PyObject* const inputs[2] = {l, r};
+    if (!is_ours(like)) return elementwise(op, inputs, {});
+    Fields* const f = fields(like);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+    alignas(8) char element[8];
+    Block block;
+    Layout layout = Layout::contiguous;
+    if (kernel && f->nd && (f->flags & flat_flags)) {
+        npy_intp const size = size_of(t);
+        block.inner[0] = block.inner[1] = size;
+        block.data[0] = block.data[1] = f->data;
+        if (ours_l && ours_r) {
+            Fields* const g = fields(r);
+            if (g->descr != f->descr || !(g->flags & flat_flags) || !same_shape(f, g)) goto general;
+            block.data[1] = g->data;
+        } else {
+            int const side = ours_l ? 1 : 0;
+            if (!tier0_scalar(ours_l ? r : l, t, element)) goto general;
+            block.data[side] = element;
+            block.inner[side] = 0;
+            layout = Layout::scalar;
+        }
+        PyArray_Descr* const descr = result_descr(op, f->descr);
+        PyObject* out = new_array(f->nd, f->dimensions, descr);
+        if (!out) return nullptr;
+        block.data[2] = fields(out)->data;
+        block.inner[2] = PyDataType_ELSIZE(descr);
+        block.outer[0] = block.outer[1] = block.outer[2] = 0;
+        block.n = size_of(f);
+        block.rows = 1;
+        if (run_flat(kernel, op, t, block) < 0) {
+            Py_DECREF(out);
+            return nullptr;
+        }
+        count_native(op_entry[index(op)], t, layout, f->nd, f->dimensions);
+        return out;
+    }
+general:
+    return elementwise(op, inputs, {});
+}
+
+PyObject* unary(Op op, PyObject* x) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (is_ours(x)) {
+        Fields* const f = fields(x);
+        DType const t = dtype_of(f->descr);
+        if (t == no_dtype) return decline(Why::dtype);
+        ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+        if (kernel && f->nd && (f->flags & flat_flags)) {
+            PyArray_Descr* const descr = result_descr(op, f->descr);
+            PyObject* out = new_array(f->nd, f->dimensions, descr);
+            if (!out) return nullptr;
+            Block block;
+            block.data[0] = f->data;
+            block.data[1] = fields(out)->data;
+            block.inner[0] = size_of(t);
+            block.inner[1] = PyDataType_ELSIZE(descr);
+            block.outer[0] = block.outer[1] = 0;
+            block.n = size_of(f);
+            block.rows = 1;
+            if (run_flat(kernel, op, t, block) < 0) {
+                Py_DECREF(out);
+                return nullptr;
+            }
+            count_native(op_entry[index(op)], t, Layout::contiguous, f->nd, f->dimensions);
+            return out;
+        }
+    }
+    return elementwise(op, &x, {});
+}
+
+PyObject* in_place(Op op, PyObject* l, PyObject* r) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_ours(l)) return decline(Why::type);
+    Fields* const f = fields(l);
+    DType const t = dtype_of(f->descr);
+    constexpr int wanted = flat_flags | NPY_ARRAY_WRITEABLE;
+    if (t != no_dtype && f->nd && (f->flags & (wanted | warn_on_write)) == wanted &&
+        (op_info[index(op)].result == Result::same || t == DType::boolean)) {
+        ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+        alignas(8) char element[8];
+        Block block;
+        npy_intp const n = size_of(f), bytes = n * size_of(t);
+        Layout layout = Layout::contiguous;
+        block.inner[0] = block.inner[1] = block.inner[2] = size_of(t);
+        block.data[0] = block.data[2] = f->data;
+        bool ok = kernel != nullptr;
+        if (ok && is_ours(r)) {
+            Fields* const g = fields(r);
+            block.data[1] = g->data;
+            ok = g->descr == f->descr && (g->flags & flat_flags) && same_shape(f, g) &&
+                 (g->data == f->data || g->data + bytes <= f->data || f->data + bytes <= g->data);
+        } else if (ok) {
+            block.data[1] = element;
+            block.inner[1] = 0;
+            layout = Layout::scalar;
+            ok = tier0_scalar(r, t, element);
+        }
+        if (ok) {
+            block.outer[0] = block.outer[1] = block.outer[2] = 0;
+            block.n = n;
+            block.rows = 1;
+            // Someone may drop the last other reference while a warning is shown.
+            Py_INCREF(l);
+            if (run_flat(kernel, op, t, block) < 0) {
+                Py_DECREF(l);
+                return nullptr;
+            }
+            count_native(op_entry[index(op)], t, layout, f->nd, f->dimensions);
+            return l;
+        }
+    }
+    PyObject* const inputs[2] = {l, r};
+    ElementwiseOptions options{};
+    options.out = l;
+    return elementwise(op, inputs, options);
+}
+
+// ---- tier 1 ----------------------------------------------------------------------------------------------------------------
+PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    const OpInfo& info = op_info[index(op)];
+    int const nin = info.inputs;
+    Operand x[4];  // inputs, then the mask of where=
+    for (int i = 0; i < nin; ++i)
+        if (!read_operand(inputs[i], x[i])) return nullptr;
+
+    int dtype_num = -1;
+    if (!is_none(options.dtype)) {
+        PyArray_Descr* wanted = nullptr;
+        if (!PyArray_DescrConverter(options.dtype, &wanted)) return nullptr;
+        dtype_num = dtype_of(wanted) == no_dtype ? -1 : wanted->type_num;
+        Py_DECREF(wanted);
+        if (dtype_num < 0) return decline(Why::dtype);
+    }
+    Resolution const r = resolve(op, x, nin, dtype_num);
+    if (r.loop == no_dtype) return decline(Why::dtype);
+    ElementwiseFn const kernel = act.table->elementwise[index(op)][index(r.loop)];
+    if (!kernel) return decline(Why::dtype);
+
+    bool const masked = options.where && options.where != Py_True;
+    if (masked) {
+        if (nin > 2 || !read_operand(options.where, x[nin]) || x[nin].dtype != DType::boolean)
+            return decline(Why::keyword);
+    }
+    int const nread = nin + masked;
+
+    // Each input either has the loop's dtype, or is converted to it.
+    Conversion conversions[max_operands] = {};
+    bool converting = false;
+    for (int i = 0; i < nin; ++i) {
+        DType const want = op == Op::where && i == 0 ? DType::boolean : r.loop;
+        if (!settle(x[i], want)) return nullptr;
+        if (x[i].dtype == want) continue;
+        if (x[i].nd == 0) {  // a scalar: converted once, here (into the element, never into the array)
+            CastFn const cast = act.table->cast[index(x[i].dtype)][index(want)];
+            alignas(8) char converted[8];
+            if (x[i].dtype == DType::float64 && want == DType::float32) return decline(Why::value);
+            Block one{};
+            one.data[0] = x[i].data;
+            one.data[1] = converted;
+            one.n = one.rows = 1;
+            cast(one);
+            std::memcpy(x[i].element, converted, sizeof converted);
+            x[i].data = x[i].element;
+            x[i].dtype = want;
+            continue;
+        }
+        // Narrowing casts may raise floating-point events of their own.
+        if (is_floating(x[i].dtype) && size_of(want) < size_of(x[i].dtype) && want != DType::boolean)
+            return decline(Why::value);
+        conversions[i] = {act.table->cast[index(x[i].dtype)][index(want)], size_of(want), size_of(x[i].dtype)};
+        converting = true;
+    }
+
+    // Broadcast.
+    Nest nest;
+    Fields* out_fields = nullptr;
+    int nd = 0;
+    for (int i = 0; i < nread; ++i) nd = x[i].nd > nd ? x[i].nd : nd;
+    if (options.out) {
+        if (!is_exact(options.out)) return decline(Why::type);
+        out_fields = fields(options.out);
+        if (!(out_fields->flags & NPY_ARRAY_WRITEABLE) || (out_fields->flags & warn_on_write)) return decline(Why::type);
+        if (out_fields->nd < nd) return decline(Why::shape);
+        nd = out_fields->nd;
+    }
+    for (int d = 0; d < nd; ++d) nest.shape[d] = out_fields ? out_fields->dimensions[d] : 1;
+    for (int i = 0; i < nread; ++i) {
+        int const first = nd - x[i].nd;
+        int const slot = i < nin ? i : nin + 1;
+        nest.data[slot] = x[i].data;
+        for (int d = 0; d < first; ++d) nest.strides[slot][d] = 0;
+        for (int d = 0; d < x[i].nd; ++d) {
+            npy_intp const len = x[i].dims[d];
+            npy_intp& shape = nest.shape[first + d];
+            nest.strides[slot][first + d] = len == 1 ? 0 : x[i].strides[d];
+            if (len == 1 || len == shape) continue;
+            if (shape != 1 || out_fields) return decline(Why::shape);
+            shape = len;
+        }
+    }
+    nest.ndim = nd;
+
+    // The output.
+    PyArray_Descr* const descr = r.result;
+    DType const result = dtype_of_num[descr->type_num];
+    PyObject* out = nullptr;
+    alignas(8) char scalar[8];
+    if (out_fields) {
+        DType const t = dtype_of(out_fields->descr);
+        if (t == no_dtype) return decline(Why::dtype);
+        if (t != result) {
+            // Only casts that can raise no floating-point event: to a wider type.
+            if (!PyArray_CanCastSafely(descr->type_num, out_fields->descr->type_num)) return decline(Why::dtype);
+            conversions[nin] = {act.table->cast[index(result)][index(t)], size_of(result), size_of(t)};
+            converting = true;
+        }
+        nest.data[nin] = out_fields->data;
+        for (int d = 0; d < nd; ++d) nest.strides[nin][d] = nest.shape[d] == 1 ? 0 : out_fields->strides[d];
+        nest.operands = nin + 1;
+        for (int i = 0; i < nread; ++i) {
+            int const slot = i < nin ? i : nin + 1;
+            if (x[i].data != x[i].element && overlaps(nest, slot, size_of(x[i].dtype), nin, size_of(t)))
+                return decline(Why::overlap);
+        }
+        out = new_ref(options.out);
+    } else if (nd == 0) {
+        if (masked) return decline(Why::keyword);
+        nest.data[nin] = scalar;
+    } else {
+        int perm[max_dims];
+        k_order(nest, nin, perm);
+        out = new_array_ordered(nd, nest.shape, perm, descr);
+        if (!out) return nullptr;
+        nest.data[nin] = fields(out)->data;
+        for (int d = 0; d < nd; ++d) nest.strides[nin][d] = fields(out)->strides[d];
+    }
+    nest.operands = nin + 1 + masked;
+    Layout layout = Layout::strided;
+    simplify(nest);
+    if (nest.ndim <= 1) {
+        layout = Layout::contiguous;
+        for (int i = 0; i <= nin && nest.ndim; ++i) {
+            ptrdiff_t const stride = nest.strides[i][0];
+            int const own = i < nin ? size_of(x[i].dtype) : out ? static_cast<int>(PyDataType_ELSIZE(fields(out)->descr)) : 0;
+            if (stride == 0 && i < nin && nest.shape[0] > 1)
+                layout = layout == Layout::strided ? layout : Layout::scalar;
+            else if (stride != own && nest.shape[0] > 1)
+                layout = Layout::strided;
+        }
+    }
+
+    bool const reports = info.reports && (is_floating(r.loop) || op == Op::reciprocal);
+    if (reports) clear_fp_status();
+    bool done = true;
+    if (masked)
+        done = run_masked(kernel, nest, converting ? conversions : nullptr);
+    else if (converting)
+        done = run(kernel, nest, conversions);
+    else
+        run(kernel, nest);
+    if (!done) {
+        Py_XDECREF(out);
+        return PyErr_NoMemory();
+    }
+    if (reports) {
+        int const status = fp_status();
+        if (status && report_fp_status(info.name, status) < 0) {
+            Py_XDECREF(out);
+            return nullptr;
+        }
+    }
+    // Counted by the dtype of the loop; the shape is the result's.
+    if (out) {
+        count_native(op_entry[index(op)], r.loop, layout, fields(out)->nd, fields(out)->dimensions);
+        return out;
+    }
+    count_native(op_entry[index(op)], r.loop, Layout::scalar, 0, nullptr);
+    return PyArray_Scalar(scalar, descr, nullptr);
+}
+
+PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    static Signature keywords = {3, 1, {"out", "where", "dtype"}, {}};
+    if (!keywords.interned[0]) keywords.intern();
+    int const nin = op_info[index(op)].inputs;
+    if (nargs < nin) return decline(Why::keyword);
+    if (nargs == nin && !kwnames) {
+        if (nin == 2) return binary(op, args[0], args[1]);
+        if (nin == 1) return unary(op, args[0]);
+        return elementwise(op, args, {});
+    }
+    PyObject* slots[3];
+    if (!keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
+    PyObject* out = slots[0];
+    if (out && PyTuple_CheckExact(out)) {
+        if (PyTuple_GET_SIZE(out) != 1) return decline(Why::keyword);
+        out = PyTuple_GET_ITEM(out, 0);
+    }
+    if (slots[2] == Py_None) return decline(Why::keyword);  // dtype=None: NumPy's default, rarely written
+    return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2]});
+}
+
+void init_elementwise() {
+    resolutions = new std::unordered_map<uint32_t, Resolution>;
+    auto numpy = py::module_::import("numpy");
+    numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();
+    for (int i = 0; i < n_ops; ++i) {
+        op_entry[i] = new_entry(op_info[i].name);
+        auto const op = static_cast<Op>(i);
+        if (op == Op::where) continue;
+        auto home = op == Op::clip ? py::module_::import("numpy._core.umath") : numpy;
+        numpy_ufunc_of[i] = py::object(home.attr(op_info[i].name)).release().ptr();
+    }
+}
+
+}  // namespace raptors

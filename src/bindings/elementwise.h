@@ -1,0 +1,33 @@
+// Elementwise operations on Python objects: tier 0 (same dtype, contiguous or scalar: straight to the kernel) and tier 1
+// (promotion, broadcasting, strides, out=, where=, dtype=). Both decline what they do not handle; NumPy is tier 2.
+#pragma once
+#include "call.h"
+
+namespace raptors {
+
+extern Entry* op_entry[n_ops];
+extern PyObject* numpy_ufunc_of[n_ops];  // NumPy's object; nullptr for `where`
+
+struct ElementwiseOptions {
+    PyObject* out;    // nullptr, or an array
+    PyObject* where;  // nullptr, or the mask
+    PyObject* dtype;  // nullptr, or anything that means a dtype
+};
+
+// nullptr without an error: declined.
+PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options);
+PyObject* binary(Op op, PyObject* l, PyObject* r);
+PyObject* unary(Op op, PyObject* x);
+PyObject* in_place(Op op, PyObject* l, PyObject* r);  // l is the output, too
+// Arguments of a ufunc call: inputs, then out, and the keywords out, where, dtype.
+PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
+// x as an element of dtype t (Python and NumPy scalars that fit without a floating-point event): false if it does not.
+bool scalar_element(PyObject* x, DType t, void* element);
+
+// Hands status bits to NumPy's errstate. Negative: an exception is set.
+int report_fp_status(const char* name, int status);
+
+void init_elementwise();
+
+}  // namespace raptors

@@ -1,0 +1,329 @@
+#include "object_cache.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "frame/memory.h"
+
+namespace py = pybind11;
+
+// Python 3.11 declares these without extern "C" (fixed in 3.12): name the C symbols ourselves.
+extern "C" int raptors_trace_track(unsigned, uintptr_t, size_t) __asm__("PyTraceMalloc_Track");
+extern "C" int raptors_trace_untrack(unsigned, uintptr_t) __asm__("PyTraceMalloc_Untrack");
+
+namespace raptors {
+namespace {
+
+constexpr unsigned trace_domain = 389047;  // NumPy's own
+constexpr int max_cached_dims = 4;
+constexpr int max_parked = 64;
+constexpr int new_flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
+
+// Newest NumPy whose array object this layout of fields was tested with; newer ones run without object reuse.
+constexpr unsigned newest_major = 2, newest_minor = 5;
+
+// Parked objects, one stack per ndim: NumPy frees `dimensions` by 2 * nd, so nd never changes while parked.
+struct Parked {
+    PyObject* items[max_parked];
+    int n;
+};
+Parked whole[max_cached_dims + 1];       // arrays with a block of small_block bytes
+Parked our_views[max_cached_dims + 1];   // no data
+Parked base_views[max_cached_dims + 1];  // exact numpy.ndarray, no data
+bool reuse;                              // objects are parked at all
+struct {
+    uint64_t array_hits, array_misses, view_hits, base_view_hits;
+} stats;
+
+PyObject* handler_capsule;
+destructor numpy_dealloc;
+
+void* handler_malloc(void*, size_t n) { return block_new(n); }
+void* handler_calloc(void*, size_t count, size_t size) {
+    size_t n;
+    return __builtin_mul_overflow(count, size, &n) ? nullptr : block_new_zeroed(n);
+}
+void* handler_realloc(void*, void* p, size_t n) {
+    return p ? block_resize(static_cast<char*>(p), n) : block_new(n);
+}
+void handler_free(void*, void* p, size_t) {
+    if (p) block_delete(static_cast<char*>(p));
+}
+PyDataMem_Handler handler = {"raptors", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
+
+// Nobody has exported a buffer or a weak reference; no write-back is pending.
+bool reusable(const Fields* f) {
+    return f->nd <= max_cached_dims && !f->weakreflist && !f->_buffer_info &&
+           !(f->flags & NPY_ARRAY_WRITEBACKIFCOPY);
+}
+
+void park(Parked& stack, PyObject* o) { stack.items[stack.n++] = o; }
+
+// Product of the dims, or -1 when it (or the bytes) overflow.
+npy_intp checked_size(int nd, const npy_intp* dims, npy_intp item) {
+    npy_intp n = item;
+    for (int i = 0; i < nd; ++i)
+        if (dims[i] < 0 || __builtin_mul_overflow(n, dims[i], &n)) return -1;
+    return n;
+}
+
+// An array object around a fresh block. Takes the block.
+PyObject* around(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr, char* block, size_t bytes) {
+    Py_INCREF(descr);
+    PyObject* o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims), const_cast<npy_intp*>(strides),
+                                       block, NPY_ARRAY_CARRAY, nullptr);
+    if (!o) {
+        block_delete(block);
+        return nullptr;
+    }
+    Fields* f = fields(o);
+    f->flags |= NPY_ARRAY_OWNDATA;
+    Py_XDECREF(f->mem_handler);
+    f->mem_handler = new_ref(handler_capsule);
+    raptors_trace_track(trace_domain, reinterpret_cast<uintptr_t>(block), bytes);
+    return o;
+}
+
+PyObject* by_numpy(int nd, const npy_intp* dims, PyArray_Descr* descr, bool zeroed) {
+    Py_INCREF(descr);
+    PyObject* o = zeroed ? PyArray_Zeros(nd, const_cast<npy_intp*>(dims), descr, 0)
+                         : PyArray_Empty(nd, const_cast<npy_intp*>(dims), descr, 0);
+    if (o) retype(o);
+    return o;
+}
+
+PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr, bool zeroed) {
+    npy_intp const bytes = checked_size(nd, dims, PyDataType_ELSIZE(descr));
+    // Empty, negative and impossible shapes: NumPy's own array, or its error.
+    if (bytes <= 0) return by_numpy(nd, dims, descr, zeroed);
+    auto const nbytes = static_cast<size_t>(bytes);
+    char* block = zeroed ? block_new_zeroed(nbytes) : block_new(nbytes);
+    if (!block) return by_numpy(nd, dims, descr, zeroed);  // its MemoryError tells shape and dtype
+    return around(nd, dims, strides, descr, block, nbytes);
+}
+
+PyObject* small_array(int nd, const npy_intp* dims, PyArray_Descr* descr, size_t bytes) {
+    Parked& stack = whole[nd];
+    PyObject* o = stack.items[--stack.n];
+    ++stats.array_hits;
+    Fields* f = fields(o);
+    npy_intp stride = PyDataType_ELSIZE(descr);
+    int longer = 0;  // axes of more than one element
+    for (int i = nd - 1; i >= 0; --i) {
+        f->dimensions[i] = dims[i];
+        f->strides[i] = stride;
+        stride *= dims[i];
+        longer += dims[i] != 1;
+    }
+    f->flags = new_flags | (longer <= 1 ? NPY_ARRAY_F_CONTIGUOUS : 0);
+    Py_INCREF(descr);
+    f->descr = descr;
+    Py_INCREF(array_type);
+    _Py_NewReference(o);  // as CPython's own free lists do
+    raptors_trace_track(trace_domain, reinterpret_cast<uintptr_t>(f->data), bytes);
+    return o;
+}
+
+inline bool cached_bytes(int nd, const npy_intp* dims, PyArray_Descr* descr, npy_intp* bytes) {
+    if (nd > max_cached_dims) return false;
+    npy_intp n = PyDataType_ELSIZE(descr);
+    for (int i = 0; i < nd; ++i) {
+        if (dims[i] <= 0 || dims[i] > static_cast<npy_intp>(small_block)) return false;
+        n *= dims[i];  // at most 512^4 * 8: no overflow
+        if (n > static_cast<npy_intp>(small_block)) return false;
+    }
+    *bytes = n;
+    return true;
+}
+
+}  // namespace
+
+PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
+    npy_intp bytes;
+    if (cached_bytes(nd, dims, descr, &bytes)) {
+        if (whole[nd].n) [[likely]]
+            return small_array(nd, dims, descr, static_cast<size_t>(bytes));
+        ++stats.array_misses;
+    }
+    return allocate(nd, dims, nullptr, descr, false);
+}
+
+PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr) {
+    npy_intp bytes;
+    if (cached_bytes(nd, dims, descr, &bytes) && whole[nd].n) {
+        PyObject* o = small_array(nd, dims, descr, static_cast<size_t>(bytes));
+        std::memset(fields(o)->data, 0, static_cast<size_t>(bytes));
+        return o;
+    }
+    return allocate(nd, dims, nullptr, descr, true);
+}
+
+PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArray_Descr* descr) {
+    bool c_order = true;
+    for (int i = 0; i < nd; ++i) c_order &= perm[i] == i;
+    if (c_order) return new_array(nd, dims, descr);
+    npy_intp strides[NPY_MAXDIMS];
+    npy_intp stride = PyDataType_ELSIZE(descr);
+    for (int i = nd - 1; i >= 0; --i) {
+        strides[perm[i]] = stride;
+        stride *= dims[perm[i]] ? dims[perm[i]] : 1;
+    }
+    return allocate(nd, dims, strides, descr, false);
+}
+
+PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides, char* data, PyArray_Descr* descr) {
+    int const flags = fields(base)->flags & (NPY_ARRAY_WRITEABLE | warn_on_write);
+    // NumPy collapses chains of views of one type down to the array that owns the data.
+    while (!(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base && is_ours(fields(base)->base))
+        base = fields(base)->base;
+    PyObject* o;
+    if (nd <= max_cached_dims && our_views[nd].n) [[likely]] {
+        o = our_views[nd].items[--our_views[nd].n];
+        ++stats.view_hits;
+        Fields* f = fields(o);
+        for (int i = 0; i < nd; ++i) {
+            f->dimensions[i] = dims[i];
+            f->strides[i] = strides[i];
+        }
+        f->data = data;
+        Py_INCREF(descr);
+        f->descr = descr;
+        Py_INCREF(array_type);
+        _Py_NewReference(o);
+    } else {
+        Py_INCREF(descr);
+        o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims), const_cast<npy_intp*>(strides), data,
+                                 0, nullptr);
+        if (!o) return nullptr;
+    }
+    Fields* f = fields(o);
+    Py_INCREF(base);
+    f->base = base;
+    f->flags = flags;
+    PyArray_UpdateFlags(as_array(o), NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED);
+    return o;
+}
+
+PyObject* new_base_view(PyObject* a) {
+    Fields const* f = fields(a);
+    int const nd = f->nd;
+    PyObject* view;
+    if (nd <= max_cached_dims && base_views[nd].n) {
+        // A parked shell keeps its one reference: nobody else can have seen it.
+        view = base_views[nd].items[--base_views[nd].n];
+        ++stats.base_view_hits;
+        Fields* v = fields(view);
+        if (nd) {
+            auto const bytes = static_cast<size_t>(nd) * sizeof(npy_intp);
+            std::memcpy(v->dimensions, f->dimensions, bytes);
+            std::memcpy(v->strides, f->strides, bytes);
+        }
+        v->data = f->data;
+        Py_INCREF(f->descr);
+        v->descr = f->descr;
+    } else {
+        Py_INCREF(f->descr);
+        view = PyArray_NewFromDescr(&PyArray_Type, f->descr, nd, f->dimensions, f->strides, f->data,
+                                    f->flags & NPY_ARRAY_WRITEABLE, nullptr);
+        if (!view) return nullptr;
+    }
+    // Keeps warn-on-write and odd alignment.
+    fields(view)->flags = f->flags & ~(NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEBACKIFCOPY);
+    Py_INCREF(a);
+    fields(view)->base = a;
+    return view;
+}
+
+void release_base_view(PyObject* view, PyObject* a) {
+    Fields* f = fields(view);
+    if (reuse && Py_REFCNT(view) == 1 && is_plain(view) && reusable(f) && f->base == a &&
+        !(f->flags & NPY_ARRAY_OWNDATA) && !f->mem_handler && base_views[f->nd].n < max_parked) {
+        PyArray_Descr* descr = f->descr;
+        f->base = nullptr;
+        f->descr = nullptr;
+        f->data = nullptr;
+        park(base_views[f->nd], view);
+        Py_DECREF(descr);
+        Py_DECREF(a);
+        return;
+    }
+    Py_DECREF(view);
+}
+
+void array_dealloc(PyObject* o) {
+    Fields* f = fields(o);
+    if (is_ours(o) && reuse && reusable(f)) {
+        if (!f->base) {
+            if (f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA) && whole[f->nd].n < max_parked &&
+                dtype_of(f->descr) != no_dtype && block_capacity(f->data) == small_block) {
+                raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));
+                PyArray_Descr* descr = f->descr;
+                f->descr = nullptr;
+                park(whole[f->nd], o);
+                Py_DECREF(array_type);  // parked objects hold no reference: the type's count is that of live arrays
+                Py_DECREF(descr);
+                return;
+            }
+        } else if (!(f->flags & NPY_ARRAY_OWNDATA) && !f->mem_handler && our_views[f->nd].n < max_parked) {
+            PyObject* base = f->base;
+            PyArray_Descr* descr = f->descr;
+            f->base = nullptr;
+            f->descr = nullptr;
+            f->data = nullptr;
+            park(our_views[f->nd], o);
+            Py_DECREF(array_type);
+            Py_DECREF(descr);
+            Py_DECREF(base);  // last: it may run any code, and o is parked and whole by now
+            return;
+        }
+    }
+    // Also right below a subclass's dealloc: ours is a heap type, and it must drop the reference of the instance's type.
+    PyTypeObject* type = Py_TYPE(o);
+    numpy_dealloc(o);
+    Py_DECREF(type);
+}
+
+void init_object_cache() {
+    numpy_dealloc = PyArray_Type.tp_dealloc;
+    handler_capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
+    if (!handler_capsule) throw py::error_already_set();
+    auto const version = py::module_::import("numpy").attr("__version__").cast<std::string>();
+    unsigned major = 0, minor = 0;
+    if (std::sscanf(version.c_str(), "%u.%u", &major, &minor) != 2) major = newest_major + 1;
+    reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
+    if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE")) reuse = reuse && std::strcmp(env, "0") != 0;
+    if (const char* env = std::getenv("RAPTORS_CACHE_MAX_BYTES")) {
+        char* end = nullptr;
+        errno = 0;
+        unsigned long long const bytes = std::strtoull(env, &end, 10);
+        if (end == env || *end || errno || *env == '-')
+            throw py::value_error("RAPTORS_CACHE_MAX_BYTES must be a number of bytes");
+        set_block_cache_limit(static_cast<size_t>(bytes));
+        reuse = reuse && bytes > 0;
+    }
+}
+
+void register_object_cache(py::module_& m) {
+    m.def("_memory_stats", [] {
+        BlockStats const b = block_stats();
+        ScratchStats const s = scratch_stats();
+        py::dict d;
+        d["cached_bytes"] = b.cached_bytes;
+        d["cached_blocks"] = b.cached_blocks;
+        d["block_hits"] = b.hits;
+        d["block_misses"] = b.misses;
+        d["cache_limit"] = block_cache_limit();
+        d["scratch_taken"] = s.taken;
+        d["scratch_held"] = s.held;
+        d["array_hits"] = stats.array_hits;
+        d["array_misses"] = stats.array_misses;
+        d["view_hits"] = stats.view_hits;
+        d["base_view_hits"] = stats.base_view_hits;
+        d["object_cache"] = reuse;
+        return d;
+    });
+    m.def("_trim", &trim_blocks);
+}
+
+}  // namespace raptors

@@ -1,0 +1,114 @@
+#include "policy.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace py = pybind11;
+
+namespace raptors {
+
+Active process_active;
+bool simd_context_used;
+
+namespace {
+
+PyObject* isa_var;  // contextvar: the ISA's number; -1 for "auto"
+Active by_isa[n_isas];
+bool disabled;
+Isa process_isa;
+
+std::string available_text() {
+    std::string text;
+    for (int i = 0; i < n_isas; ++i)
+        if (table(static_cast<Isa>(i))) text += (text.empty() ? "" : ", ") + std::string(isa_name(static_cast<Isa>(i)));
+    return text + ", auto";
+}
+
+// Long values are cut in messages; they are never used for anything but comparison.
+std::string shown(const std::string& text) {
+    return "'" + (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "'";
+}
+
+Isa checked_isa(const std::string& text, const char* who) {
+    if (text == "auto" || text.empty()) return best_isa();
+    Isa isa;
+    if (text.find('\0') != std::string::npos || !parse_isa(text.c_str(), &isa))
+        throw py::value_error(std::string(who) + ": " + shown(text) + " is not an instruction set; this machine has " + available_text());
+    if (!table(isa)) {
+        auto const message = std::string(who) + ": " + shown(text) +
+                             (isa_compiled(isa) ? " is not supported by this CPU" : " is not part of this build") +
+                             "; this machine has " + available_text();
+        PyErr_SetString(PyExc_RuntimeError, message.c_str());
+        throw py::error_already_set();
+    }
+    return isa;
+}
+
+int current_isa() {
+    if (simd_context_used) {
+        PyObject* value = nullptr;
+        if (PyContextVar_Get(isa_var, nullptr, &value) < 0) throw py::error_already_set();
+        if (value) {
+            auto const isa = static_cast<int>(PyLong_AsLong(value));
+            Py_DECREF(value);
+            return isa;
+        }
+    }
+    return static_cast<int>(process_isa);
+}
+
+}  // namespace
+
+const Active& context_active() {
+    PyObject* value = nullptr;
+    if (PyContextVar_Get(isa_var, nullptr, &value) < 0) {
+        PyErr_Clear();
+        return process_active;
+    }
+    if (!value) return process_active;
+    auto const isa = PyLong_AsLong(value);
+    Py_DECREF(value);
+    return by_isa[isa];
+}
+
+void register_policy(py::module_& m) {
+    isa_var = PyContextVar_New("raptors_simd", nullptr);
+    if (!isa_var) throw py::error_already_set();
+    const char* env = std::getenv("RAPTORS_SIMD");
+    process_isa = checked_isa(env ? env : "", "RAPTORS_SIMD");
+    const char* off = std::getenv("RAPTORS_DISABLE");
+    disabled = off && *off && std::strcmp(off, "0") != 0;
+    for (int i = 0; i < n_isas; ++i) {
+        auto const isa = static_cast<Isa>(i);
+        by_isa[i] = {disabled ? nullptr : table(isa), isa};
+    }
+    process_active = by_isa[static_cast<int>(process_isa)];
+
+    m.def("_set_simd", [](const std::string& text) {
+        Isa const isa = checked_isa(text, "simd");
+        auto number = py::int_(static_cast<int>(isa));
+        PyObject* token = PyContextVar_Set(isa_var, number.ptr());
+        if (!token) throw py::error_already_set();
+        simd_context_used = true;
+        return py::reinterpret_steal<py::object>(token);
+    });
+    m.def("_reset_simd", [](const py::object& token) {
+        if (PyContextVar_Reset(isa_var, token.ptr()) < 0) throw py::error_already_set();
+    });
+    m.def(
+        "get_simd", [] { return isa_name(static_cast<Isa>(current_isa())); },
+        "Name of the instruction set whose kernels run in this context.");
+    m.def(
+        "available_isas",
+        [] {
+            py::list names;
+            for (int i = 0; i < n_isas; ++i)
+                if (table(static_cast<Isa>(i))) names.append(isa_name(static_cast<Isa>(i)));
+            return py::tuple(names);
+        },
+        "Names of the instruction sets of this build that this CPU and operating system support.");
+    m.def("_disabled", [] { return disabled; });
+}
+
+}  // namespace raptors

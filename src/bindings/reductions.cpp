@@ -1,0 +1,510 @@
+#include "reductions.h"
+
+#include <cstring>
+#include <limits>
+
+#include "elementwise.h"
+#include "frame/fpstatus.h"
+#include "frame/iterate.h"
+#include "object_cache.h"
+
+namespace raptors {
+
+Entry* reduce_entry[n_folds + 1];
+
+namespace {
+
+// ---- signatures, after the array -------------------------------------------------------------------------------------------
+enum Parameter { p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where, n_parameters };
+struct Form {
+    Signature signature;
+    int parameter[max_parameters];  // which Parameter each slot is
+};
+Form sum_form = {{6, 6, {"axis", "dtype", "out", "keepdims", "initial", "where"}, {}},
+                 {p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where}};
+Form min_form = {{5, 5, {"axis", "out", "keepdims", "initial", "where"}, {}},
+                 {p_axis, p_out, p_keepdims, p_initial, p_where}};
+Form any_form = {{4, 3, {"axis", "out", "keepdims", "where"}, {}}, {p_axis, p_out, p_keepdims, p_where}};
+Form mean_form = {{5, 4, {"axis", "dtype", "out", "keepdims", "where"}, {}},
+                  {p_axis, p_dtype, p_out, p_keepdims, p_where}};
+Form arg_form = {{3, 2, {"axis", "out", "keepdims"}, {}}, {p_axis, p_out, p_keepdims}};
+
+const Form& form_of(Reduce what) {
+    switch (what) {
+        case Reduce::sum:
+        case Reduce::prod: return sum_form;
+        case Reduce::min:
+        case Reduce::max: return min_form;
+        case Reduce::any:
+        case Reduce::all: return any_form;
+        case Reduce::mean: return mean_form;
+        default: return arg_form;
+    }
+}
+
+inline Fold fold_of(Reduce what) { return what == Reduce::mean ? Fold::sum : static_cast<Fold>(what); }
+
+// ---- identities ------------------------------------------------------------------------------------------------------------
+template <class T>
+void put(void* element, T value) {
+    std::memcpy(element, &value, sizeof value);
+}
+
+// An element of dtype t (the accumulator's) that leaves the fold as it is; false: min and max have none.
+bool identity(Fold fold, DType t, void* element) {
+    std::memset(element, 0, 8);
+    switch (fold) {
+        case Fold::sum:  // -0.0 + x is x for every x
+            if (t == DType::float64) put(element, -0.0);
+            if (t == DType::float32) put(element, -0.0F);
+            return true;
+        case Fold::any: return true;
+        case Fold::all: put(element, uint8_t{1}); return true;
+        case Fold::prod:
+            if (t == DType::float64)
+                put(element, 1.0);
+            else if (t == DType::float32)
+                put(element, 1.0F);
+            else
+                put(element, int64_t{1});
+            return true;
+        default: return false;
+    }
+}
+
+PyObject* as_scalar(const char* data, DType t, int num) {
+    if (t == DType::float64) {
+        PyObject* s = PyArrayScalar_New(Double);
+        if (s) std::memcpy(&PyArrayScalar_VAL(s, Double), data, sizeof(double));
+        return s;
+    }
+    if (t == DType::boolean) PyArrayScalar_RETURN_BOOL_FROM_LONG(*data);
+    return PyArray_Scalar(const_cast<char*>(data), descr_of_num[num], nullptr);
+}
+
+// The sum of n elements to their mean, as NumPy divides: in float64, rounded to the sum's dtype.
+void divide_scalar(char* data, DType t, npy_intp n) {
+    if (t == DType::float64) {
+        double s;
+        std::memcpy(&s, data, sizeof s);
+        put(data, s / static_cast<double>(n));
+    } else {
+        float s;
+        std::memcpy(&s, data, sizeof s);
+        put(data, static_cast<float>(static_cast<double>(s) / static_cast<double>(n)));
+    }
+}
+
+// Same for a result array.
+bool divide_array(const Table& table, Fields* f, DType t, npy_intp n) {
+    double const count_ = static_cast<double>(n);
+    Nest nest;
+    nest.ndim = f->nd;
+    nest.operands = 3;
+    for (int d = 0; d < f->nd; ++d) {
+        nest.shape[d] = f->dimensions[d];
+        nest.strides[0][d] = nest.strides[2][d] = f->strides[d];
+        nest.strides[1][d] = 0;
+    }
+    nest.data[0] = nest.data[2] = f->data;
+    nest.data[1] = const_cast<char*>(reinterpret_cast<const char*>(&count_));
+    simplify(nest);
+    ElementwiseFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
+    if (t == DType::float64) {
+        run(divide, nest);
+        return true;
+    }
+    Conversion const conversions[max_operands] = {
+        {table.cast[index(t)][index(DType::float64)], 8, 4}, {}, {table.cast[index(DType::float64)][index(t)], 8, 4}, {}};
+    return run(divide, nest, conversions);
+}
+
+// Bit d of the result: axis d is folded. False: NumPy's error.
+bool parse_axes(PyObject* axis, int nd, bool folded[]) {
+    for (int d = 0; d < nd; ++d) folded[d] = is_none(axis);
+    if (is_none(axis)) return true;
+    auto one = [&](PyObject* x) {
+        if (!PyLong_CheckExact(x)) return false;
+        int overflow = 0;
+        long d = PyLong_AsLongAndOverflow(x, &overflow);
+        if (overflow || d < -nd || d >= nd) return false;
+        if (d < 0) d += nd;
+        if (folded[d]) return false;
+        return folded[d] = true;
+    };
+    if (!PyTuple_CheckExact(axis)) return one(axis);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); ++i)
+        if (!one(PyTuple_GET_ITEM(axis, i))) return false;
+    return true;
+}
+
+bool parse_flag(PyObject* x, bool* flag) {
+    if (!x || x == Py_False)
+        *flag = false;
+    else if (x == Py_True)
+        *flag = true;
+    else
+        return false;
+    return true;
+}
+
+// dtype of the fold's kernel, its output, and the result that the caller sees.
+struct Types {
+    DType kernel, accumulator, result;
+    int result_num;
+};
+
+bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* types) {
+    DType const t = dtype_of(descr);
+    Fold const fold = fold_of(what);
+    bool const arithmetic = what == Reduce::sum || what == Reduce::prod || what == Reduce::mean;
+    *types = {t, accumulator(fold, t), accumulator(fold, t), descr->type_num};
+    if (fold_info[index(fold)].index || types->accumulator != t || fold == Fold::any || fold == Fold::all)
+        types->result_num = num_of_dtype[index(types->accumulator)];
+    if (what == Reduce::mean && !is_floating(t)) {
+        *types = {DType::float64, DType::float64, DType::float64, NPY_DOUBLE};
+    }
+    if (is_none(dtype)) return true;
+    if (!arithmetic) return false;
+    PyArray_Descr* wanted = nullptr;
+    if (!PyArray_DescrConverter(dtype, &wanted)) return false;  // an error is set
+    DType const w = dtype_of(wanted);
+    int const num = wanted->type_num;
+    Py_DECREF(wanted);
+    if (w == no_dtype || w == DType::boolean) return false;
+    if (what == Reduce::mean && !is_floating(w)) return false;
+    // Truncating a wide integer sum equals summing in the narrow type; narrowing floats would raise events in the cast.
+    if (is_floating(t) && (!is_floating(w) || size_of(w) < size_of(t))) return false;
+    *types = {w, accumulator(fold, w), w, num};
+    return true;
+}
+
+Layout layout_of(const Fields* f) { return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided; }
+
+struct Call {
+    PyObject* given[n_parameters];
+};
+
+// All elements of a contiguous array, no keywords: straight to the kernel.
+PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types) {
+    Fold const fold = fold_of(what);
+    npy_intp const n = size_of(f);
+    ReduceFn const kernel = act.table->reduce[index(fold)][index(types.kernel)];
+    alignas(8) char element[8];
+    if (!identity(fold, types.accumulator, element)) {
+        if (n == 0) return decline(Why::shape);
+        std::memcpy(element, f->data, static_cast<size_t>(size_of(types.kernel)));
+    }
+    npy_intp const size = size_of(types.kernel);
+    Reduction const r = {f->data, element, n, size, 1, 0, 0};
+    int status = 0;
+    if (is_floating(types.kernel) && (fold == Fold::sum || fold == Fold::prod)) {
+        clear_fp_status();
+        kernel(r);
+        status = fp_status();
+    } else {
+        kernel(r);
+    }
+    if (status && report_fp_status("reduce", status) < 0) return nullptr;
+    if (what == Reduce::mean) divide_scalar(element, types.result, n);
+    count_native(entry, types.kernel, Layout::contiguous, f->nd, f->dimensions);
+    return as_scalar(element, types.result, types.result_num);
+}
+
+// Casts `from` (in place) between integer dtypes or int to float: the wide accumulator to the dtype asked for.
+void convert_element(const Table& table, char* element, DType from, DType to) {
+    if (from == to) return;
+    alignas(8) char converted[8];
+    Block one{};
+    one.data[0] = element;
+    one.data[1] = converted;
+    one.n = one.rows = 1;
+    table.cast[index(from)][index(to)](one);
+    std::memcpy(element, converted, sizeof converted);
+}
+
+PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, Fields* f, DType t, const Call& call) {
+    bool keepdims;
+    if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
+    if (!is_none(call.given[p_out])) return decline(Why::keyword);
+    ReduceFn const kernel = act.table->reduce[index(fold_of(what))][index(t)];
+    npy_intp const size = size_of(f);
+    if (size == 0) return decline(Why::shape);
+    int axis = -1;
+    if (is_none(call.given[p_axis])) {
+        // Over the flattened array in C order: an index into a strided one is NumPy's (it copies).
+        if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
+        int64_t where = 0;
+        Reduction const r = {f->data, reinterpret_cast<char*>(&where), size, size_of(t), 1, 0, 0};
+        kernel(r);
+        count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
+        if (!keepdims) return PyArray_Scalar(&where, descr_of(DType::int64), nullptr);
+        npy_intp ones[NPY_MAXDIMS];
+        for (int d = 0; d < f->nd; ++d) ones[d] = 1;
+        PyObject* out = new_array(f->nd, ones, descr_of(DType::int64));
+        if (out) std::memcpy(fields(out)->data, &where, sizeof where);
+        return out;
+    }
+    bool folded[NPY_MAXDIMS];
+    if (!PyLong_CheckExact(call.given[p_axis]) || !parse_axes(call.given[p_axis], f->nd, folded))
+        return decline(Why::shape);
+    npy_intp dims[NPY_MAXDIMS];
+    int nd = 0;
+    for (int d = 0; d < f->nd; ++d) {
+        if (folded[d]) axis = d;
+        if (!folded[d] || keepdims) dims[nd++] = folded[d] ? 1 : f->dimensions[d];
+    }
+    alignas(8) char element[8];
+    PyObject* out = nullptr;
+    if (nd) {
+        out = new_array(nd, dims, descr_of(DType::int64));
+        if (!out) return nullptr;
+    }
+    Nest nest;
+    nest.ndim = f->nd;
+    nest.operands = 2;
+    nest.data[0] = f->data;
+    nest.data[1] = out ? fields(out)->data : element;
+    for (int d = 0, kept = 0; d < f->nd; ++d) {
+        nest.shape[d] = f->dimensions[d];
+        nest.strides[0][d] = f->strides[d];
+        bool const in_out = !folded[d] || keepdims;
+        nest.strides[1][d] = folded[d] ? 0 : fields(out)->strides[kept];
+        kept += in_out;
+    }
+    run_argreduce(kernel, nest, axis);
+    count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    if (out) return out;
+    return PyArray_Scalar(element, descr_of(DType::int64), nullptr);
+}
+
+PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(self)) return decline(Why::type);
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    if (what == Reduce::argmin || what == Reduce::argmax) return arg_reduce(what, act, entry, f, t, call);
+
+    Fold const fold = fold_of(what);
+    Types types;
+    if (!resolve_types(what, f->descr, call.given[p_dtype], &types)) return PyErr_Occurred() ? nullptr : decline(Why::dtype);
+    ReduceFn const kernel = act.table->reduce[index(fold)][index(types.kernel)];
+    if (!kernel) return decline(Why::dtype);
+
+    npy_intp const total = size_of(f);
+    if (total == 0 && what == Reduce::mean) return decline(Why::shape);  // NumPy warns
+    bool plain = true;
+    for (PyObject* x : call.given) plain &= x == nullptr;
+    if (plain && types.kernel == t && types.accumulator == types.result && f->nd && (f->flags & NPY_ARRAY_C_CONTIGUOUS))
+        return fold_all(what, act, entry, f, types);
+
+    bool keepdims;
+    bool folded[NPY_MAXDIMS];
+    if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
+    if (!parse_axes(call.given[p_axis], f->nd, folded)) return decline(Why::shape);
+
+    // The mask of where=, broadcast to the array (never the other way round).
+    PyObject* const mask = call.given[p_where] == Py_True ? nullptr : call.given[p_where];
+    npy_intp mask_strides[NPY_MAXDIMS];
+    if (mask) {
+        if (!is_exact(mask) || fields(mask)->descr != descr_of(DType::boolean) || what == Reduce::mean)
+            return decline(Why::keyword);
+        Fields const* m = fields(mask);
+        if (m->nd > f->nd) return decline(Why::shape);
+        int const first = f->nd - m->nd;
+        for (int d = 0; d < f->nd; ++d) mask_strides[d] = 0;
+        for (int d = 0; d < m->nd; ++d) {
+            if (m->dimensions[d] == 1) continue;
+            if (m->dimensions[d] != f->dimensions[first + d]) return decline(Why::shape);
+            mask_strides[first + d] = m->strides[d];
+        }
+    }
+
+    // What the outputs start with.
+    alignas(8) char start[8];
+    bool first_element = !identity(fold, types.accumulator, start);
+    alignas(8) char fill[8];  // for elements that the mask leaves out, in the kernel's dtype
+    identity(fold, types.kernel, fill);
+    PyObject* const initial = call.given[p_initial];
+    if (initial) {
+        if (!scalar_element(initial, types.accumulator, start)) return decline(Why::value);
+        first_element = false;
+        if (fold == Fold::min || fold == Fold::max) std::memcpy(fill, start, sizeof fill);
+    }
+    npy_intp folded_count = 1;
+    for (int d = 0; d < f->nd; ++d)
+        if (folded[d]) folded_count *= f->dimensions[d];
+    if (first_element && (mask || folded_count == 0)) return decline(Why::shape);  // NumPy: no identity
+
+    // The result: kept axes in the input's order, as NumPy's iterator lays it out.
+    npy_intp dims[NPY_MAXDIMS];
+    int nd = 0;
+    for (int d = 0; d < f->nd; ++d)
+        if (!folded[d] || keepdims) dims[nd++] = folded[d] ? 1 : f->dimensions[d];
+    PyObject* out = nullptr;
+    alignas(8) char element[8];
+    PyObject* const given_out = call.given[p_out] && PyTuple_CheckExact(call.given[p_out]) &&
+                                        PyTuple_GET_SIZE(call.given[p_out]) == 1
+                                    ? PyTuple_GET_ITEM(call.given[p_out], 0)
+                                    : call.given[p_out];
+    if (!is_none(given_out)) {
+        if (!is_exact(given_out)) return decline(Why::type);
+        Fields* o = fields(given_out);
+        bool ok = dtype_of(o->descr) == types.result && types.result == types.accumulator && o->nd == nd &&
+                  (o->flags & NPY_ARRAY_WRITEABLE) && !(o->flags & warn_on_write);
+        for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
+        if (!ok) return decline(Why::keyword);
+        // Overlap in the sense of memory extents: NumPy makes a copy.
+        npy_intp low_in = 0, high_in = size_of(t), low_out = 0, high_out = size_of(types.result);
+        for (int d = 0; d < f->nd; ++d) (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
+        for (int d = 0; d < nd; ++d) (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
+        bool const apart = o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
+        if (total && !apart) return decline(Why::overlap);
+        if (mask) return decline(Why::keyword);
+        out = new_ref(given_out);
+    } else if (nd) {
+        Nest order;
+        order.ndim = nd;
+        order.operands = 1;
+        for (int d = 0, kept = 0; d < f->nd; ++d) {
+            if (folded[d] && !keepdims) continue;
+            order.shape[kept] = dims[kept];
+            order.strides[0][kept] = dims[kept] == 1 ? 0 : f->strides[d];
+            ++kept;
+        }
+        int perm[max_dims];
+        k_order(order, 1, perm);
+        out = new_array_ordered(nd, dims, perm, descr_of_num[num_of_dtype[index(types.accumulator)]]);
+        if (!out) return nullptr;
+        if (types.accumulator == types.result && fields(out)->descr != descr_of_num[types.result_num]) {
+            // longlong and long share a kernel; the descriptor is the input's
+            Py_INCREF(descr_of_num[types.result_num]);
+            PyArray_Descr* old = fields(out)->descr;
+            fields(out)->descr = descr_of_num[types.result_num];
+            Py_DECREF(old);
+        }
+    }
+
+    Nest nest;
+    nest.ndim = f->nd;
+    nest.operands = 2;
+    nest.data[0] = f->data;
+    nest.data[1] = out ? fields(out)->data : element;
+    for (int d = 0, kept = 0; d < f->nd; ++d) {
+        nest.shape[d] = f->dimensions[d];
+        nest.strides[0][d] = f->strides[d];
+        nest.strides[1][d] = folded[d] || !out ? 0 : fields(out)->strides[kept];
+        kept += !folded[d] || keepdims;
+    }
+
+    // Fill the outputs: with `start`, or with the first element of each fold.
+    Nest filling = nest;
+    if (!first_element) {
+        filling.data[0] = start;
+        for (int d = 0; d < f->nd; ++d) filling.strides[0][d] = 0;
+    }
+    for (int d = 0; d < f->nd; ++d)
+        if (folded[d]) filling.shape[d] = 1;
+    simplify(filling);
+    DType const filled = first_element ? t : types.accumulator;
+    run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(filled)][index(types.accumulator)]), filling);
+
+    bool const reports = is_floating(types.kernel) && (fold == Fold::sum || fold == Fold::prod);
+    if (reports) clear_fp_status();
+    Conversion const conversion = {types.kernel == t ? nullptr : act.table->cast[index(t)][index(types.kernel)],
+                                   size_of(types.kernel), size_of(t)};
+    bool done = true;
+    if (total == 0) {
+        // outputs keep what they start with
+    } else if (mask) {
+        nest.operands = 3;
+        nest.data[2] = fields(mask)->data;
+        for (int d = 0; d < f->nd; ++d) nest.strides[2][d] = mask_strides[d];
+        done = run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)], nest, conversion,
+                                 fill);
+    } else if (conversion.cast) {
+        done = run_reduce(kernel, nest, conversion);
+    } else {
+        run_reduce(kernel, nest, size_of(t));
+    }
+    if (done && what == Reduce::mean) {
+        if (out)
+            done = divide_array(*act.table, fields(out), types.result, folded_count);
+        else
+            divide_scalar(element, types.result, folded_count);
+    }
+    if (!done) {
+        Py_XDECREF(out);
+        return PyErr_NoMemory();
+    }
+    if (reports) {
+        int const status = fp_status();
+        if (status && report_fp_status("reduce", status) < 0) {
+            Py_XDECREF(out);
+            return nullptr;
+        }
+    }
+    count_native(entry, types.kernel, layout_of(f), f->nd, f->dimensions);
+    if (!out) {
+        convert_element(*act.table, element, types.accumulator, types.result);
+        return as_scalar(element, types.result, types.result_num);
+    }
+    if (types.accumulator == types.result) return out;
+    // The dtype asked for is narrower than the accumulator: convert the (small) result.
+    int perm[max_dims];
+    for (int d = 0; d < nd; ++d) perm[d] = d;
+    PyObject* narrow = new_array_ordered(nd, dims, perm, descr_of_num[types.result_num]);
+    if (narrow) {
+        Nest copy;
+        copy.ndim = nd;
+        copy.operands = 2;
+        copy.data[0] = fields(out)->data;
+        copy.data[1] = fields(narrow)->data;
+        for (int d = 0; d < nd; ++d) {
+            copy.shape[d] = dims[d];
+            copy.strides[0][d] = fields(out)->strides[d];
+            copy.strides[1][d] = fields(narrow)->strides[d];
+        }
+        simplify(copy);
+        run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(types.accumulator)][index(types.result)]), copy);
+    }
+    Py_DECREF(out);
+    return narrow;
+}
+
+}  // namespace
+
+PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    auto const what = static_cast<Reduce>(which);
+    Call call{};
+    if (nargs || kwnames) {
+        const Form& form = form_of(what);
+        PyObject* slots[max_parameters];
+        if (!form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+        for (int i = 0; i < form.signature.n; ++i) call.given[form.parameter[i]] = slots[i];
+    }
+    return reduce(what, entry, self, call);
+}
+
+PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                              PyObject* kwnames) {
+    PyObject* slots[max_parameters];
+    if (!sum_form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    Call call{};
+    for (int i = 0; i < sum_form.signature.n; ++i) call.given[sum_form.parameter[i]] = slots[i];
+    static PyObject* const zero = PyLong_FromLong(0);
+    if (!call.given[p_axis]) call.given[p_axis] = zero;  // None means all, absent means 0
+    if (is_exact(self) && fields(self)->nd == 0) return decline(Why::shape);
+    return reduce(static_cast<Reduce>(which), entry, self, call);
+}
+
+void init_reductions() {
+    for (Form* form : {&sum_form, &min_form, &any_form, &mean_form, &arg_form}) form->signature.intern();
+    for (int i = 0; i < n_folds; ++i) reduce_entry[i] = new_entry(fold_info[i].name);
+    reduce_entry[n_folds] = new_entry("mean");
+}
+
+}  // namespace raptors

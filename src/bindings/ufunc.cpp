@@ -1,0 +1,266 @@
+#include "ufunc.h"
+
+#include <structmember.h>
+
+#include <string>
+#include <unordered_map>
+
+#include "borrow.h"
+#include "elementwise.h"
+#include "natives.h"
+#include "reductions.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+
+PyTypeObject *ufunc_type, *function_type, *builtin_type;
+
+namespace {
+
+std::unordered_map<PyObject*, UfuncInfo>* ufuncs;       // by NumPy's object
+std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
+PyObject *name_reduce, *name_reduce_ex, *name_call, *by_path;
+
+// ---- calling ---------------------------------------------------------------------------------------------------------------
+PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    declined = Why::borrowed;
+    if (p->native) {
+        PyObject* o = nullptr;
+        if (!p->on_array)
+            o = p->native(p->which, p->entry, nullptr, args, nargs, kwnames);
+        else if (nargs)
+            o = p->native(p->which, p->entry, args[0], args + 1, nargs - 1, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    count_numpy(p->entry, declined, total ? args[0] : nullptr);
+    bool originals = p->hand == Hand::original;
+    for (Py_ssize_t i = 0; i < total && !originals; ++i) originals = overrides_function(args[i]);
+    if (originals) return call_original(p->fn, args, nargs, kwnames);
+    PyObject* o = call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
+    if (!o || p->hand != Hand::top || !is_ours(o)) return o;
+    // array(x) where x.__array__() gave one of ours: NumPy returned a whole view of it.
+    Fields* f = fields(o);
+    PyObject* base = f->base;
+    if (!base || !is_ours(base) || Py_REFCNT(o) != 1) return o;
+    Fields* b = fields(base);
+    auto const bytes = static_cast<size_t>(f->nd) * sizeof(npy_intp);
+    if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
+        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) && !std::memcmp(f->dimensions, b->dimensions, bytes) &&
+        !std::memcmp(f->strides, b->strides, bytes)) {
+        Py_INCREF(base);
+        Py_DECREF(o);
+        return base;
+    }
+    return o;
+}
+
+// NumPy's ufunc, or one of its methods, for arguments that our kernels declined.
+PyObject* numpy_ufunc_call(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (any_overrides_ufunc(args, nargs, kwnames)) return call_original(fn, args, nargs, kwnames);
+    return call_numpy(fn, args, nargs, kwnames, kwnames != nullptr);  // deep for out=(a, b)
+}
+
+PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
+    declined = Why::dtype;
+    if (p->which < n_ops) {
+        PyObject* o = elementwise_call(static_cast<Op>(p->which), args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
+    return numpy_ufunc_call(p->fn, args, nargs, kwnames);
+}
+
+const char* const method_names[] = {"reduce", "accumulate", "reduceat", "outer", "at"};
+
+template <int which>
+PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    declined = Why::borrowed;
+    if (which == 0 && nargs) {
+        const UfuncInfo* info = find_ufunc(p->fn);
+        if (info && info->fold < n_folds) {
+            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0], args + 1, nargs - 1, kwnames);
+            if (o || PyErr_Occurred()) return o;
+        }
+    }
+    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
+    PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
+    if (!bound) return nullptr;
+    PyObject* o = numpy_ufunc_call(bound, args, nargs, kwnames);
+    Py_DECREF(bound);
+    return o;
+}
+
+// ---- looking like the wrapped object ---------------------------------------------------------------------------------------
+PyObject* proxy_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(O)", by_path, proxy(self)->path); }
+
+PyObject* proxy_getattro(PyObject* self, PyObject* name) {
+    if (name == name_reduce || name == name_reduce_ex || name == name_call) return PyObject_GenericGetAttr(self, name);
+    if (Py_TYPE(self) == ufunc_type) {
+        PyObject* found = _PyType_Lookup(ufunc_type, name);
+        if (found && Py_TYPE(found) == &PyMethodDescr_Type) {
+            PyObject* theirs = PyObject_GetAttr(wrapped(self), name);  // e.g. the error of generalized ufuncs
+            if (!theirs) return nullptr;
+            Py_DECREF(theirs);
+            return PyObject_GenericGetAttr(self, name);
+        }
+    }
+    return PyObject_GetAttr(wrapped(self), name);
+}
+int proxy_setattro(PyObject* self, PyObject* name, PyObject* value) {
+    return value ? PyObject_SetAttr(wrapped(self), name, value) : PyObject_DelAttr(wrapped(self), name);
+}
+PyObject* proxy_repr(PyObject* self) { return PyObject_Repr(wrapped(self)); }
+Py_hash_t proxy_hash(PyObject* self) { return PyObject_Hash(wrapped(self)); }
+PyObject* proxy_compare(PyObject* a, PyObject* b, int comparison) {
+    if (comparison != Py_EQ && comparison != Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    PyObject* other = is_proxy(b) ? wrapped(b) : b;
+    return PyBool_FromLong((wrapped(a) == other) == (comparison == Py_EQ));
+}
+PyObject* function_get(PyObject* self, PyObject* instance, PyObject*) {
+    if (is_none(instance)) return new_ref(self);
+    return PyMethod_New(self, instance);
+}
+void proxy_dealloc(PyObject* self) {
+    PyTypeObject* t = Py_TYPE(self);
+    if (auto it = functions->find(wrapped(self)); it != functions->end() && it->second == proxy(self)) functions->erase(it);
+    Py_XDECREF(proxy(self)->fn);
+    Py_XDECREF(proxy(self)->path);
+    PyObject_Free(self);
+    Py_DECREF(t);
+}
+
+template <class F>
+PyCFunction fast(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
+}
+constexpr int fast_flags = METH_FASTCALL | METH_KEYWORDS;
+PyMethodDef ufunc_methods[] = {
+    {"reduce", fast(ufunc_method<0>), fast_flags, nullptr},     {"accumulate", fast(ufunc_method<1>), fast_flags, nullptr},
+    {"reduceat", fast(ufunc_method<2>), fast_flags, nullptr},   {"outer", fast(ufunc_method<3>), fast_flags, nullptr},
+    {"at", fast(ufunc_method<4>), fast_flags, nullptr},         {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},           {nullptr, nullptr, 0, nullptr},
+};
+PyMethodDef function_methods[] = {
+    {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Proxy, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(proxy_dealloc)},
+        {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+        {Py_tp_members, members},
+        {Py_tp_getattro, reinterpret_cast<void*>(proxy_getattro)},
+        {Py_tp_setattro, reinterpret_cast<void*>(proxy_setattro)},
+        {Py_tp_repr, reinterpret_cast<void*>(proxy_repr)},
+        {Py_tp_hash, reinterpret_cast<void*>(proxy_hash)},
+        {Py_tp_richcompare, reinterpret_cast<void*>(proxy_compare)},
+        {Py_tp_methods, methods},
+        {binds ? Py_tp_descr_get : 0, reinterpret_cast<void*>(function_get)},
+        {0, nullptr},
+    };
+    PyType_Spec spec = {name, sizeof(Proxy), 0,
+                        static_cast<unsigned>(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                                              Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                                              (binds ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0)),
+                        slots};
+    PyObject* t = PyType_FromSpec(&spec);
+    if (!t) throw py::error_already_set();
+    return reinterpret_cast<PyTypeObject*>(t);
+}
+
+py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path, const std::string& name, Hand hand) {
+    Proxy* p = PyObject_New(Proxy, type);
+    if (!p) throw py::error_already_set();
+    p->fn = py::object(fn).release().ptr();
+    p->path = py::str(path).release().ptr();
+    p->entry = new_entry(name.c_str());
+    p->native = nullptr;
+    p->which = n_ops;
+    p->hand = hand;
+    p->on_array = false;
+    p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
+    return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
+}
+
+}  // namespace
+
+const UfuncInfo* find_ufunc(PyObject* numpy_ufunc) {
+    auto const it = ufuncs->find(numpy_ufunc);
+    return it == ufuncs->end() ? nullptr : &it->second;
+}
+
+const Proxy* find_function(PyObject* numpy_function) {
+    auto const it = functions->find(numpy_function);
+    return it == functions->end() ? nullptr : it->second;
+}
+
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    const UfuncInfo* info = find_ufunc(numpy_ufunc);
+    declined = Why::dtype;
+    if (info && info->op < n_ops) {
+        PyObject* o = elementwise_call(static_cast<Op>(info->op), args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    if (info) count_numpy(info->entry, declined, nargs ? args[0] : nullptr);
+    return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
+}
+
+void register_ufuncs(py::module_& m) {
+    ufuncs = new std::unordered_map<PyObject*, UfuncInfo>;
+    functions = new std::unordered_map<PyObject*, const Proxy*>;
+    name_reduce = PyUnicode_InternFromString("__reduce__");
+    name_reduce_ex = PyUnicode_InternFromString("__reduce_ex__");
+    name_call = PyUnicode_InternFromString("__call__");
+    ufunc_type = make_proxy_type("raptors.ufunc", ufunc_methods, false);
+    builtin_type = make_proxy_type("raptors.builtin_function", function_methods, false);
+    function_type = make_proxy_type("raptors.function", function_methods, true);
+
+    for (int i = 0; i < n_ops; ++i) {
+        if (!numpy_ufunc_of[i]) continue;
+        int fold = 0;
+        while (fold < n_folds && fold_info[fold].ufunc != static_cast<Op>(i)) ++fold;
+        (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i]};
+    }
+
+    // wrap(function, "raptors.name", "deep" | "top" | "original"): the object that stands for a NumPy function or ufunc.
+    m.def("_wrap", [](const py::object& fn, const std::string& path, const std::string& hand, bool binds) {
+        auto const name = path.substr(path.rfind('.') + 1);
+        auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
+        if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
+            py::object o = make_proxy(ufunc_type, fn, path, name, mode);
+            auto [it, fresh] = ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, proxy(o.ptr())->entry});
+            proxy(o.ptr())->which = it->second.op;
+            proxy(o.ptr())->entry = it->second.entry;
+            return o;
+        }
+        py::object o = make_proxy(binds ? function_type : builtin_type, fn, path, path.substr(path.find('.') + 1), mode);
+        if (path == "raptors." + name)
+            if (const NativeRow* row = find_native_function(name.c_str())) {
+                Proxy* p = proxy(o.ptr());
+                p->native = row->native;
+                p->which = row->which;
+                p->on_array = row->on_array;
+                (*functions)[fn.ptr()] = p;
+            }
+        return o;
+    });
+    m.def("_unwrap", [](const py::object& o) {
+        return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
+    });
+    m.def("_bind_path", [](const py::object& loader) { by_path = py::object(loader).release().ptr(); });
+}
+
+}  // namespace raptors

@@ -1,0 +1,51 @@
+// Callables: one type for all ufuncs (instances made by walking ops.def and NumPy's namespace) and two for functions that
+// stand for NumPy's. Everything but calling and pickling is the wrapped object's: docs, signatures, __class__.
+#pragma once
+#include "call.h"
+
+namespace raptors {
+
+enum class Hand : uint8_t {
+    deep,       // views, also inside lists and tuples
+    top,        // views for top-level arguments only: object arrays must store the very objects of a list
+    original,   // arguments as they are: ownership matters, or user code sees the array
+};
+
+struct Proxy {
+    PyObject_HEAD;
+    vectorcallfunc vectorcall;
+    PyObject* fn;    // NumPy's
+    PyObject* path;  // "raptors.linalg.norm": where pickle finds it
+    Entry* entry;
+    Native native;
+    int which;  // ufuncs: the Op, n_ops if it has no kernels
+    Hand hand;
+    bool on_array;  // native takes the first argument as `self`
+};
+
+extern PyTypeObject* ufunc_type;      // stands for numpy.ufunc
+extern PyTypeObject* function_type;   // binds like a Python function
+extern PyTypeObject* builtin_type;    // does not bind, like a builtin
+
+inline bool is_proxy(PyObject* o) {
+    PyTypeObject* t = Py_TYPE(o);
+    return t == function_type || t == ufunc_type || t == builtin_type;
+}
+inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
+inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
+
+// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), and its ledger entry.
+struct UfuncInfo {
+    int op, fold;
+    Entry* entry;
+};
+const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
+// The proxy made for a NumPy function; nullptr if there is none.
+const Proxy* find_function(PyObject* numpy_function);
+
+// A ufunc's method called on arrays that override nothing: natively where possible.
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
+void register_ufuncs(pybind11::module_& m);
+
+}  // namespace raptors

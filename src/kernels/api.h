@@ -1,0 +1,114 @@
+// Plain structs and enums shared by every layer. No Python, no NumPy, nothing that allocates.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace raptors {
+
+// A NumPy boolean: one byte, any value but 0 is true.
+enum boolean : uint8_t {};
+
+enum class DType : uint8_t {
+#define DTYPE(id, ...) id,
+#include "dtypes.def"
+    count
+};
+
+// Elementwise operations, in the order of ops.def.
+enum class Op : uint8_t {
+#define UNARY(name, ...) name,
+#define BINARY(name, ...) name,
+#define TERNARY(name, ...) name,
+#include "ops.def"
+    count
+};
+
+// Reductions, then arg-reductions, in the order of ops.def.
+enum class Fold : uint8_t {
+#define REDUCE(name, ...) name,
+#define ARGREDUCE(name, ...) name,
+#include "ops.def"
+    count
+};
+
+enum class Isa : uint8_t { scalar, avx2, avx512, neon, count };
+
+constexpr int n_dtypes = static_cast<int>(DType::count);
+constexpr int n_ops = static_cast<int>(Op::count);
+constexpr int n_folds = static_cast<int>(Fold::count);
+constexpr int n_isas = static_cast<int>(Isa::count);
+constexpr int max_dims = 64;     // NumPy's own limit
+constexpr int max_operands = 4;  // three inputs and the output, which comes last
+
+// rows x n elements of every operand; strides in bytes, of any sign; pointers need no alignment.
+// The output may be one of the inputs (same pointer, same strides) but must not overlap them otherwise.
+struct Block {
+    char* data[max_operands];
+    ptrdiff_t inner[max_operands];
+    ptrdiff_t outer[max_operands];
+    ptrdiff_t n;
+    ptrdiff_t rows;
+};
+using ElementwiseFn = void (*)(const Block&) noexcept;  // inputs first, then the output
+using CastFn = void (*)(const Block&) noexcept;         // data[0] -> data[1]
+
+// `rows` outputs, each folded from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op) in[r][n-1].
+// The caller sets the outputs beforehand (identity, `initial`, or the first element for min and max).
+// For argmin and argmax the outputs are int64 indices in 0..n-1 and are only written; n > 0.
+struct Reduction {
+    const char* in;
+    char* out;
+    ptrdiff_t n;
+    ptrdiff_t in_stride;  // bytes from one element of a fold to the next
+    ptrdiff_t rows;
+    ptrdiff_t in_row;  // bytes from one fold's first element to the next fold's
+    ptrdiff_t out_row;
+};
+using ReduceFn = void (*)(const Reduction&) noexcept;
+
+// The kernels of one ISA. A null entry: no kernel for that dtype.
+struct Table {
+    ElementwiseFn elementwise[n_ops][n_dtypes];
+    ReduceFn reduce[n_folds][n_dtypes];  // by input dtype; the output has accumulator(fold, dtype)
+    CastFn cast[n_dtypes][n_dtypes];     // [from][to]; [t][t] copies
+};
+
+enum class Result : uint8_t { same, boolean };
+
+// What ops.def and dtypes.def say, for readers at run time.
+struct OpInfo {
+    const char* name;
+    int inputs;
+    uint32_t types;  // bit per DType that has a kernel
+    Result result;
+    bool reports;  // floating-point status goes to errstate
+    const char* doc;
+};
+struct FoldInfo {
+    const char* name;
+    Op ufunc;  // Op::count for argmin and argmax
+    uint32_t types;
+    bool exact;  // bit-identical to NumPy; otherwise within the bound of pairwise summation
+    bool index;  // argmin, argmax
+    const char* doc;
+};
+struct DTypeInfo {
+    const char* name;
+    char kind;  // 'B' 'I' 'U' 'F'
+    int size;
+};
+struct AliasInfo {
+    const char* name;
+    Op op;
+};
+
+extern const OpInfo op_info[n_ops];
+extern const FoldInfo fold_info[n_folds];
+extern const DTypeInfo dtype_info[n_dtypes];
+extern const AliasInfo alias_info[];
+extern const int n_aliases;
+
+// Output dtype of a reduction's kernel for inputs of dtype t.
+DType accumulator(Fold fold, DType t) noexcept;
+
+}  // namespace raptors

@@ -1,0 +1,9 @@
+// What this CPU and its operating system support. Asks the CPU; runs no instruction that could be missing.
+#pragma once
+#include "api.h"
+
+namespace raptors {
+
+bool cpu_supports(Isa isa) noexcept;
+
+}  // namespace raptors

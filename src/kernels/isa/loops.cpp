@@ -1,0 +1,156 @@
+// Any block -> contiguous runs. Operands of other layouts are packed piece by piece into buffers that stay in L1, so that every
+// formula has its contiguous loops only and short rows are computed many at a time.
+#include "pack.h"
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+constexpr ptrdiff_t piece_bytes = 8192;  // of each operand
+constexpr ptrdiff_t long_row = 64;       // elements: from here on a run per row costs little
+
+void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
+    switch (size) {
+        case 1:
+            return pack<uint8_t>(to, from, l);
+        case 2:
+            return pack<uint16_t>(to, from, l);
+        case 4:
+            return pack<uint32_t>(to, from, l);
+        default:
+            return pack<uint64_t>(to, from, l);
+    }
+}
+
+void unpack_any(int size, char* to, const char* from, const Layout& l) noexcept {
+    switch (size) {
+        case 1:
+            return unpack<uint8_t>(to, from, l);
+        case 2:
+            return unpack<uint16_t>(to, from, l);
+        case 4:
+            return unpack<uint32_t>(to, from, l);
+        default:
+            return unpack<uint64_t>(to, from, l);
+    }
+}
+
+// The core for the largest spelt-out subset of `ones`.
+unsigned subset_with_core(const Cores& cores, unsigned ones) noexcept {
+    if (cores.core[ones]) return ones;
+    for (unsigned drop = 1; drop < 8; drop <<= 1)
+        if ((ones & drop) && cores.core[ones & ~drop]) return ones & ~drop;
+    return 0;
+}
+
+// Pieces of `rows` x `n` elements; a run per piece, or per row of it.
+struct Tiling {
+    ptrdiff_t rows, n;
+    bool by_row;
+};
+
+Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
+    int largest = 1;
+    bool columns = false;
+    for (int i = 0; i < cores.operands; ++i) {
+        largest = cores.size[i] > largest ? cores.size[i] : largest;
+        columns = columns || is_column_like(b.outer[i], b.inner[i]);
+    }
+    ptrdiff_t const capacity = piece_bytes / largest;
+    if (columns && b.rows >= 4 && b.n > long_row) {
+        // Whole cache lines of the column-like operand: 128 bytes down, the rest across.
+        ptrdiff_t const down = 128 / largest;
+        return {down < b.rows ? down : b.rows, capacity / down, true};
+    }
+    if (b.n >= capacity / 2) return {1, capacity, false};
+    ptrdiff_t const rows = capacity / b.n;
+    return {rows < b.rows ? rows : b.rows, b.n, false};
+}
+
+enum class Way : uint8_t { direct, one, packed, repeated };
+
+void drive_packed(const Block& b, const Cores& cores) noexcept {
+    alignas(64) char buffer[max_operands][piece_bytes];
+    int const out = cores.operands - 1;
+    Tiling const tile = choose_tiling(b, cores);
+    bool const whole_rows = tile.n == b.n;
+
+    // How each operand is read; `repeated`: the packed piece serves all later pieces, too.
+    Way way[max_operands];
+    unsigned ones = 0;
+    for (int i = 0; i <= out; ++i) {
+        bool const run = b.inner[i] == cores.size[i] &&
+                         (tile.rows == 1 || tile.by_row || b.outer[i] == b.n * b.inner[i]);
+        bool const one = i < out && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
+        way[i] = run ? Way::direct : one ? Way::one : Way::packed;
+        if (one) ones |= 1U << i;
+    }
+    unsigned const spelt = subset_with_core(cores, ones);
+    for (int i = 0; i < out; ++i) {
+        if (way[i] == Way::one && !((spelt >> i) & 1U)) way[i] = Way::packed;
+        if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0)) way[i] = Way::repeated;
+    }
+    Core const core = cores.core[spelt];
+
+    bool first = true;
+    for (ptrdiff_t r = 0; r < b.rows; r += tile.rows) {
+        ptrdiff_t const rows = b.rows - r < tile.rows ? b.rows - r : tile.rows;
+        for (ptrdiff_t c = 0; c < b.n; c += tile.n) {
+            ptrdiff_t const n = b.n - c < tile.n ? b.n - c : tile.n;
+            char* data[max_operands];
+            for (int i = 0; i <= out; ++i) {
+                char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
+                data[i] = way[i] == Way::direct || way[i] == Way::one ? p : buffer[i];
+                if (i < out && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
+                    pack_any(cores.size[i], buffer[i], p, {rows, n, b.outer[i], b.inner[i]});
+            }
+            first = false;
+            if (!tile.by_row) {
+                core(data, rows * n);
+            } else {
+                ptrdiff_t step[max_operands];
+                for (int i = 0; i <= out; ++i)
+                    step[i] = way[i] == Way::direct || way[i] == Way::one ? b.outer[i] : n * cores.size[i];
+                for (ptrdiff_t k = 0; k < rows; ++k) {
+                    char* row[max_operands];
+                    for (int i = 0; i <= out; ++i) row[i] = data[i] + k * step[i];
+                    core(row, n);
+                }
+            }
+            if (way[out] == Way::packed)
+                unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out], buffer[out],
+                           {rows, n, b.outer[out], b.inner[out]});
+        }
+    }
+}
+
+}  // namespace
+
+void drive(const Block& block, const Cores& cores) noexcept {
+    if (block.n <= 0 || block.rows <= 0) return;
+    int const operands = cores.operands;
+    Block b = block;
+    bool one_run = true;
+    for (int i = 0; i < operands; ++i) one_run = one_run && b.outer[i] == b.n * b.inner[i];
+    if (b.rows > 1 && (one_run || b.n == 1)) {
+        if (b.n == 1)
+            for (int i = 0; i < operands; ++i) b.inner[i] = b.outer[i];
+        b.n *= b.rows;
+        b.rows = 1;
+    }
+
+    unsigned ones = 0;
+    bool runs = b.inner[operands - 1] == cores.size[operands - 1];
+    for (int i = 0; i < operands - 1; ++i) {
+        if (b.inner[i] == 0)
+            ones |= 1U << i;
+        else
+            runs = runs && b.inner[i] == cores.size[i];
+    }
+    if (!runs || !cores.core[ones] || (b.rows > 1 && b.n < long_row)) return drive_packed(b, cores);
+    for (ptrdiff_t r = 0; r < b.rows; ++r) {
+        cores.core[ones](b.data, b.n);
+        for (int i = 0; i < operands; ++i) b.data[i] += b.outer[i];
+    }
+}
+
+}  // namespace raptors::RAPTORS_ISA

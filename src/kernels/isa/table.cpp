@@ -1,0 +1,17 @@
+#include "table.h"
+
+namespace raptors::RAPTORS_ISA {
+
+void fill_table(Table& table) noexcept {
+    fill_arithmetic(table);
+    fill_elementwise(table);
+    fill_select(table);
+    fill_cast(table);
+    fill_reduce(table);
+    auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
+#define BOOLEAN(name, other) \
+    row(Op::name)[static_cast<int>(DType::boolean)] = row(Op::other)[static_cast<int>(DType::boolean)];
+#include "../ops.def"
+}
+
+}  // namespace raptors::RAPTORS_ISA

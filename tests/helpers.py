@@ -1,0 +1,352 @@
+"""Runs one body with NumPy and with raptors and compares everything that a program can see."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy
+
+import raptors
+
+#: Both libraries, NumPy first.
+LIBRARIES = (numpy, raptors)
+
+#: The suite may run with RAPTORS_DISABLE=1: the same results, but nothing native.
+DISABLED = os.environ.get("RAPTORS_DISABLE", "0") not in ("", "0")
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+
+
+# ---- the ledger ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Count:
+    """What ran natively between the start and the end of `counted()`."""
+
+    native: int = 0
+    total: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        return self.native / self.total if self.total else 0.0
+
+    def of(self, *functions: str) -> Count:
+        """The part of some functions only."""
+        rows = [row for row in self.rows if row["function"] in functions]
+        native = sum(row["native"] for row in rows)
+        return Count(native, native + sum(row["numpy"] for row in rows), rows)
+
+    def reasons(self) -> list[str]:
+        return [f"{r['function']}[{r['dtype']}] x{r['numpy']}: {r['reason']}" for r in self.rows if r["numpy"]]
+
+    def require(self, share: float = 1.0, at_least: int = 1) -> None:
+        """Fails if less than this share of the calls was native: such a comparison would prove nothing."""
+        if DISABLED:
+            assert self.native == 0, f"native calls although disabled: {self.rows}"
+            return
+        assert self.total >= at_least, f"only {self.total} calls counted, expected {at_least}"
+        assert self.share >= share, (
+            f"{self.native} of {self.total} calls were native ({self.share:.1%} < {share:.1%}): {self.reasons()[:10]}"
+        )
+
+
+@contextmanager
+def counted() -> Iterator[Count]:
+    raptors.reset_report()
+    count = Count()
+    try:
+        yield count
+    finally:
+        report = raptors.report()
+        count.rows = list(report.rows)
+        count.native, count.total = report.native_calls, report.total_calls
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """Everything that a call gave: its value or exception, and its warnings with the line that they point to."""
+
+    value: Any = None
+    error: BaseException | None = None
+    warned: list[tuple[type, str, str, int]] = field(default_factory=list)
+
+
+def run(body: Callable[[Any], Any], library: Any) -> Outcome:
+    outcome = Outcome()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            outcome.value = body(library)
+        except Exception as error:
+            outcome.error = error
+    outcome.warned = [(w.category, str(w.message), w.filename, w.lineno) for w in caught]
+    return outcome
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How strict a comparison is. The default: every bit but the payload of a NaN."""
+
+    rtol: float = 0.0  # 0: bit by bit
+    atol: float = 0.0
+    zero_sign: bool = True
+    flags: bool = True  # memory layout and flags of arrays
+    adopt: bool = True  # what is numpy.ndarray with NumPy has to be raptors.ndarray
+
+
+EXACT = Rules()
+ANY_ZERO = Rules(zero_sign=False)
+
+
+def close(dtype: Any, n: int = 1) -> Rules:
+    """Rules for floating-point results whose order of evaluation is free: n roundings."""
+    dtype = numpy.dtype(dtype)
+    if dtype.kind not in "fc":
+        return EXACT
+    return Rules(rtol=4 * max(n, 2) * float(numpy.finfo(dtype).eps))
+
+
+def _text(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) < 200 else text[:200] + "..."
+
+
+def _same_bits(e: Any, g: Any, rules: Rules) -> str | None:
+    """Compares two arrays of the same shape and dtype; both are plain NumPy arrays."""
+    kind = e.dtype.kind
+    if not e.size:
+        return None
+    if e.dtype.hasobject or e.dtype.names:
+        return None if repr(e.tolist()) == repr(g.tolist()) else f"values {_text(g)}, NumPy {_text(e)}"
+    if kind not in "fc":
+        if e.tobytes() == g.tobytes():
+            return None
+        where = numpy.flatnonzero(_raw(e) != _raw(g))
+    else:
+        eb, gb = _raw(e), _raw(g)
+        differ = (eb != gb).reshape(e.size, -1).any(axis=1)
+        if not differ.any():
+            return None
+        x, y = e.reshape(-1), g.reshape(-1)
+        if e.dtype.char in "gG":  # padding bytes mean nothing
+            differ = x != y
+        differ &= ~(numpy.isnan(x) & numpy.isnan(y))
+        with numpy.errstate(all="ignore"):
+            if not rules.zero_sign:
+                differ &= ~((x == 0) & (y == 0))
+            if rules.rtol or rules.atol:
+                within = numpy.abs(x - y) <= rules.rtol * numpy.abs(x) + rules.atol
+                differ &= ~(within & ((x != 0) | (y != 0)))
+        where = numpy.flatnonzero(differ)
+        if not where.size:
+            return None
+    i = int(where[0])
+    if kind not in "fc":  # index of a byte
+        i //= max(e.dtype.itemsize, 1)
+    x, y = e.reshape(-1)[i], g.reshape(-1)[i]
+    return f"element {i} of {e.shape}: {y!r}, NumPy {x!r} ({where.size} differ)"
+
+
+def _raw(a: Any) -> Any:
+    """The bytes of the elements in C order."""
+    return numpy.frombuffer(a.tobytes(), numpy.uint8)
+
+
+def _layout(a: Any) -> tuple[Any, ...]:
+    f = a.flags
+    strides = tuple(s for s, n in zip(a.strides, a.shape, strict=True) if n > 1) if a.size else ()
+    return (strides, f.c_contiguous, f.f_contiguous, f.owndata, f.writeable, f.aligned)
+
+
+def difference(e: Any, g: Any, rules: Rules = EXACT) -> str | None:
+    """What distinguishes raptors' result `g` from NumPy's `e`, or None."""
+    if isinstance(e, numpy.ndarray):
+        expected = raptors.ndarray if rules.adopt and type(e) is numpy.ndarray else type(e)
+        if type(g) is not expected and not (not rules.adopt and isinstance(g, numpy.ndarray)):
+            return f"type {type(g)}, expected {expected}"
+        if e.dtype != g.dtype or e.dtype.char != g.dtype.char:
+            return f"dtype {g.dtype!r}, NumPy {e.dtype!r}"
+        if e.shape != g.shape:
+            return f"shape {g.shape}, NumPy {e.shape}"
+        if rules.flags and _layout(e) != _layout(g):
+            return f"(strides, C, F, owndata, writeable, aligned) {_layout(g)}, NumPy {_layout(e)}"
+        return _same_bits(e.view(numpy.ndarray), g.view(numpy.ndarray), rules)
+    if isinstance(e, numpy.generic):
+        if type(e) is not type(g):
+            return f"type {type(g)}, NumPy {type(e)}"
+        if e.dtype != g.dtype:
+            return f"dtype {g.dtype!r}, NumPy {e.dtype!r}"
+        return _same_bits(numpy.asarray(e).reshape(1), numpy.asarray(g).reshape(1), rules)
+    if isinstance(e, (list, tuple)):
+        if type(e) is not type(g) or len(e) != len(g):
+            return f"{_text(g)}, NumPy {_text(e)}"
+        for i, (x, y) in enumerate(zip(e, g, strict=True)):
+            if problem := difference(x, y, rules):
+                return f"item {i}: {problem}"
+        return None
+    if isinstance(e, dict):
+        if type(e) is not type(g) or list(e) != list(g):
+            return f"{_text(g)}, NumPy {_text(e)}"
+        for key in e:
+            if problem := difference(e[key], g[key], rules):
+                return f"[{key!r}]: {problem}"
+        return None
+    if isinstance(e, float) and type(g) is type(e):
+        same = (math.isnan(e) and math.isnan(g)) or (e == g and math.copysign(1, e) == math.copysign(1, g))
+        return None if same else f"{g!r}, NumPy {e!r}"
+    if isinstance(e, type) or e is NotImplemented or e is None:
+        if e is numpy.ndarray and rules.adopt:
+            e = raptors.ndarray
+        return None if e is g else f"{g!r}, NumPy {e!r}"
+    if type(e) is not type(g) or e != g:
+        return f"{_text(g)}, NumPy {_text(e)}"
+    return None
+
+
+def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
+    if (e.error is None) != (g.error is None):
+        return f"raised {g.error!r}, NumPy {e.error!r} (value {_text(g.value)}, NumPy {_text(e.value)})"
+    if e.error is not None:
+        if type(e.error) is not type(g.error):
+            return f"raised {g.error!r}, NumPy {e.error!r}"
+        x, y = (_ADDRESS.sub("0x", str(o.error)) for o in (e, g))
+        if x != y:
+            return f"message {y!r}, NumPy {x!r}"
+    if e.warned != g.warned:
+        x, y = ([f"{c.__name__}: {m} ({os.path.basename(f)}:{n})" for c, m, f, n in o.warned] for o in (e, g))
+        return f"warned {y}, NumPy {x}"
+    return difference(e.value, g.value, rules) if e.error is None else None
+
+
+def mismatch(body: Callable[[Any], Any], rules: Rules = EXACT) -> str | None:
+    """What raptors does differently in `body(library)`, or None."""
+    return compare(run(body, numpy), run(body, raptors), rules)
+
+
+def same_as_numpy(body: Callable[[Any], Any], rules: Rules = EXACT) -> None:
+    """Fails unless `body(library)` gives the same with both libraries."""
+    if problem := mismatch(body, rules):
+        raise AssertionError(problem)
+
+
+class Mismatches:
+    """Collects what differs in a long test; fails once, with the first ten."""
+
+    def __init__(self) -> None:
+        self.cases = 0
+        self.found: list[str] = []
+
+    def add(self, label: Any, problem: str | None) -> None:
+        self.cases += 1
+        if problem:
+            self.found.append(f"{label}: {problem}")
+
+    def check(self, label: Any, body: Callable[[Any], Any], rules: Rules = EXACT) -> None:
+        self.add(label, mismatch(body, rules))
+
+    def done(self, at_least: int = 1) -> None:
+        shown = "\n".join(self.found[:10])
+        assert not self.found, f"{len(self.found)} of {self.cases} cases differ from NumPy:\n{shown}"
+        assert self.cases >= at_least, f"only {self.cases} cases ran"
+
+
+# ---- operands --------------------------------------------------------------------------------------------------------
+
+
+def mine(library: Any, a: Any) -> Any:
+    """The array as the library's own type, on the same memory; anything else as it is."""
+    return a.view(library.ndarray) if type(a) in (numpy.ndarray, raptors.ndarray) else a
+
+
+def clones(library: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Copies of arrays for one library that keep strides, alignment, flags and which of them share memory."""
+    spans: list[list[int]] = []
+    for a in arrays:
+        if isinstance(a, numpy.ndarray) and a.size:
+            low, high = numpy.lib.array_utils.byte_bounds(a)
+            for span in [s for s in spans if s[0] < high and low < s[1]]:
+                low, high = min(low, span[0]), max(high, span[1])
+                spans.remove(span)
+            spans.append([low, high])
+    copies = []
+    for low, high in spans:
+        room = numpy.zeros(high - low + 128, numpy.uint8)
+        at = (low - room.ctypes.data) % 64
+        for a in arrays:
+            if isinstance(a, numpy.ndarray) and a.size and low <= numpy.lib.array_utils.byte_bounds(a)[0] < high:
+                _copy_bytes(room, at, a, low)
+        copies.append((low, high, room, at))
+    out = []
+    for a in arrays:
+        if not isinstance(a, numpy.ndarray):
+            out.append(a)
+            continue
+        b = None
+        if a.size:
+            start = a.__array_interface__["data"][0]
+            for low, high, room, at in copies:
+                if low <= start < high:
+                    b = numpy.ndarray(a.shape, a.dtype, room, at + start - low, a.strides)
+        if b is None:
+            b = numpy.empty(a.shape, a.dtype)
+        b = b.view(library.ndarray)
+        b.flags.writeable = a.flags.writeable
+        out.append(b)
+    return tuple(out)
+
+
+def _copy_bytes(room: Any, at: int, a: Any, low: int) -> None:
+    start = a.__array_interface__["data"][0]
+    target = numpy.ndarray(a.shape, a.dtype, room, at + start - low, a.strides)
+    numpy.lib.stride_tricks.as_strided(target, writeable=True)[...] = a
+
+
+# ---- the operation table ---------------------------------------------------------------------------------------------
+
+OPS: list[dict[str, Any]] = list(raptors.ops())
+ELEMENTWISE = [row for row in OPS if row["kind"] in ("unary", "binary")]
+REDUCTIONS = [row for row in OPS if row["kind"] in ("reduce", "argreduce")]
+ROW = {row["name"]: row for row in OPS}
+
+
+def by_name(row: dict[str, Any]) -> str:
+    return str(row["name"])
+
+
+# ---- sub-processes ---------------------------------------------------------------------------------------------------
+
+
+def python(code: str, *options: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", *options, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def python_ok(code: str, *options: str, **environment: str) -> str:
+    """Runs code in a fresh interpreter that has to end well; gives what it printed."""
+    done = python(code, *options, **environment)
+    assert done.returncode == 0, f"ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout

@@ -1,0 +1,348 @@
+"""Gates on the sources themselves: layering, versions, what must not be in them."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import raptors
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNELS = ROOT / "src" / "kernels"
+BINDINGS = ROOT / "src" / "bindings"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def tracked() -> list[Path]:
+    """The files that git tracks or would add."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = subprocess.run(
+        [
+            "git",
+            "-c",
+            f"safe.directory={ROOT}",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+# ---- versions
+
+
+def test_versions_agree() -> None:
+    found = re.search(r'^(?:__version__|version)\b.*?"([^"]+)"', text("raptors/_version.py"), re.MULTILINE)
+    assert found is not None
+    assert raptors.__version__ == found[1] == importlib.metadata.version(PROJECT["project"]["name"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", raptors.__version__)
+    assert re.search(rf"^## \[{re.escape(raptors.__version__)}\]", text("CHANGELOG.md"), re.MULTILINE)
+
+
+def test_pinned_tools_agree() -> None:
+    """pre-commit's hooks and the `dev` extra name the same versions."""
+    hooks = dict(re.findall(r"\b([a-z-]+)==([\d.]+)", text(".pre-commit-config.yaml")))
+    extras = dict(
+        re.findall(r"([a-z-]+)==([\d.]+)", " ".join(PROJECT["project"]["optional-dependencies"]["dev"]))
+    )
+    shared = hooks.keys() & extras.keys()
+    assert {"ruff", "clang-format"} <= shared
+    assert {tool: hooks[tool] for tool in shared} == {tool: extras[tool] for tool in shared}
+
+
+def test_classifiers_name_the_supported_pythons() -> None:
+    oldest = int(PROJECT["project"]["requires-python"].rpartition(".")[2])
+    listed = re.findall(r"Python :: 3\.(\d+)", " ".join(PROJECT["project"]["classifiers"]))
+    assert [int(minor) for minor in listed] == list(range(oldest, oldest + len(listed)))
+
+
+# ---- layers
+
+
+def includes(path: Path) -> list[str]:
+    return re.findall(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def sources(*folders: Path) -> list[Path]:
+    found = [p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix in {".h", ".cpp", ".def"}]
+    assert found
+    return found
+
+
+PYTHON_HEADERS = re.compile(r"(^|/)(Python\.h|pybind11|numpy|structmember\.h|frameobject\.h)")
+C_HEADERS = re.compile(
+    r"^(c(assert|fenv|float|inttypes|limits|math|stdalign|stdbool|stddef|stdint|stdlib|string)"
+    r"|(assert|fenv|float|inttypes|limits|math|stddef|stdint|string)\.h)$"
+)
+INTRINSICS = re.compile(r"^([a-z0-9]*mmintrin|arm_neon|arm_fp16|arm_acle|x86intrin)\.h$")
+
+
+def test_kernels_know_nothing_of_python() -> None:
+    assert [(name(p), i) for p in sources(KERNELS) for i in includes(p) if PYTHON_HEADERS.search(i)] == []
+
+
+def test_isa_includes_only_what_cannot_leak() -> None:
+    """api.h, the tables, its own headers, C headers, intrinsics: no inline functions of others."""
+    own = {p.name for p in (KERNELS / "isa").iterdir()}
+
+    def allowed(include: str) -> bool:
+        base = include.rpartition("/")[2]
+        return (
+            base in own
+            or base in {"api.h", "ops.def", "dtypes.def"}
+            or C_HEADERS.match(include) is not None
+            or INTRINSICS.match(include) is not None
+        )
+
+    assert [(name(p), i) for p in sources(KERNELS / "isa") for i in includes(p) if not allowed(i)] == []
+
+
+def test_includes_go_one_way() -> None:
+    """bindings -> frame -> dispatch -> api.h; no header of a higher layer below it."""
+    layers = [
+        {p.name for p in BINDINGS.glob("*.h")},
+        {p.name for p in (KERNELS / "frame").glob("*.h")},
+        {"dispatch.h", "cpu.h"},
+    ]
+    below = {
+        KERNELS / "frame": layers[0],
+        KERNELS: layers[0] | layers[1],
+        KERNELS / "isa": layers[0] | layers[1] | layers[2],
+    }
+    wrong = [
+        (name(p), i)
+        for folder, forbidden in below.items()
+        for p in sorted(folder.iterdir())
+        if p.suffix in {".h", ".cpp", ".def"}
+        for i in includes(p)
+        if i.rpartition("/")[2] in forbidden or "bindings" in i
+    ]
+    assert wrong == []
+
+
+def test_one_file_includes_pybind11() -> None:
+    direct = [name(p) for p in sources(BINDINGS) if any(PYTHON_HEADERS.search(i) for i in includes(p))]
+    assert direct == ["src/bindings/pybind.h"]
+
+
+def test_bindings_do_not_reach_into_isa() -> None:
+    assert [
+        (name(p), i) for p in sources(BINDINGS, KERNELS / "frame") for i in includes(p) if "isa/" in i
+    ] == []
+
+
+def test_headers_are_guarded() -> None:
+    assert [
+        name(p) for p in sources(ROOT / "src") if p.suffix == ".h" and "#pragma once" not in p.read_text()
+    ] == []
+
+
+# ---- the tables
+
+ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
+
+
+def test_every_row_is_documented() -> None:
+    rows = ROW.findall(text("src/kernels/ops.def"))
+    assert len(rows) > 40
+    assert len({row[1] for row in rows}) == len(rows)
+    docs = {row[1]: re.search(r'"([^"]+)"\s*$', row[2]) for row in rows}
+    wrong = [op for op, doc in docs.items() if doc is None or not re.fullmatch(r"[-\w].{9,90}\.", doc[1])]
+    assert wrong == []
+
+
+def test_every_row_is_a_function_with_its_doc() -> None:
+    for kind, op, rest in ROW.findall(text("src/kernels/ops.def")):
+        function = getattr(raptors, op)
+        doc = re.search(r'"([^"]+)"\s*$', rest)
+        assert callable(function)
+        if kind in {"UNARY", "BINARY"}:
+            assert doc is not None
+            assert doc[1] in (function.__doc__ or ""), op
+
+
+# ---- what must not be there
+
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
+FORBIDDEN_MODULES = {
+    *(
+        "pickle",
+        "marshal",
+        "shelve",
+        "ctypes",
+        "cffi",
+        "socket",
+        "ssl",
+        "http",
+        "urllib",
+        "ftplib",
+        "smtplib",
+    ),
+    *("multiprocessing", "subprocess", "pty", "code", "codeop", "tempfile", "webbrowser"),
+}
+FORBIDDEN_ATTRIBUTES = {
+    ("os", "system"),
+    ("os", "popen"),
+    ("os", "execv"),
+    ("os", "fork"),
+    ("os", "posix_spawn"),
+}
+
+# file: {what it may use: why}
+EXCEPTIONS: dict[str, dict[str, str]] = {}
+
+
+def suspicious(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
+            yield node.lineno, node.func.id
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] in FORBIDDEN_MODULES:
+                    yield node.lineno, alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            if (node.module or "").partition(".")[0] in FORBIDDEN_MODULES:
+                yield node.lineno, (node.module or "").partition(".")[0]
+            for alias in node.names:
+                if (node.module, alias.name) in FORBIDDEN_ATTRIBUTES:
+                    yield node.lineno, f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if (node.value.id, node.attr) in FORBIDDEN_ATTRIBUTES:
+                yield node.lineno, f"{node.value.id}.{node.attr}"
+            elif node.value.id == "builtins" and node.attr in FORBIDDEN_CALLS:
+                yield node.lineno, node.attr
+
+
+def test_python_runs_no_foreign_code() -> None:
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "raptors").rglob("*.py")):
+        uses = {what for _, what in suspicious(ast.parse(path.read_text(encoding="utf-8")))}
+        if uses:
+            found[path.relative_to(ROOT / "raptors").as_posix()] = uses
+    assert found == {file: set(reasons) for file, reasons in EXCEPTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("x = eval('1')", "eval"),
+        ("import builtins\nbuiltins.exec('1')", "exec"),
+        ("import pickle", "pickle"),
+        ("from urllib.request import urlopen", "urllib"),
+        ("import os\nos.system('ls')", "os.system"),
+        ("from os import system", "os.system"),
+        ("def f():\n    import ctypes.util", "ctypes"),
+    ],
+)
+def test_planted_foreign_code(code: str, what: str) -> None:
+    assert [w for _, w in suspicious(ast.parse(code))] == [what]
+
+
+SOURCE_SUFFIXES = {".py", ".pyi", ".cpp", ".h", ".def", ".txt", ".toml", ".cmake", ".yaml", ".json", ""}
+
+
+def test_sources_are_ascii() -> None:
+    bad = []
+    for path in tracked():
+        if path.suffix in SOURCE_SUFFIXES and path.name != "LICENSE":
+            lines = path.read_bytes().splitlines()
+            bad += [f"{name(path)}:{number}" for number, line in enumerate(lines, 1) if not line.isascii()]
+    assert bad == []
+
+
+def test_no_generated_files_are_tracked() -> None:
+    generated = re.compile(
+        r"\.(so|o|a|pyc|pyd|whl|orig|rej|gcda|gcno|profraw|log|tmp|swp)$|(^|/)(build|dist|__pycache__|\.asv|html|results)/"
+        r"|\.egg-info/|(^|/)(compile_commands\.json|CMakeCache\.txt|\.coverage.*|\.DS_Store)$"
+    )
+    assert [name(p) for p in tracked() if generated.search(name(p))] == []
+
+
+def test_no_big_files_are_tracked() -> None:
+    assert [name(p) for p in tracked() if p.stat().st_size > 500_000] == []
+
+
+def test_no_leftovers() -> None:
+    """No dead code kept by the preprocessor, no notes to oneself, no paths of somebody's machine."""
+    leftover = re.compile(
+        r"^\s*#\s*if\s+0\b|\bTO" + r"DO\b|\bFIX" + r"ME\b|\bX" + r"XX\b|/home/\w|/Users/\w|/root\b|^<<<<<<<"
+    )
+    bad = []
+    for path in tracked():
+        if path.suffix in SOURCE_SUFFIXES | {".md"} and path != Path(__file__):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            bad += [f"{name(path)}:{number}" for number, line in enumerate(lines, 1) if leftover.search(line)]
+    assert bad == []
+
+
+# ---- the documents and the scripts
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"^```(?:bash|sh)\n(.*?)^```", text("README.md"), re.MULTILINE | re.DOTALL)
+    return [
+        line
+        for block in blocks
+        for line in block.splitlines()
+        if line.startswith(("python3 -m venv", ".venv/"))
+    ]
+
+
+def test_readme_commands_are_those_of_ci() -> None:
+    script = text(".ci/run")
+    commands = dict(re.findall(r'^(install_command|test_command)="(.*)"$', script, re.MULTILINE))
+    assert [commands["install_command"], commands["test_command"]] == readme_commands()[:2]
+    assert '-c "$install_command"' in script
+    assert '-c "$test_command"' in script
+
+
+def test_readme_has_no_blanks_left() -> None:
+    assert "@MEASURED@" not in text("README.md")
+
+
+def test_links_lead_somewhere() -> None:
+    broken = []
+    for path in tracked():
+        if path.suffix == ".md":
+            for target in re.findall(
+                r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text(encoding="utf-8")
+            ):
+                if not (path.parent / target).exists():
+                    broken.append(f"{name(path)}: {target}")
+    assert broken == []
+
+
+@pytest.mark.parametrize("script", ["run", "nightly", "coverage", "tidy", "bench-smoke"])
+def test_scripts_can_be_run(script: str) -> None:
+    path = ROOT / ".ci" / script
+    assert os.access(path, os.X_OK)
+    if path.read_text().startswith("#!/usr/bin/env bash"):
+        assert "set -euo pipefail" in path.read_text()
+        subprocess.run(["bash", "-n", path], check=True)
+    else:
+        ast.parse(path.read_text())
