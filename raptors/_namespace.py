@@ -6,6 +6,8 @@ No Python function stands at the surface where NumPy has a builtin: `class T: ar
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
+import importlib.util
 import sys
 import types
 from typing import Any
@@ -93,15 +95,14 @@ class _MirrorFinder:
         return importlib.machinery.ModuleSpec(name, _MirrorFinder)  # type: ignore[arg-type]
 
     @staticmethod
-    def create_module(spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        numpy_name = "numpy" + spec.name[len("raptors") :]
-        if spec.name.split(".")[1] in _borrowed.MODULES:
-            return importlib.import_module(numpy_name)
-        return mirror(numpy_name)
+    def create_module(spec: importlib.machinery.ModuleSpec) -> None:
+        """An empty module, which exec_module replaces: NumPy's own module must keep its __spec__."""
 
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
-        pass
+        numpy_name = "numpy" + module.__name__[len("raptors") :]
+        own = module.__name__.split(".")[1] in _borrowed.MODULES
+        sys.modules[module.__name__] = importlib.import_module(numpy_name) if own else mirror(numpy_name)
 
 
 def _pickled(state: Any) -> Any:
@@ -121,9 +122,7 @@ def populate(names: dict[str, Any]) -> None:
     own = set(names)
     public = [key for key in dir(numpy) if not key.startswith("_") and key not in _SUBMODULES]
     for key in public:
-        if key not in own or key in ("show_config", "show_runtime", "ndarray"):
-            if key in own:
-                continue
+        if key not in own:  # ours stay: ndarray, show_config, show_runtime
             names[key] = translate("raptors", key, getattr(numpy, key))
     for key in ("__array_api_version__", "__array_namespace_info__"):
         names[key] = getattr(numpy, key)

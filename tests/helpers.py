@@ -23,6 +23,7 @@ LIBRARIES = (numpy, raptors)
 #: The suite may run with RAPTORS_DISABLE=1: the same results, but nothing native.
 DISABLED = os.environ.get("RAPTORS_DISABLE", "0") not in ("", "0")
 
+_NUMPY = os.path.dirname(numpy.__file__)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
@@ -220,6 +221,13 @@ def difference(e: Any, g: Any, rules: Rules = EXACT) -> str | None:
     return None
 
 
+def _same_warnings(e: list[tuple[type, str, str, int]], g: list[tuple[type, str, str, int]]) -> bool:
+    """The same place, too; but where NumPy points into its own Python functions raptors may point to the caller."""
+    if [w[:2] for w in e] != [w[:2] for w in g]:
+        return False
+    return all(x[2:] == y[2:] or x[2].startswith(_NUMPY) for x, y in zip(e, g, strict=True))
+
+
 def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
     if (e.error is None) != (g.error is None):
         return f"raised {g.error!r}, NumPy {e.error!r} (value {_text(g.value)}, NumPy {_text(e.value)})"
@@ -229,7 +237,7 @@ def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
         x, y = (_ADDRESS.sub("0x", str(o.error)) for o in (e, g))
         if x != y:
             return f"message {y!r}, NumPy {x!r}"
-    if e.warned != g.warned:
+    if not _same_warnings(e.warned, g.warned):
         x, y = ([f"{c.__name__}: {m} ({os.path.basename(f)}:{n})" for c, m, f, n in o.warned] for o in (e, g))
         return f"warned {y}, NumPy {x}"
     return difference(e.value, g.value, rules) if e.error is None else None
@@ -265,6 +273,19 @@ class Mismatches:
         shown = "\n".join(self.found[:10])
         assert not self.found, f"{len(self.found)} of {self.cases} cases differ from NumPy:\n{shown}"
         assert self.cases >= at_least, f"only {self.cases} cases ran"
+
+
+#: NumPy 2.4's vector loops of these read or write wrongly: the first four with a strided output, `negative` with a stride
+#: of 64 bytes. Fixed in 2.5; the reference is computed without them.
+_BROKEN_STRIDES = ("isnan", "isinf", "isfinite", "signbit", "negative")
+
+
+def call_into(library: Any, name: str, inputs: Any, out: Any) -> Any:
+    """`library.name(*inputs, out=out)`, right also where NumPy's is not."""
+    if name in _BROKEN_STRIDES and (library is numpy or DISABLED):
+        out[...] = getattr(numpy, name)(*(numpy.array(x) for x in inputs))
+        return out
+    return getattr(library, name)(*inputs, out=out)
 
 
 # ---- operands --------------------------------------------------------------------------------------------------------
@@ -336,7 +357,7 @@ def by_name(row: dict[str, Any]) -> str:
 def python(code: str, *options: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter."""
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", *options, "-c", code],
+        [sys.executable, "-P", "-X", "faulthandler", *options, "-c", code],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -94,7 +94,7 @@ def sources(*folders: Path) -> list[Path]:
     return found
 
 
-PYTHON_HEADERS = re.compile(r"(^|/)(Python\.h|pybind11|numpy|structmember\.h|frameobject\.h)")
+PYTHON_HEADERS = re.compile(r"(^|/)(Python\.h|pybind11|numpy/)")
 C_HEADERS = re.compile(
     r"^(c(assert|fenv|float|inttypes|limits|math|stdalign|stdbool|stddef|stdint|stdlib|string)"
     r"|(assert|fenv|float|inttypes|limits|math|stddef|stdint|string)\.h)$"
@@ -107,14 +107,14 @@ def test_kernels_know_nothing_of_python() -> None:
 
 
 def test_isa_includes_only_what_cannot_leak() -> None:
-    """api.h, the tables, its own headers, C headers, intrinsics: no inline functions of others."""
+    """api.h, the tables, its own headers, C headers, intrinsics, type traits: no functions of others."""
     own = {p.name for p in (KERNELS / "isa").iterdir()}
 
     def allowed(include: str) -> bool:
         base = include.rpartition("/")[2]
         return (
             base in own
-            or base in {"api.h", "ops.def", "dtypes.def"}
+            or base in {"api.h", "ops.def", "dtypes.def", "type_traits"}
             or C_HEADERS.match(include) is not None
             or INTRINSICS.match(include) is not None
         )
@@ -176,14 +176,14 @@ def test_every_row_is_documented() -> None:
     assert wrong == []
 
 
-def test_every_row_is_a_function_with_its_doc() -> None:
-    for kind, op, rest in ROW.findall(text("src/kernels/ops.def")):
-        function = getattr(raptors, op)
-        doc = re.search(r'"([^"]+)"\s*$', rest)
-        assert callable(function)
-        if kind in {"UNARY", "BINARY"}:
-            assert doc is not None
-            assert doc[1] in (function.__doc__ or ""), op
+def test_every_row_reaches_python() -> None:
+    rows = {op: rest for _, op, rest in ROW.findall(text("src/kernels/ops.def"))}
+    reported = {row["name"]: row["doc"] for row in raptors.ops()}
+    assert reported.keys() == rows.keys()
+    for op, doc in reported.items():
+        assert rows[op].rstrip().endswith(f'"{doc}"')
+        assert callable(getattr(raptors, op))
+        assert getattr(raptors, op).__doc__
 
 
 # ---- what must not be there
@@ -214,7 +214,17 @@ FORBIDDEN_ATTRIBUTES = {
 }
 
 # file: {what it may use: why}
-EXCEPTIONS: dict[str, dict[str, str]] = {}
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "_compare.py": {
+        "subprocess": "`raptors run --compare` runs the user's program under each library",
+        "tempfile": "keeps what the compared programs print",
+    },
+    "_run.py": {
+        "compile": "`raptors run` runs the user's program, as python does",
+        "exec": "as compile",
+        "__import__": "the hook that gives raptors to the user's files",
+    },
+}
 
 
 def suspicious(tree: ast.AST) -> Iterator[tuple[int, str]]:

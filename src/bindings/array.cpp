@@ -11,7 +11,8 @@ int num_of_dtype[n_dtypes];
 
 DType dtype_of_slow(PyArray_Descr* descr) {
     auto const num = static_cast<unsigned>(descr->type_num);
-    if (num >= n_type_nums || !PyArray_ISNBO(descr->byteorder) || PyDataType_METADATA(descr)) return no_dtype;
+    if (num >= n_type_nums || !PyArray_ISNBO(descr->byteorder) || PyDataType_METADATA(descr) ||
+        PyDataType_HASFIELDS(descr)) return no_dtype;
     return dtype_of_num[num];
 }
 

@@ -138,6 +138,8 @@ Layout layout_of(const Fields* f) { return f->flags & NPY_ARRAY_C_CONTIGUOUS ? L
 
 }  // namespace
 
+PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr, false); }
+
 PyObject* empty_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return make(new_array, entry, args, nargs, kwnames);
 }
@@ -330,7 +332,7 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
     return out;
 }
 
-PyObject* clip_native(int, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     intern_all();
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
@@ -338,6 +340,8 @@ PyObject* clip_native(int, Entry*, PyObject* self, PyObject* const* args, Py_ssi
     PyObject* const low = slots[0] ? slots[0] : slots[3];
     PyObject* const high = slots[1] ? slots[1] : slots[4];
     if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
+    // The function wants both positional bounds, or the keywords min and max.
+    if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4]))) return decline(Why::keyword);
     ElementwiseOptions options{};
     options.out = is_none(slots[2]) ? nullptr : slots[2];
     if (is_none(low) && is_none(high)) return decline(Why::keyword);

@@ -14,10 +14,12 @@ RAPTORS_NATIVE(copy_native);        // which 0: the method (order='C'), 1: the f
 RAPTORS_NATIVE(astype_native);
 RAPTORS_NATIVE(reshape_native);     // which 0: the method, 1: the function
 RAPTORS_NATIVE(transpose_native);   // which 0: the method, 1: the function
-RAPTORS_NATIVE(clip_native);
+RAPTORS_NATIVE(clip_native);        // which 0: the method, 1: the function
 RAPTORS_NATIVE(where_native);
 #undef RAPTORS_NATIVE
 
+// A new C-ordered array with the elements of an exact array whose dtype has kernels.
+PyObject* c_ordered(PyObject* self);
 // a.T
 PyObject* reversed_axes(PyObject* self);
 // a.fill(value): 0 done, 1 declined, -1 error

@@ -215,12 +215,12 @@ Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
 
 Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
     int codes[3] = {0, 0, 0};
-    uint32_t key = static_cast<uint32_t>(op);
+    // Five bits per code, at fixed places (the operation says how many inputs there are).
+    uint32_t key = static_cast<uint32_t>(op) << 20 | static_cast<uint32_t>(dtype_num + 1);
     for (int i = 0; i < nin; ++i) {
         codes[i] = op == Op::where && i == 0 ? NPY_BOOL : x[i].code;
-        key = key << 5 | static_cast<uint32_t>(codes[i]);
+        key |= static_cast<uint32_t>(codes[i]) << (5 * (i + 1));
     }
-    key = key << 5 | static_cast<uint32_t>(dtype_num + 1);
     auto const found = resolutions->find(key);
     if (found != resolutions->end()) return found->second;
     Resolution const r = ask_numpy(op, codes, nin, dtype_num);
@@ -432,7 +432,8 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
 
     bool const masked = options.where && options.where != Py_True;
     if (masked) {
-        if (nin > 2 || !read_operand(options.where, x[nin]) || x[nin].dtype != DType::boolean)
+        // Without an output the unselected elements are arbitrary, and newer NumPy warns of that.
+        if (nin > 2 || !options.out || !read_operand(options.where, x[nin]) || x[nin].dtype != DType::boolean)
             return decline(Why::keyword);
     }
     int const nread = nin + masked;
@@ -518,7 +519,6 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         }
         out = new_ref(options.out);
     } else if (nd == 0) {
-        if (masked) return decline(Why::keyword);
         nest.data[nin] = scalar;
     } else {
         int perm[max_dims];
@@ -584,6 +584,8 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
     }
     PyObject* slots[3];
     if (!keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
+    // NumPy deprecates a third positional argument of these.
+    if (nargs > nin && (op == Op::minimum || op == Op::maximum)) return decline(Why::keyword);
     PyObject* out = slots[0];
     if (out && PyTuple_CheckExact(out)) {
         if (PyTuple_GET_SIZE(out) != 1) return decline(Why::keyword);

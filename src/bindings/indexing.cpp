@@ -122,7 +122,10 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         case Parsed::yes: break;
     }
     if (part.element) {
-        if (t == no_dtype) return decline(Why::dtype);
+        if (t == no_dtype) {  // NumPy's scalar, whose base (void) must be this very array
+            count_numpy(getitem_entry, Why::dtype, self);
+            return PyArray_Type.tp_as_mapping->mp_subscript(self, key);
+        }
         count_native(getitem_entry, t, Layout::scalar, f->nd, f->dimensions);
         return element(f, t, part.data);
     }

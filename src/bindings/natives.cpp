@@ -17,7 +17,7 @@ const NativeRow functions[] = {
     {"amin", reduce_native, id(Reduce::min), true},
     {"amax", reduce_native, id(Reduce::max), true},
     {"mean", reduce_native, id(Reduce::mean), true},
-    {"clip", clip_native, 0, true},
+    {"clip", clip_native, 1, true},
     {"where", where_native, 0, false},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "creation.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
 #include "frame/iterate.h"
@@ -54,10 +55,7 @@ void put(void* element, T value) {
 bool identity(Fold fold, DType t, void* element) {
     std::memset(element, 0, 8);
     switch (fold) {
-        case Fold::sum:  // -0.0 + x is x for every x
-            if (t == DType::float64) put(element, -0.0);
-            if (t == DType::float32) put(element, -0.0F);
-            return true;
+        case Fold::sum:
         case Fold::any: return true;
         case Fold::all: put(element, uint8_t{1}); return true;
         case Fold::prod:
@@ -223,22 +221,45 @@ void convert_element(const Table& table, char* element, DType from, DType to) {
     std::memcpy(element, converted, sizeof converted);
 }
 
-PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, Fields* f, DType t, const Call& call) {
+// Whether `out` can take a result of this shape and dtype in place; Why::none if so.
+Why judge_output(PyObject* out, const Fields* f, DType t, int nd, const npy_intp* dims, DType result) {
+    if (!is_exact(out)) return Why::type;
+    Fields const* o = fields(out);
+    bool ok = dtype_of(o->descr) == result && o->nd == nd && (o->flags & NPY_ARRAY_WRITEABLE) && !(o->flags & warn_on_write);
+    for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
+    if (!ok) return Why::keyword;
+    // Extents of memory: where they meet, NumPy works on a copy.
+    npy_intp low_in = 0, high_in = size_of(t), low_out = 0, high_out = size_of(result);
+    for (int d = 0; d < f->nd; ++d) (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
+    for (int d = 0; d < nd; ++d) (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
+    bool const apart = o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
+    return size_of(f) && !apart ? Why::overlap : Why::none;
+}
+
+PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t, const Call& call) {
+    Fields* const f = fields(self);
     bool keepdims;
     if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
-    if (!is_none(call.given[p_out])) return decline(Why::keyword);
     ReduceFn const kernel = act.table->reduce[index(fold_of(what))][index(t)];
     npy_intp const size = size_of(f);
     if (size == 0) return decline(Why::shape);
+    PyObject* const given_out = is_none(call.given[p_out]) ? nullptr : call.given[p_out];
     int axis = -1;
     if (is_none(call.given[p_axis])) {
-        // Over the flattened array in C order: an index into a strided one is NumPy's (it copies).
-        if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
+        if (given_out) return decline(Why::keyword);
+        // The index is into the elements in C order: others are put in that order first.
+        PyObject* ordered = nullptr;
+        if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
+            ordered = c_ordered(self);
+            if (!ordered) return nullptr;
+        }
         int64_t where = 0;
-        Reduction const r = {f->data, reinterpret_cast<char*>(&where), size, size_of(t), 1, 0, 0};
+        Reduction const r = {ordered ? fields(ordered)->data : f->data, reinterpret_cast<char*>(&where), size, size_of(t),
+                             1, 0, 0};
         kernel(r);
-        count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
-        if (!keepdims) return PyArray_Scalar(&where, descr_of(DType::int64), nullptr);
+        Py_XDECREF(ordered);
+        count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+        if (!keepdims || !f->nd) return PyArray_Scalar(&where, descr_of(DType::int64), nullptr);
         npy_intp ones[NPY_MAXDIMS];
         for (int d = 0; d < f->nd; ++d) ones[d] = 1;
         PyObject* out = new_array(f->nd, ones, descr_of(DType::int64));
@@ -256,7 +277,11 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, Fields* f, DT
     }
     alignas(8) char element[8];
     PyObject* out = nullptr;
-    if (nd) {
+    if (given_out) {
+        Why const why = judge_output(given_out, f, t, nd, dims, DType::int64);
+        if (why != Why::none) return decline(why);
+        out = new_ref(given_out);
+    } else if (nd) {
         out = new_array(nd, dims, descr_of(DType::int64));
         if (!out) return nullptr;
     }
@@ -285,7 +310,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
-    if (what == Reduce::argmin || what == Reduce::argmax) return arg_reduce(what, act, entry, f, t, call);
+    if (what == Reduce::argmin || what == Reduce::argmax) return arg_reduce(what, act, entry, self, t, call);
 
     Fold const fold = fold_of(what);
     Types types;
@@ -350,18 +375,9 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
                                     ? PyTuple_GET_ITEM(call.given[p_out], 0)
                                     : call.given[p_out];
     if (!is_none(given_out)) {
-        if (!is_exact(given_out)) return decline(Why::type);
-        Fields* o = fields(given_out);
-        bool ok = dtype_of(o->descr) == types.result && types.result == types.accumulator && o->nd == nd &&
-                  (o->flags & NPY_ARRAY_WRITEABLE) && !(o->flags & warn_on_write);
-        for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
-        if (!ok) return decline(Why::keyword);
-        // Overlap in the sense of memory extents: NumPy makes a copy.
-        npy_intp low_in = 0, high_in = size_of(t), low_out = 0, high_out = size_of(types.result);
-        for (int d = 0; d < f->nd; ++d) (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
-        for (int d = 0; d < nd; ++d) (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
-        bool const apart = o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
-        if (total && !apart) return decline(Why::overlap);
+        if (types.result != types.accumulator) return decline(Why::keyword);
+        Why const why = judge_output(given_out, f, t, nd, dims, types.result);
+        if (why != Why::none) return decline(why);
         if (mask) return decline(Why::keyword);
         out = new_ref(given_out);
     } else if (nd) {

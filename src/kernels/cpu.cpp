@@ -31,7 +31,8 @@ bool supports_avx2(bool with_avx512) {
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
     if (!has(b, bit(3) | bit(5) | bit(8))) return false;  // BMI1, AVX2, BMI2
     // AVX-512 F, DQ, BW, VL; opmask, upper halves of ZMM0-15, ZMM16-31
-    bool const avx512 = has(b, bit(16) | bit(17) | bit(30) | bit(31)) && has(states, bit(5) | bit(6) | bit(7));
+    bool const avx512 =
+        has(b, bit(16) | bit(17) | bit(30) | bit(31)) && has(states, bit(5) | bit(6) | bit(7));
     if (!__get_cpuid(0x80000001U, &a, &b, &c, &d)) return false;
     return has(c, bit(5)) && (avx512 || !with_avx512);  // LZCNT
 }

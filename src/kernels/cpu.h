@@ -1,4 +1,5 @@
-// What this CPU and its operating system support. Asks the CPU; runs no instruction that could be missing.
+// What this CPU and its operating system support. Asks the CPU; runs no instruction that could be
+// missing.
 #pragma once
 #include "api.h"
 

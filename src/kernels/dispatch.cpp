@@ -66,7 +66,9 @@ Isa best_isa() noexcept {
     return best;
 }
 
-const char* isa_name(Isa isa) noexcept { return is_isa(isa) ? names[static_cast<size_t>(isa)] : "unknown"; }
+const char* isa_name(Isa isa) noexcept {
+    return is_isa(isa) ? names[static_cast<size_t>(isa)] : "unknown";
+}
 
 bool parse_isa(const char* text, Isa* isa) noexcept {
     for (int i = 0; i < n_isas; ++i) {

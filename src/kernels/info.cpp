@@ -66,7 +66,8 @@ const OpInfo op_info[n_ops] = {
 };
 
 const FoldInfo fold_info[n_folds] = {
-#define REDUCE(name, ufunc, types, accumulator, family, doc) {#name, Op::ufunc, types, family, false, doc},
+#define REDUCE(name, ufunc, types, accumulator, family, doc) \
+    {#name, Op::ufunc, types, family, false, doc},
 #define ARGREDUCE(name, types, doc) {#name, Op::count, types, true, true, doc},
 #include "ops.def"
 };

@@ -53,7 +53,7 @@ void check_cache() {
     set_block_cache_limit(size_t{64} << 20);
     trim_blocks();
     CHECK(block_stats().cached_bytes == 0 && block_stats().cached_blocks == 0);
-    for (size_t n : {size_t{32768}, size_t{50000}, size_t{1} << 20, size_t{5} << 20}) {
+    for (size_t n : {size_t{40000}, size_t{50000}, size_t{1} << 20, size_t{5} << 20}) {
         char *const a = block_new(n), *const b = block_new(n);
         block_delete(a);
         block_delete(b);
@@ -233,5 +233,5 @@ int main() {
     check_threads();
     check_fork();
     check_scratch();
-    return report("test_memory");
+    return checks.report("test_memory");
 }

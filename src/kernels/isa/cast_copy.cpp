@@ -5,18 +5,31 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-// C's conversions, which are NumPy's. A floating value that no integer of the type can hold raises FE_INVALID wherever our result
-// could differ from NumPy's: callers leave those casts to NumPy. Small integers go through int32_t, as NumPy's do.
-template <class To>
+// C's conversions, which are NumPy's. A floating value that no integer of the type can hold raises
+// FE_INVALID wherever our result could differ from NumPy's: callers leave those casts to NumPy.
+// Small integers go through int32_t, as NumPy's do.
+template <class To, class From>
 struct Convert {
-    template <class T>
-    static RAPTORS_INLINE Value<To> apply(T x) {
-        if constexpr (std::is_same_v<To, boolean>)
+    static RAPTORS_INLINE Value<To> apply(Value<From> x) {
+        if constexpr (std::is_same_v<To, boolean>) {
             return truth(x);
-        else if constexpr (is_floating<T> && !is_floating<To> && sizeof(To) < 4)
+        } else if constexpr (std::is_same_v<From, boolean> && is_floating<To>) {
+            return pick(x != 0, To{1}, To{0});
+        } else if constexpr (is_floating<From> && !is_floating<To> && sizeof(To) < 4) {
             return static_cast<To>(static_cast<int32_t>(x));
-        else
+#if defined(__AVX2__) && !defined(__AVX512DQ__)
+        } else if constexpr (std::is_same_v<From, int64_t> && std::is_same_v<To, double>) {
+            // No such instruction: both halves become mantissas of 2^84 and 2^52, only the last sum
+            // rounds.
+            auto const half = static_cast<uint64_t>(x);
+            auto const high =
+                __builtin_bit_cast(double, ((half >> 32) ^ 0x80000000U) | 0x4530000000000000U);
+            auto const low = __builtin_bit_cast(double, (half & 0xffffffffU) | 0x4330000000000000U);
+            return (high - 0x1.00000801p84) + low;
+#endif
+        } else {
             return static_cast<To>(x);
+        }
     }
 };
 
@@ -34,7 +47,8 @@ void copy(const Block& b) noexcept {
         return;
     }
     // Tiles, so that lines of a transposed side are used whole.
-    bool const columns = is_column_like(b.outer[0], b.inner[0]) != is_column_like(b.outer[1], b.inner[1]);
+    bool const columns =
+        is_column_like(b.outer[0], b.inner[0]) != is_column_like(b.outer[1], b.inner[1]);
     ptrdiff_t const tile = columns ? 128 / size : b.n;
     ptrdiff_t const band = columns ? 128 / size : 1;
     alignas(64) char buffer[128 * 128 / size];
@@ -65,7 +79,7 @@ constexpr CastFn cast() {
     if constexpr (std::is_same_v<From, To>)
         return &copy<Unsigned<From>>;
     else
-        return &UnaryKernel<Convert<To>, Value<To>, From>::run;
+        return &UnaryKernel<Convert<To, From>, Value<To>, From>::run;
 }
 
 template <class From>

@@ -1,5 +1,6 @@
-// Any block -> contiguous runs. Operands of other layouts are packed piece by piece into buffers that stay in L1, so that every
-// formula has its contiguous loops only and short rows are computed many at a time.
+// Any block -> contiguous runs. Operands of other layouts are packed piece by piece into buffers
+// that stay in L1, so that every formula has its contiguous loops only and short rows are computed
+// many at a time.
 #include "pack.h"
 
 namespace raptors::RAPTORS_ISA {
@@ -80,14 +81,16 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
     for (int i = 0; i <= out; ++i) {
         bool const run = b.inner[i] == cores.size[i] &&
                          (tile.rows == 1 || tile.by_row || b.outer[i] == b.n * b.inner[i]);
-        bool const one = i < out && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
+        bool const one =
+            i < out && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
         way[i] = run ? Way::direct : one ? Way::one : Way::packed;
         if (one) ones |= 1U << i;
     }
     unsigned const spelt = subset_with_core(cores, ones);
     for (int i = 0; i < out; ++i) {
         if (way[i] == Way::one && !((spelt >> i) & 1U)) way[i] = Way::packed;
-        if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0)) way[i] = Way::repeated;
+        if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0))
+            way[i] = Way::repeated;
     }
     Core const core = cores.core[spelt];
 
@@ -109,7 +112,8 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
             } else {
                 ptrdiff_t step[max_operands];
                 for (int i = 0; i <= out; ++i)
-                    step[i] = way[i] == Way::direct || way[i] == Way::one ? b.outer[i] : n * cores.size[i];
+                    step[i] = way[i] == Way::direct || way[i] == Way::one ? b.outer[i]
+                                                                          : n * cores.size[i];
                 for (ptrdiff_t k = 0; k < rows; ++k) {
                     char* row[max_operands];
                     for (int i = 0; i <= out; ++i) row[i] = data[i] + k * step[i];
@@ -117,8 +121,8 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
                 }
             }
             if (way[out] == Way::packed)
-                unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out], buffer[out],
-                           {rows, n, b.outer[out], b.inner[out]});
+                unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out],
+                           buffer[out], {rows, n, b.outer[out], b.inner[out]});
         }
     }
 }

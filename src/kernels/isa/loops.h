@@ -1,17 +1,20 @@
-// From a formula to a kernel. The loops here are over contiguous runs; loops.cpp brings every other layout to them.
+// From a formula to a kernel. The loops here are over contiguous runs; loops.cpp brings every other
+// layout to them.
 #pragma once
 #include "math.h"
 
 namespace raptors::RAPTORS_ISA {
 
-// A run of n contiguous elements; data as in Block. Operands may be exactly in place, never otherwise overlapping.
+// A run of n contiguous elements; data as in Block. Operands may be exactly in place, never
+// otherwise overlapping.
 using Core = void (*)(char* const* data, ptrdiff_t n) noexcept;
 
 // A kernel as loops.cpp sees it.
 struct Cores {
     int operands;  // inputs and the output
     int size[max_operands];
-    Core core[8];  // by the set of inputs that are one element for the whole run; null: not spelt out
+    Core core[8];  // by the set of inputs that are one element for the whole run; null: not spelt
+                   // out
 };
 
 // loops.cpp. Any block, by runs.
@@ -19,7 +22,8 @@ void drive(const Block& block, const Cores& cores) noexcept;
 
 namespace {
 
-// No iteration touches what another writes: operands are disjoint or exactly in place (Block promises it).
+// No iteration touches what another writes: operands are disjoint or exactly in place (Block
+// promises it).
 #if defined(__clang__)
 #define RAPTORS_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -111,8 +115,8 @@ struct BinaryKernel {
         {size_of<X>, size_of<X>, size_of<R>},
         {binary_core<F, R, X, 0>, binary_core<F, R, X, 1>, binary_core<F, R, X, 2>}};
     static void run(const Block& b) noexcept {
-        if (b.rows == 1 && b.inner[0] == size_of<X> && b.inner[1] == size_of<X> && b.inner[2] == size_of<R>)
-            [[likely]]
+        if (b.rows == 1 && b.inner[0] == size_of<X> && b.inner[1] == size_of<X> &&
+            b.inner[2] == size_of<R>) [[likely]]
             return binary_core<F, R, X, 0>(b.data, b.n);
         drive(b, cores);
     }

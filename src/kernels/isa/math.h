@@ -1,6 +1,7 @@
-// The functions that formulas of ops.def may call, over one element; loops.h vectorises them with the compiler's help.
-// T is the loop's C type; booleans arrive as uint8_t 0 or 1. Bit-identical to NumPy on every ISA.
-// Both operands of a selection are computed first: with strict FP flags the compiler keeps a branch otherwise.
+// The functions that formulas of ops.def may call, over one element; loops.h vectorises them with
+// the compiler's help. T is the loop's C type; booleans arrive as uint8_t 0 or 1. Bit-identical to
+// NumPy on every ISA. Both operands of a selection are computed first: with strict FP flags the
+// compiler keeps a branch otherwise.
 #pragma once
 #include <type_traits>
 
@@ -16,7 +17,8 @@ constexpr bool is_signed = std::is_signed_v<T>;
 template <class T>
 constexpr int bits_of = 8 * static_cast<int>(sizeof(T));
 
-// Unsigned type of T's size, and one of at least 32 bits to compute in: smaller ones would be promoted to int.
+// Unsigned type of T's size, and one of at least 32 bits to compute in: smaller ones would be
+// promoted to int.
 template <int size>
 struct UnsignedOf;
 template <>
@@ -60,11 +62,13 @@ RAPTORS_INLINE std::make_signed_t<Unsigned<T>> magnitude_bits(T x) {
     return static_cast<std::make_signed_t<Unsigned<T>>>(bits(x) & ~sign_mask<T>);
 }
 template <class T>
-constexpr auto signed_infinity_bits = static_cast<std::make_signed_t<Unsigned<T>>>(infinity_bits<T>);
+constexpr auto signed_infinity_bits =
+    static_cast<std::make_signed_t<Unsigned<T>>>(infinity_bits<T>);
 
 template <class T>
 RAPTORS_INLINE T copy_sign(T x, T y) {
-    return __builtin_bit_cast(T, static_cast<Unsigned<T>>((bits(x) & ~sign_mask<T>) | (bits(y) & sign_mask<T>)));
+    return __builtin_bit_cast(
+        T, static_cast<Unsigned<T>>((bits(x) & ~sign_mask<T>) | (bits(y) & sign_mask<T>)));
 }
 
 // Arithmetic
@@ -134,7 +138,9 @@ RAPTORS_INLINE T reciprocal(T x) {
     } else {
         if (x == 0) [[unlikely]] {
             raise_divide_and_invalid();
-            return sizeof(T) >= 4 && is_signed<T> ? static_cast<T>(Unsigned<T>{1} << (bits_of<T> - 1)) : T{0};
+            return sizeof(T) >= 4 && is_signed<T>
+                       ? static_cast<T>(Unsigned<T>{1} << (bits_of<T> - 1))
+                       : T{0};
         }
         // 1 and -1 are their own reciprocals.
         return static_cast<Unsigned<T>>(x + T{1}) <= 2 && (is_signed<T> || x == 1) ? x : T{0};
@@ -233,7 +239,8 @@ RAPTORS_INLINE double round_to_zero(double x) { return __builtin_trunc(x); }
 RAPTORS_INLINE float round_to_even(float x) { return __builtin_rintf(x); }
 RAPTORS_INLINE double round_to_even(double x) { return __builtin_rint(x); }
 #else
-// Without a rounding instruction: adding 2^mantissa bits leaves no room for a fraction. Numbers beyond are integers.
+// Without a rounding instruction: adding 2^mantissa bits leaves no room for a fraction. Numbers
+// beyond are integers.
 template <class T>
 RAPTORS_INLINE T round_to_even(T x) {
     T const no_fraction = sizeof(T) == 4 ? T(8388608.0) : T(4503599627370496.0);
@@ -262,7 +269,18 @@ RAPTORS_INLINE T round_to_zero(T x) {
 // As NumPy clips with array bounds; select.cpp has its other rule for scalar bounds.
 template <class T>
 RAPTORS_INLINE T clip(T x, T low, T high) {
-    return minimum(maximum(x, low), high);
+    if constexpr (is_floating<T>) {
+        // By masks: from two nested selections of floats the compiler makes branches.
+        auto const choose = [](bool condition, T a, T b) {
+            auto const mask = static_cast<Unsigned<T>>(-static_cast<Unsigned<T>>(condition));
+            return __builtin_bit_cast(
+                T, static_cast<Unsigned<T>>((bits(a) & mask) | (bits(b) & ~mask)));
+        };
+        T const m = choose((x > low) | (x != x), x, low);
+        return choose((m < high) | (m != m), m, high);
+    } else {
+        return minimum(maximum(x, low), high);
+    }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Expands the UNARY and BINARY rows of one status. The including file defines RAPTORS_ROWS_REPORTS or RAPTORS_ROWS_QUIET
-// as RAPTORS_ROW, the other one as nothing, and RAPTORS_FILL as the name of its function.
+// Expands the UNARY and BINARY rows of one status. The including file defines RAPTORS_ROWS_REPORTS
+// or RAPTORS_ROWS_QUIET as RAPTORS_ROW, the other one as nothing, and RAPTORS_FILL as the name of
+// its function.
 #include "loops.h"
 #include "table.h"
 
@@ -34,7 +35,8 @@ template <template <class, class, class> class Kernel, class F, class Stored, ui
 inline void fill_row(ElementwiseFn* row) {
 #define DTYPE(id, type, kind, text)           \
     if constexpr (includes(types, DType::id)) \
-        row[static_cast<int>(DType::id)] = &Kernel<F, typename Stored::template of<type>, type>::run;
+        row[static_cast<int>(DType::id)] =    \
+            &Kernel<F, typename Stored::template of<type>, type>::run;
 #include "../dtypes.def"
 }
 

@@ -68,7 +68,8 @@ RAPTORS_INLINE Vec<To> as(V v) {
     return reinterpret_cast<Vec<To>>(v);
 }
 
-// One value from all lanes, pairwise: lane i with lane i + half, until one is left. `op` takes two scalars.
+// One value from all lanes, pairwise: lane i with lane i + half, until one is left. `op` takes two
+// scalars.
 template <class T, class F>
 RAPTORS_INLINE T fold(Vec<T> v, F op) {
     T lane[lanes<T>];

@@ -9,8 +9,9 @@ void fill_table(Table& table) noexcept {
     fill_cast(table);
     fill_reduce(table);
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
-#define BOOLEAN(name, other) \
-    row(Op::name)[static_cast<int>(DType::boolean)] = row(Op::other)[static_cast<int>(DType::boolean)];
+#define BOOLEAN(name, other)                          \
+    row(Op::name)[static_cast<int>(DType::boolean)] = \
+        row(Op::other)[static_cast<int>(DType::boolean)];
 #include "../ops.def"
 }
 

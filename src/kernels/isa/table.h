@@ -6,10 +6,10 @@ namespace raptors::RAPTORS_ISA {
 
 void fill_table(Table& table) noexcept;  // table.cpp: calls all of those below
 
-void fill_arithmetic(Table& table) noexcept;  // arithmetic.cpp: elementwise rows that report
+void fill_arithmetic(Table& table) noexcept;   // arithmetic.cpp: elementwise rows that report
 void fill_elementwise(Table& table) noexcept;  // elementwise.cpp: elementwise rows that do not
-void fill_select(Table& table) noexcept;      // select.cpp
-void fill_cast(Table& table) noexcept;        // cast_copy.cpp
-void fill_reduce(Table& table);               // reduce.cpp
+void fill_select(Table& table) noexcept;       // select.cpp
+void fill_cast(Table& table) noexcept;         // cast_copy.cpp
+void fill_reduce(Table& table);                // reduce.cpp
 
 }  // namespace raptors::RAPTORS_ISA

@@ -1,0 +1,34 @@
+// Counts checks and failures; no framework.
+#pragma once
+#include <cstdio>
+
+struct Checks {
+    long passed = 0;
+    long failed = 0;
+
+    // Counts; true if a message is wanted: only the first failures are printed.
+    bool fails(bool ok) {
+        (ok ? passed : failed) += 1;
+        return !ok && failed <= 20;
+    }
+};
+
+inline Checks checks;
+
+// The exit status of the executable.
+inline int report(const char* name) {
+    std::printf("%s: %ld passed, %ld failed\n", name, checks.passed, checks.failed);
+    return checks.failed ? 1 : 0;
+}
+
+#define CHECK(condition) CHECK_MESSAGE(condition, "%s", #condition)
+
+// A failure prints the message, as printf would.
+#define CHECK_MESSAGE(condition, ...)                           \
+    do {                                                        \
+        if (checks.fails(condition)) {                          \
+            std::printf("%s:%d: failed: ", __FILE__, __LINE__); \
+            std::printf(__VA_ARGS__);                           \
+            std::putchar('\n');                                 \
+        }                                                       \
+    } while (0)

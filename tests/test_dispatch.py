@@ -1,0 +1,406 @@
+"""Which code runs: the forced instruction set, no empty slot, settings per context, an honest ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from typing import Any
+
+import numpy
+import pytest
+import samples
+from helpers import DISABLED, ELEMENTWISE, OPS, REDUCTIONS, ROW, Mismatches, by_name, counted, python, python_ok
+
+import raptors
+
+native = pytest.mark.skipif(DISABLED, reason="RAPTORS_DISABLE is set")
+NAMES = ("scalar", "avx2", "avx512", "neon", "auto")
+
+
+def ours(a: Any) -> Any:
+    return a.view(raptors.ndarray)
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_table() -> None:
+    """The rows are complete and name NumPy's functions."""
+    assert len(OPS) == len(ROW) > 40
+    for row in OPS:
+        assert set(row) >= {"name", "kind", "inputs", "types", "result", "reports", "exact", "doc", "aliases"}
+        assert row["kind"] in ("unary", "binary", "ternary", "reduce", "argreduce")
+        assert row["types"]
+        assert set(row["types"]) <= set(samples.DTYPES)
+        assert row["result"] in ("same", "boolean") or row["kind"] in ("reduce", "argreduce")
+        assert callable(getattr(numpy, row["name"]))
+        assert row["doc"].endswith(".")
+    assert raptors.ops() is not raptors.ops(), "callers may change what they get"
+
+
+@native
+@pytest.mark.parametrize("row", [r for r in OPS if r["kind"] != "ternary"], ids=by_name)
+def test_no_empty_slot(row: dict[str, Any], isa: str) -> None:
+    """Every (operation, dtype) of the table runs natively on every instruction set, in each layout."""
+    found = Mismatches()
+    for dtype in row["types"]:
+        a = ours(abs(samples.tame(dtype, 40, samples.generator(dtype))))
+        for layout, x in (("contiguous", a), ("strided", a[::2])):
+            if row["kind"] in ("reduce", "argreduce"):
+                getattr(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
+            else:
+                getattr(raptors, row["name"])(*[x] * row["inputs"])
+            last = raptors.explain_last_dispatch()
+            wanted = {"op": row["name"], "backend": "raptors", "isa": isa, "layout": layout, "shape": x.shape}
+            got = {key: last[key] for key in wanted}
+            found.add((dtype, layout), None if got == wanted else f"{last}")
+            assert last["reason"]
+            assert last["threads"] >= 1
+    found.done()
+
+
+@native
+def test_no_empty_slot_of_ternary_rows(isa: str) -> None:
+    for row in (r for r in OPS if r["kind"] == "ternary"):
+        for dtype in row["types"]:
+            a = ours(samples.tame(dtype, 40, samples.generator(dtype)))
+            first = a > a[0] if row["name"] == "where" else a
+            for slices in (slice(None), slice(None, None, 2)):
+                getattr(raptors, row["name"])(first[slices], a[slices], a[slices])
+                last = raptors.explain_last_dispatch()
+                assert (last["op"], last["backend"], last["isa"]) == (row["name"], "raptors", isa), (row, dtype, last)
+
+
+@native
+def test_explain() -> None:
+    a = ours(numpy.ones((3, 4)))
+    _ = a + a
+    last = raptors.explain_last_dispatch()
+    assert (last["op"], last["shape"], last["dtype"], last["layout"]) == ("add", (3, 4), "float64", "contiguous")
+    assert (last["backend"], last["isa"], last["threads"]) == ("raptors", raptors.get_simd(), 1)
+    _ = a * 2.0
+    assert raptors.explain_last_dispatch()["layout"] == "scalar"
+    _ = a.T < a.T[::-1]
+    last = raptors.explain_last_dispatch()
+    assert (last["op"], last["layout"], last["shape"]) == ("less", "strided", (4, 3))
+    _ = ours(numpy.ones(3, "c16")) * 2
+    last = raptors.explain_last_dispatch()
+    assert (last["op"], last["backend"]) == ("multiply", "numpy")
+    assert "dtype" in last["reason"]
+
+
+@native
+@pytest.mark.parametrize("row", ELEMENTWISE, ids=by_name)
+def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
+    """Bit for bit, NaN payloads aside."""
+    found = Mismatches()
+    for dtype in row["types"]:
+        rng = samples.generator("exact", row["name"], dtype)
+        arrays = [ours(samples.mixed(dtype, 517, rng)) for _ in range(row["inputs"])]
+        results = []
+        with numpy.errstate(all="ignore"):
+            for name in raptors.available_isas():
+                with raptors.simd(name):
+                    results.append(numpy.asarray(getattr(raptors, row["name"])(*arrays)))
+        for name, result in zip(raptors.available_isas(), results, strict=True):
+            same = numpy.array_equal(results[0], result, equal_nan=result.dtype.kind == "f")
+            if row["name"] not in ("fmin", "fmax") and result.dtype.kind == "f":
+                number = ~numpy.isnan(result)
+                same = same and numpy.array_equal(numpy.signbit(results[0][number]), numpy.signbit(result[number]))
+            found.add((dtype, name), None if same else "differs from scalar")
+    found.done()
+
+
+# ---- forcing ---------------------------------------------------------------------------------------------------------
+
+
+def test_available() -> None:
+    names = raptors.available_isas()
+    assert isinstance(names, tuple)
+    assert "scalar" in names
+    assert set(names) <= set(NAMES) - {"auto"}
+    assert raptors.get_simd() in names
+
+
+def test_function_and_context_manager() -> None:
+    before = raptors.get_simd()
+    with raptors.simd("scalar"):
+        assert raptors.get_simd() == "scalar"
+        with raptors.simd("auto"):
+            assert raptors.get_simd() == raptors.available_isas()[-1]
+        assert raptors.get_simd() == "scalar"
+        with pytest.raises(KeyError), raptors.simd("auto"):
+            raise KeyError
+        assert raptors.get_simd() == "scalar"
+    assert raptors.get_simd() == before
+
+    def set_it() -> str:
+        raptors.simd("scalar")
+        return raptors.get_simd()
+
+    assert contextvars.Context().run(set_it) == "scalar"
+    assert raptors.get_simd() == before
+
+
+@pytest.mark.parametrize("name", ["sse9", "AVX2 ", "", "x" * 1_000_000, "avx2\0", "ünknown", None, 3, ["avx2"]])
+def test_unknown_names(name: Any) -> None:
+    before = raptors.get_simd()
+    if name == "":  # as in the environment: no choice
+        pytest.skip("an empty name may mean auto")
+    with pytest.raises((ValueError, TypeError, RuntimeError)) as raised:
+        raptors.simd(name)
+    assert len(str(raised.value)) < 1000
+    assert raptors.get_simd() == before
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"auto"} - set(raptors.available_isas())))
+def test_unsupported_names(name: str) -> None:
+    before = raptors.get_simd()
+    with pytest.raises(RuntimeError, match=name):
+        raptors.simd(name)
+    assert raptors.get_simd() == before
+
+
+def test_threads_have_their_own_setting() -> None:
+    """A new thread starts with the process's setting; what it forces is its own."""
+    default = raptors.get_simd()
+    names = raptors.available_isas()
+    seen: dict[int, set[Any]] = {i: set() for i in range(6)}
+    barrier = threading.Barrier(6)
+
+    def work(i: int) -> None:
+        seen[i].add(("before", raptors.get_simd()))
+        a = ours(numpy.ones(100))
+        with raptors.simd(names[i % len(names)]):
+            barrier.wait()
+            for _ in range(300):
+                _ = a + a
+                seen[i].add(raptors.explain_last_dispatch()["isa"])
+                seen[i].add(raptors.get_simd())
+
+    with raptors.simd("scalar"):
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for i in range(6):
+        assert seen[i] - {None} == {("before", default), names[i % len(names)]}
+
+
+def test_tasks_have_their_own_setting() -> None:
+    names = raptors.available_isas()
+
+    async def work(name: str) -> set[str]:
+        seen = set()
+        with raptors.simd(name):
+            for _ in range(5):
+                await asyncio.sleep(0)
+                _ = ours(numpy.ones(9)) * 2
+                seen |= {raptors.get_simd(), raptors.explain_last_dispatch()["isa"] or name}
+        return seen
+
+    async def every() -> list[set[str]]:
+        return await asyncio.gather(*(work(name) for name in names))
+
+    assert asyncio.run(every()) == [{name} for name in names]
+
+
+PROBE = """
+import raptors as np
+a = np.ones(9) + 1
+print(np.get_simd(), a.tolist() == [2.0] * 9, np.explain_last_dispatch()["isa"])
+"""
+
+
+@pytest.mark.parametrize("name", [*NAMES, ""])
+def test_environment(name: str) -> None:
+    available = raptors.available_isas()
+    done = python(PROBE, RAPTORS_SIMD=name, RAPTORS_DISABLE="")
+    if name in ("auto", ""):
+        name = available[-1]
+    if name in available:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [name, "True", name]
+    else:
+        assert done.returncode == 1
+        assert done.stderr.rstrip().splitlines()[-1].startswith(("ImportError", "RuntimeError", "ValueError"))
+        assert name in done.stderr
+
+
+@pytest.mark.parametrize("name", ["sse9", "AVX 2", "avx2,avx512", "0", "/etc/passwd", "%s%n", "ünknown", "x" * 100_000, "long"])
+def test_bad_environment(name: str) -> None:
+    """A clean error at import, never a crash, and never a page of text."""
+    if name == "long":  # 1 MB: more than exec() takes, so it is set in the process before the import
+        code = "import os; os.environ['RAPTORS_SIMD'] = 'x' * 1_000_000\nimport raptors"
+        done = python(code)
+    else:
+        done = python("import raptors", RAPTORS_SIMD=name)
+    assert done.returncode == 1, (done.returncode, done.stderr[:1000])
+    last = done.stderr.rstrip().splitlines()[-1]
+    assert last.startswith(("ImportError", "RuntimeError", "ValueError"))
+    assert "RAPTORS_SIMD" in done.stderr
+    assert len(last) < 1000
+
+
+# ---- the ledger ------------------------------------------------------------------------------------------------------
+
+
+@native
+def test_report_counts() -> None:
+    """Every call once; natively or not, and then why."""
+    a, c = ours(numpy.ones(6)), ours(numpy.ones(6, "c16"))
+    raptors.reset_report()
+    assert raptors.report().total_calls == 0
+    assert raptors.report().share in (0, 0.0, 1.0) or raptors.report().share != raptors.report().share
+    for _ in range(5):
+        _ = a + a
+        raptors.add(a, 1.0)
+    for _ in range(3):
+        _ = a[::2] * a[::2]
+    for _ in range(2):
+        _ = c + c
+    _ = a.sum(), raptors.sum(a), raptors.add.reduce(a), numpy.add(a, a)
+    report = raptors.report()
+
+    def calls(function: str, dtype: str, key: str) -> int:
+        return sum(row[key] for row in report.rows if row["function"] == function and row["dtype"] == dtype)
+
+    assert calls("add", "float64", "native") == 11
+    assert calls("add", "float64", "contiguous") == 11
+    assert calls("multiply", "float64", "native") == 3
+    assert calls("multiply", "float64", "strided") == 3
+    borrowed = [row for row in report.rows if row["function"] == "add" and row["numpy"]]
+    assert sum(row["numpy"] for row in borrowed) == 2
+    assert all(row["reason"] for row in borrowed)
+    assert sum(row["native"] for row in report.rows if row["function"] in ("sum", "add.reduce")) == 3
+    for row in report.rows:
+        assert set(row) >= {"function", "dtype", "native", "numpy", "reason", "contiguous", "strided"}
+        assert row["native"] == row["contiguous"] + row["strided"]
+    assert report.native_calls == sum(row["native"] for row in report.rows)
+    assert report.total_calls == report.native_calls + sum(row["numpy"] for row in report.rows)
+    assert report.share == pytest.approx(report.native_calls / report.total_calls)
+    raptors.reset_report()
+    assert raptors.report().total_calls == 0
+
+
+@native
+@pytest.mark.parametrize(
+    ("label", "call"),
+    [
+        ("mixed 64-bit comparison", lambda: ours(numpy.ones(3, "i8")) < ours(numpy.ones(3, "u8"))),
+        ("byte order", lambda: ours(numpy.ones(3, ">f8")) + 1),
+        ("object", lambda: ours(numpy.ones(3, "O")) + 1),
+        ("complex", lambda: ours(numpy.ones(3, "c8")) + 1),
+        ("half", lambda: ours(numpy.ones(3, "f2")) + 1),
+        ("long double", lambda: ours(numpy.ones(3, "g")) + 1),
+        ("time", lambda: ours(numpy.ones(3, "m8[s]")) + ours(numpy.ones(3, "m8[s]"))),
+        ("complex scalar", lambda: ours(numpy.ones(3)) * 2j),
+        ("list", lambda: ours(numpy.ones(3)) + [1, 2, 3]),
+    ],
+)
+def test_what_numpy_serves_is_counted(label: str, call: Any) -> None:
+    with counted() as count:
+        call()
+    assert count.native == 0, count.rows
+    assert count.total >= 1, label
+    assert count.reasons()
+
+
+@native
+def test_overlapping_output_is_counted() -> None:
+    a = ours(numpy.arange(10.0))
+    with counted() as count:
+        raptors.add(a[:-1], 1, out=a[1:])
+    assert any("overlap" in reason for reason in count.reasons())
+    assert a.tolist() == [0.0, *(float(i) for i in range(1, 10))]
+
+
+@native
+def test_native_share_of_a_small_program() -> None:
+    """Ordinary array code stays native nearly everywhere."""
+    with counted() as count:
+        a = raptors.ones((30, 4))
+        b = raptors.zeros_like(a) + 2.5
+        c = (a * b - a / 2) ** 1 if False else a * b - a / 2
+        _ = c.sum(), c.mean(axis=0), c.max(axis=1), c.min(), c.argmax(), (c > 1).any(), raptors.where(c > 1, c, 0)
+        _ = c.astype("f4"), c.copy(), c.reshape(4, 30), c.T, c[0], c[:, 1], c[1:3, ::2], c.clip(0, 1), -c, abs(c)
+        c += 1
+        c *= b
+        _ = raptors.sqrt(c), raptors.minimum(c, b), raptors.isnan(c), c == b
+    count.require(0.9)
+
+
+# ---- disabled --------------------------------------------------------------------------------------------------------
+
+
+def test_disabled() -> None:
+    """RAPTORS_DISABLE=1: NumPy's results through raptors' types, and the ledger says so."""
+    text = python_ok(
+        """
+import numpy, raptors as np
+a = np.arange(12.0).reshape(3, 4)
+b = a + a * 2 - a[::-1]
+assert type(b) is np.ndarray
+assert (numpy.asarray(b) == numpy.arange(12.0).reshape(3, 4) * 3 - numpy.arange(12.0).reshape(3, 4)[::-1]).all()
+b += 1; b.sum(); np.sum(b, axis=0); b.argmax(); b.astype("f4"); b.clip(0, 1); np.where(b > 1, b, 0)
+r = np.report()
+assert r.native_calls == 0, r.rows
+assert r.total_calls > 5
+assert all("RAPTORS_DISABLE" in row["reason"] or row["numpy"] for row in r.rows)
+assert any("RAPTORS_DISABLE" in row["reason"] for row in r.rows), r.rows
+assert np.explain_last_dispatch()["backend"] == "numpy"
+print("ok")
+""",
+        RAPTORS_DISABLE="1",
+    )
+    assert text.strip() == "ok"
+
+
+@pytest.mark.parametrize(("value", "disabled"), [("0", False), ("", False), ("1", True)])
+def test_disable_values(value: str, disabled: bool) -> None:
+    text = python_ok("import raptors as np; np.ones(3) + 1; print(np.explain_last_dispatch()['backend'])", RAPTORS_DISABLE=value)
+    assert text.strip() == ("numpy" if disabled else "raptors")
+
+
+@pytest.mark.parametrize("value", ["0", "1", "100000", "1000000000000000000000", "-1", "many", ""])
+def test_cache_limit(value: str) -> None:
+    """Any value works or is refused at import in plain words; results do not depend on it."""
+    done = python(
+        """
+import raptors as np
+x = [np.ones(n) + 1 for n in range(200)]
+del x
+print(sum(float((np.ones(n) * 3).sum()) for n in range(200)))
+""",
+        RAPTORS_CACHE_MAX_BYTES=value,
+    )
+    if done.returncode:
+        last = done.stderr.rstrip().splitlines()[-1]
+        assert value in ("", "-1", "many", "1000000000000000000000"), done.stderr
+        assert last.startswith(("ImportError", "RuntimeError", "ValueError"))
+        assert "RAPTORS_CACHE_MAX_BYTES" in last
+    else:
+        assert float(done.stdout) == 3 * 199 * 200 / 2
+
+
+def test_import_is_silent_and_repeatable() -> None:
+    code = """
+import sys, raptors, importlib
+first = raptors.ndarray
+assert importlib.import_module("raptors") is raptors
+import raptors as again
+assert again.ndarray is first
+"""
+    done = python(code, "-W", "error")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_reductions_are_reported_by_name() -> None:
+    a = ours(numpy.ones(5, "i4"))
+    with counted() as count:
+        for row in REDUCTIONS:
+            getattr(a, row["name"])()
+    for row in REDUCTIONS:
+        count.of(row["name"]).require()

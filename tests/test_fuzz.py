@@ -1,0 +1,253 @@
+"""Differential fuzzing against NumPy: seeded calls over everything that a call can vary in.
+
+RAPTORS_FUZZ_CASES sets how many cases run; RAPTORS_FUZZ_SEED=n replays the one case that a failure names.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy
+import pytest
+import samples
+from helpers import ANY_ZERO, DISABLED, OPS, Mismatches, Rules, clones, counted, mismatch
+
+import raptors
+
+CASES = int(os.environ.get("RAPTORS_FUZZ_CASES", "20000"))
+ONE = os.environ.get("RAPTORS_FUZZ_SEED")
+PARTS = 4
+
+ROWS = [row for row in OPS if row["kind"] != "ternary"]
+BORROWED = ("float16", "complex128", "longdouble")
+
+
+class Case:
+    """One random call, the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.rng = samples.generator("fuzz", seed)
+        self.row = self.pick(ROWS)
+        self.inputs: list[Any] = []
+        self.keywords: dict[str, Any] = {}
+        self.out: Any = None
+        self.where: Any = None
+        self.method = self.chance(0.3)
+        self.rules = Rules()
+        if self.row["kind"] in ("reduce", "argreduce"):
+            self.reduction()
+        else:
+            self.elementwise()
+
+    def pick(self, values: Any) -> Any:
+        return values[int(self.rng.integers(len(values)))]
+
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def dtype(self) -> str:
+        if self.chance(0.04):
+            return str(self.pick(BORROWED))
+        return str(self.pick(self.row["types"]) if self.chance(0.7) else self.pick(samples.DTYPES))
+
+    def shape(self, ndim: int) -> tuple[int, ...]:
+        sizes = (0, 1, 1, 2, 3, 5, 8, 17) if ndim > 1 else (0, 1, 2, 3, 7, 8, 9, 16, 17, 31, 33, 64, 65, 130)
+        return tuple(int(self.pick(sizes)) if not self.chance(0.03) else 40 for _ in range(ndim))
+
+    def values(self, dtype: str, shape: tuple[int, ...], wild: bool) -> Any:
+        n = int(numpy.prod(shape))
+        if dtype in BORROWED:
+            return self.rng.integers(1, 5, n).astype(dtype).reshape(shape)
+        make = samples.mixed if wild else samples.tame
+        return make(dtype, n, self.rng).reshape(shape)
+
+    def layout(self, a: Any) -> Any:
+        """The same values with other strides, alignment, order or byte order."""
+        how = int(self.rng.integers(10))
+        if how < 4 or a.ndim == 0 or a.dtype.char in "gD":
+            return a
+        if how == 4:
+            return a.copy(order="F")
+        if how == 5:
+            axes = tuple(int(i) for i in self.rng.permutation(a.ndim))
+            return numpy.ascontiguousarray(a.transpose(axes)).transpose(numpy.argsort(axes))
+        if how == 6:
+            flips = tuple(slice(None, None, -1) if self.chance(0.5) else slice(None) for _ in range(a.ndim))
+            return a[flips].copy()[flips]
+        if how == 7:
+            steps = [int(self.pick((1, 2, 3, 5))) for _ in range(a.ndim)]
+            room = numpy.zeros([n * s for n, s in zip(a.shape, steps, strict=True)], a.dtype)
+            view = room[tuple(slice(None, None, s) for s in steps)]
+            view[...] = a
+            return view
+        if how == 8:
+            offset = int(self.rng.integers(1, 64))
+            room = numpy.zeros(a.nbytes + offset, "u1")[offset:].view(a.dtype)
+            room[...] = a.ravel()
+            return room.reshape(a.shape)
+        if self.chance(0.2) and a.dtype.itemsize > 1:
+            return a.astype(a.dtype.newbyteorder(">"))
+        packed = numpy.zeros(a.shape, [("pad", "u1"), ("value", a.dtype)])
+        packed["value"] = a
+        return packed["value"]
+
+    def scalar(self, dtype: str) -> Any:
+        value = samples.tame(dtype, 1, self.rng)[0] if self.chance(0.7) else self.pick(samples.special(dtype))
+        kind = int(self.rng.integers(4))
+        return value if kind == 0 else numpy.array(value) if kind == 1 else value.item()
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    def elementwise(self) -> None:
+        row = self.row
+        shape = self.shape(int(self.pick((0, 1, 1, 1, 2, 2, 3, 4))))
+        first = self.dtype()
+        same = self.chance(0.6)
+        wild = self.chance(0.7)
+        for i in range(row["inputs"]):
+            dtype = first if same else self.dtype()
+            if i and self.chance(0.2) and dtype not in BORROWED:
+                self.inputs.append(self.scalar(dtype))
+                continue
+            mine = shape
+            if row["inputs"] == 2 and self.chance(0.3):  # broadcast
+                mine = tuple(1 if self.chance(0.4) else n for n in shape)[int(self.rng.integers(len(shape) + 1)) :]
+            a = self.values(dtype, mine, wild)
+            if self.chance(0.05) and a.ndim:
+                a = numpy.broadcast_to(a[:1], a.shape) if a.shape[0] else a
+            self.inputs.append(self.layout(a))
+        if row["inputs"] == 2 and self.chance(0.15):
+            self.inputs.reverse()
+        if row["name"] in ("fmin", "fmax"):
+            self.rules = ANY_ZERO
+        try:
+            full = numpy.broadcast_shapes(*(numpy.shape(x) for x in self.inputs))
+        except ValueError:
+            full = shape
+        if self.chance(0.3):
+            result = "bool" if row["result"] == "boolean" else (first if self.chance(0.8) else str(self.pick(samples.DTYPES)))
+            if result in BORROWED:
+                result = "complex128"
+            target = full if self.chance(0.9) else (2, *full)
+            self.out = self.layout(numpy.ones(target, result))
+        if self.chance(0.15):
+            mask = self.rng.random(full) < 0.5 if self.chance(0.7) else self.rng.random(full[-1:]) < 0.5
+            self.where = self.layout(mask)
+            if self.out is None:
+                self.out = numpy.ones(full, "bool" if row["result"] == "boolean" else "float64")
+        if self.chance(0.1):
+            self.keywords["dtype"] = str(self.pick(samples.DTYPES))
+        if self.chance(0.1):
+            self.keywords["casting"] = self.pick(("no", "safe", "same_kind", "unsafe"))
+        if self.chance(0.05):
+            self.keywords["order"] = self.pick(("C", "F", "A", "K"))
+        self.method = False
+
+    def reduction(self) -> None:
+        row = self.row
+        dtype = self.dtype()
+        shape = self.shape(int(self.pick((0, 1, 1, 2, 2, 3, 4))))
+        exact = row["exact"] or row["kind"] == "argreduce"
+        a = self.values(dtype, shape, exact or numpy.dtype(dtype).kind in "biu")
+        if not exact and numpy.dtype(dtype).kind == "f" and dtype not in BORROWED:
+            a = abs(a)
+        self.inputs.append(self.layout(a))
+        if self.chance(0.7):
+            axes: list[Any] = [None, *range(-a.ndim, a.ndim)]
+            if row["kind"] == "reduce" and a.ndim > 1:
+                axes += [(0, 1), (-1, 0), tuple(range(a.ndim))]
+            self.keywords["axis"] = self.pick(axes) if self.chance(0.95) else 7
+        if self.chance(0.3):
+            self.keywords["keepdims"] = self.chance(0.7)
+        if row["kind"] == "reduce":
+            if row["name"] not in ("any", "all") and self.chance(0.2):
+                self.keywords["initial"] = self.pick((0, 1, 2, 5))
+            if row["name"] in ("sum", "prod") and self.chance(0.15):
+                wider = {"float32": ("float32", "float64"), "float64": ("float64",)}
+                self.keywords["dtype"] = self.pick(wider.get(dtype, ("int64", "int32", "uint8", "float64")))
+            if self.chance(0.15):
+                self.where = self.layout(self.rng.random(a.shape if self.chance(0.6) else a.shape[-1:]) < 0.6)
+        if self.chance(0.2):
+            try:
+                r = getattr(self.inputs[0], row["name"])(**self.keywords)
+                self.out = self.layout(numpy.zeros(r.shape, r.dtype))
+            except Exception:
+                self.out = None
+        if row["name"] in ("min", "max"):
+            self.rules = ANY_ZERO
+        elif not exact:
+            rough = {"float16": 2e-2, "float32": 2e-5, "float64": 1e-12}
+            self.rules = Rules(rtol=rough.get("float32" if dtype == "float32" else dtype, 1e-12), zero_sign=True)
+
+    def skipped(self) -> bool:
+        """Calls that NumPy 2.4 itself gets wrong, or warns of in two ways."""
+        strided = self.out is not None and not self.out.flags.c_contiguous
+        if self.row["name"] in ("isnan", "isinf", "isfinite", "signbit") and strided:
+            return True
+        arrays = [a for a in (*self.inputs, self.out) if isinstance(a, numpy.ndarray)]
+        return self.row["name"] == "negative" and any(abs(s) % 64 == 0 and s for a in arrays for s in a.strides)
+
+    def run(self, xp: Any) -> Any:
+        out, where, *inputs = clones(xp, self.out, self.where, *self.inputs)
+        keywords = dict(self.keywords)
+        if out is not None:
+            keywords["out"] = out
+        if where is not None:
+            keywords["where"] = where
+        if self.method and isinstance(inputs[0], numpy.ndarray):
+            result = getattr(inputs[0], self.row["name"])(**keywords)
+        else:
+            result = getattr(xp, self.row["name"])(*inputs, **keywords)
+        if out is not None:
+            assert result is out
+        return result
+
+    def __str__(self) -> str:
+        def show(x: Any) -> str:
+            return f"{x.dtype}{x.shape}strides{x.strides}" if isinstance(x, numpy.ndarray) else repr(x)
+
+        parts = [show(x) for x in self.inputs] + [f"{k}={v!r}" for k, v in self.keywords.items()]
+        parts += [f"{k}={show(v)}" for k, v in (("out", self.out), ("where", self.where)) if v is not None]
+        return f"RAPTORS_FUZZ_SEED={self.seed} {self.row['name']}({', '.join(parts)})"
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_calls(part: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Value, dtype, shape, strides, flags, warnings, exception and message are NumPy's; most calls are native."""
+    found = Mismatches()
+    names = raptors.available_isas()
+    seeds = [int(ONE)] if ONE else range(part, CASES, PARTS)
+    with counted() as count:
+        for seed in seeds:
+            case = Case(seed)
+            if case.skipped():
+                continue
+            with raptors.simd(names[(seed // PARTS) % len(names)]):
+                problem = mismatch(case.run, case.rules)
+            found.add(f"{case} on {names[(seed // PARTS) % len(names)]}" if problem else "", problem)
+    with capsys.disabled():
+        print(f"\n{found.cases} cases, {count.share:.1%} of {count.total} calls native")
+    found.done()
+    assert ONE or DISABLED or count.share >= 0.6, count.reasons()
+
+
+@pytest.mark.skipif(DISABLED or bool(ONE), reason="counts native calls")
+def test_every_row_and_dtype_was_hit() -> None:
+    """The generator reaches every kernel (a smaller sample does for this)."""
+    with counted() as count, numpy.errstate(all="ignore"):
+        for seed in range(0, 12_000):
+            case = Case(seed + 10_000_000)
+            if numpy.dtype(getattr(case.inputs[0], "dtype", float)).name in samples.DTYPES:
+                mismatch_free = [a for a in case.inputs if isinstance(a, numpy.ndarray)]
+                if mismatch_free and case.out is None and case.where is None and not case.keywords:
+                    try:
+                        getattr(raptors, case.row["name"])(*(c for c in clones(raptors, *case.inputs)))
+                    except (TypeError, ValueError, OverflowError):
+                        continue
+    hit = {(row["function"], row["dtype"]) for row in count.rows if row["native"]}
+    missing = [(row["name"], dtype) for row in ROWS for dtype in row["types"] if (row["name"], dtype) not in hit]
+    assert len(missing) <= 0.02 * sum(len(row["types"]) for row in ROWS), missing
