@@ -57,6 +57,14 @@ def translate(path: str, name: str, value: Any) -> Any:
     return value
 
 
+def _adopting(key: str, value: Any) -> Any:
+    """An index object such as mgrid whose results are ours."""
+    base = type(value)
+    method = _core._wrap(base.__getitem__, f"raptors.{key}.__getitem__", "deep", True)
+    body = {"__getitem__": method, "__module__": base.__module__, "__doc__": base.__doc__, "__slots__": ()}
+    return type(base.__name__, (base,), body)()
+
+
 def mirror(numpy_name: str) -> types.ModuleType:
     """raptors' twin of a public submodule of NumPy, made on first use."""
     name = "raptors" + numpy_name[len("numpy") :]
@@ -71,7 +79,7 @@ def mirror(numpy_name: str) -> types.ModuleType:
     for key, value in vars(source).items():
         if key == "__all__" or not key.startswith("__"):
             setattr(made, key, value if key.startswith("_") else translate(name, key, value))
-    made.__getattr__ = lambda key: getattr(source, key)  # type: ignore[method-assign]
+    vars(made)["__getattr__"] = lambda key: getattr(source, key)
     if numpy_name == "numpy.random":
         from raptors import _random
 
@@ -124,6 +132,8 @@ def populate(names: dict[str, Any]) -> None:
     for key in public:
         if key not in own:  # ours stay: ndarray, show_config, show_runtime
             names[key] = translate("raptors", key, getattr(numpy, key))
+    for key in ("mgrid", "ogrid", "r_", "c_"):
+        names[key] = _adopting(key, getattr(numpy, key))
     for key in ("__array_api_version__", "__array_namespace_info__"):
         names[key] = getattr(numpy, key)
     names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
@@ -144,4 +154,4 @@ def populate(names: dict[str, Any]) -> None:
 
     names["__getattr__"] = __getattr__
     names["__dir__"] = __dir__
-    sys.meta_path.append(_MirrorFinder)  # type: ignore[arg-type]
+    sys.meta_path.append(_MirrorFinder)

@@ -6,9 +6,11 @@ from typing import Any
 
 from numpy._core.numeric import _frombuffer as _numpy_frombuffer  # type: ignore[attr-defined]
 
-from raptors import asarray
+from raptors import _raptors_core as _core
+
+_frombuffer = _core._wrap(_numpy_frombuffer, "raptors._pickle._frombuffer", "deep", True)
 
 
 def frombuffer(*args: Any) -> Any:
     """An array around an out-of-band pickle buffer (arguments: buffer, dtype, shape, order)."""
-    return asarray(_numpy_frombuffer(*args))
+    return _frombuffer(*args)

@@ -184,10 +184,12 @@ class Case:
             self.rules = Rules(rtol=rough.get("float32" if dtype == "float32" else dtype, 1e-12), zero_sign=True)
 
     def skipped(self) -> bool:
-        """Calls that NumPy 2.4 itself gets wrong, or warns of in two ways."""
+        """Calls that NumPy itself gets wrong."""
         strided = self.out is not None and not self.out.flags.c_contiguous
         if self.row["name"] in ("isnan", "isinf", "isfinite", "signbit") and strided:
             return True
+        if self.where is not None and any(type(x) is int for x in self.inputs):
+            return True  # NumPy up to 2.5 crashes in comparisons with integers out of range
         arrays = [a for a in (*self.inputs, self.out) if isinstance(a, numpy.ndarray)]
         return self.row["name"] == "negative" and any(abs(s) % 64 == 0 and s for a in arrays for s in a.strides)
 

@@ -1,6 +1,7 @@
 #include "creation.h"
 
 #include <cstring>
+#include <utility>
 
 #include "elementwise.h"
 #include "frame/fpstatus.h"
@@ -63,6 +64,14 @@ bool is_c_order(PyObject* order) {
     return is_none(order) || (PyUnicode_CheckExact(order) && PyUnicode_CompareWithASCIIString(order, "C") == 0);
 }
 
+// 'K' (keep) or 'C'. False: another order.
+bool parse_order(PyObject* order, bool* keep) {
+    if (!PyUnicode_CheckExact(order) || PyUnicode_GET_LENGTH(order) != 1) return false;
+    Py_UCS4 const c = PyUnicode_READ_CHAR(order, 0);
+    *keep = c == 'K';
+    return c == 'K' || c == 'C';
+}
+
 using Maker = PyObject* (*)(int, const npy_intp*, PyArray_Descr*);
 PyObject* make(Maker maker, Entry* entry, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     intern_all();
@@ -111,15 +120,11 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     DType const t = dtype_of(f->descr), u = dtype_of(descr);
     int perm[max_dims];
     for (int d = 0; d < f->nd; ++d) perm[d] = d;
+    // Axes by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs) call order 'K'.
     if (keep && !(f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
-        Nest order;
-        order.ndim = f->nd;
-        order.operands = 1;
-        for (int d = 0; d < f->nd; ++d) {
-            order.shape[d] = f->dimensions[d];
-            order.strides[0][d] = f->strides[d];
-        }
-        k_order(order, 1, perm);
+        auto size = [f](int d) { return f->strides[d] < 0 ? -f->strides[d] : f->strides[d]; };
+        for (int i = 1; i < f->nd; ++i)
+            for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j) std::swap(perm[j - 1], perm[j]);
     }
     PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
     if (!out) return nullptr;
@@ -131,6 +136,17 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
         Py_DECREF(out);
         return decline(Why::value);
     }
+    return out;
+}
+
+Layout layout_of(const Fields* f);
+
+// Counts a call by its result (views and identities: dtypes without kernels have no column).
+PyObject* counted(Entry* entry, PyObject* out) {
+    if (!out) return nullptr;
+    Fields const* f = fields(out);
+    DType const t = dtype_of(f->descr);
+    if (t != no_dtype) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
@@ -176,17 +192,17 @@ PyObject* ones_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ss
 
 PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                          PyObject* kwnames) {
-    intern_all();
+    if (!active().table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
+    if (!nargs && !kwnames && is_ours(self) && which == 0) return counted(entry, new_ref(self));
+    intern_all();
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     Fields* const f = fields(self);
     if (!is_none(slots[0]) && slots[0] != reinterpret_cast<PyObject*>(f->descr)) return decline(Why::dtype);
     if (which == 1 && (f->nd == 0 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS))) return decline(Why::shape);
-    PyObject* out = is_ours(self) ? new_ref(self) : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
-    DType const t = dtype_of(f->descr);
-    if (out && t != no_dtype) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
-    return out;
+    return counted(entry, is_ours(self) ? new_ref(self)
+                                        : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr));
 }
 
 PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
@@ -197,15 +213,7 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     PyObject* slots[max_parameters];
     if (!order_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     bool keep = which == 1;
-    if (slots[0]) {
-        if (!PyUnicode_CheckExact(slots[0])) return decline(Why::keyword);
-        if (PyUnicode_CompareWithASCIIString(slots[0], "C") == 0)
-            keep = false;
-        else if (PyUnicode_CompareWithASCIIString(slots[0], "K") == 0)
-            keep = true;
-        else
-            return decline(Why::keyword);
-    }
+    if (slots[0] && !parse_order(slots[0], &keep)) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
@@ -226,7 +234,10 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (!active().table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
-    if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[1] || slots[2] || slots[3])
+    if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[3]) return decline(Why::keyword);
+    bool keep = true;
+    if (slots[1] && !parse_order(slots[1], &keep)) return decline(Why::keyword);
+    if (slots[2] && !(PyUnicode_CheckExact(slots[2]) && PyUnicode_CompareWithASCIIString(slots[2], "unsafe") == 0))
         return decline(Why::keyword);
     if (slots[4] && slots[4] != Py_True && slots[4] != Py_False) return decline(Why::keyword);
     Fields* const f = fields(self);
@@ -236,13 +247,14 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     PyArray_Descr* descr = parse_dtype(slots[0]);
     if (!descr) return nullptr;
     if (slots[4] == Py_False && descr == f->descr) return decline(Why::keyword);  // perhaps itself: NumPy's rules
-    PyObject* out = converted(self, descr, true);
+    PyObject* out = converted(self, descr, keep);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
 PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                          PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
     if (kwnames || !is_ours(self) || nargs < 1 || (which == 1 && nargs != 1)) return decline(Why::keyword);
     Fields* const f = fields(self);
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
@@ -280,10 +292,7 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
         strides[i] = stride;
         stride *= dims[i];
     }
-    DType const t = dtype_of(f->descr);
-    PyObject* out = new_view(self, nd, dims, strides, f->data, f->descr);
-    if (out && t != no_dtype) count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
-    return out;
+    return counted(entry, new_view(self, nd, dims, strides, f->data, f->descr));
 }
 
 PyObject* reversed_axes(PyObject* self) {
@@ -298,9 +307,9 @@ PyObject* reversed_axes(PyObject* self) {
 
 PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                            PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
     if (kwnames || !is_ours(self) || (which == 1 && nargs > 1)) return decline(Why::keyword);
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
     PyObject* out;
     if (nargs == 0 || (nargs == 1 && args[0] == Py_None)) {
         out = reversed_axes(self);
@@ -328,8 +337,7 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
         }
         out = new_view(self, n, dims, strides, f->data, f->descr);
     }
-    if (out && t != no_dtype) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
-    return out;
+    return counted(entry, out);
 }
 
 PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {

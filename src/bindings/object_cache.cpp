@@ -293,7 +293,7 @@ void init_object_cache() {
     if (std::sscanf(version.c_str(), "%u.%u", &major, &minor) != 2) major = newest_major + 1;
     reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
     if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE")) reuse = reuse && std::strcmp(env, "0") != 0;
-    if (const char* env = std::getenv("RAPTORS_CACHE_MAX_BYTES")) {
+    if (const char* env = std::getenv("RAPTORS_CACHE_MAX_BYTES"); env && *env) {
         char* end = nullptr;
         errno = 0;
         unsigned long long const bytes = std::strtoull(env, &end, 10);

@@ -11,15 +11,15 @@ struct Checks {
         (ok ? passed : failed) += 1;
         return !ok && failed <= 20;
     }
+
+    // The exit status of the executable.
+    int report(const char* name) const {
+        std::printf("%s: %ld passed, %ld failed\n", name, passed, failed);
+        return failed ? 1 : 0;
+    }
 };
 
 inline Checks checks;
-
-// The exit status of the executable.
-inline int report(const char* name) {
-    std::printf("%s: %ld passed, %ld failed\n", name, checks.passed, checks.failed);
-    return checks.failed ? 1 : 0;
-}
 
 #define CHECK(condition) CHECK_MESSAGE(condition, "%s", #condition)
 

@@ -855,5 +855,5 @@ int main() {
         std::printf("%s: %ld checks, %ld failed\n", isa_name(isa),
                     checks.passed + checks.failed - before, checks.failed - failed);
     }
-    return report("elementwise");
+    return checks.report("test_elementwise");
 }

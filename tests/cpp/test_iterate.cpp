@@ -118,7 +118,9 @@ Nest random_shape(int operands, bool empty_too) {
     nest.operands = operands;
     for (int a = 0; a < nest.ndim; ++a) {
         int const kind = below(12);
-        nest.shape[a] = kind == 0 ? 1 : kind == 1 && nest.ndim < 3 ? 200 + below(3000) : 1 + below(5);
+        nest.shape[a] = kind == 0                    ? 1
+                        : kind == 1 && nest.ndim < 3 ? 200 + below(3000)
+                                                     : 1 + below(5);
         if (empty_too && below(40) == 0) nest.shape[a] = 0;
     }
     return nest;
@@ -134,11 +136,13 @@ void each(const Nest& nest, Body body) {
         char* p[max_operands] = {};
         for (int i = 0; i < nest.operands; ++i) {
             p[i] = nest.data[i];
-            for (int a = 0; a < nest.ndim; ++a) p[i] += index[static_cast<size_t>(a)] * nest.strides[i][a];
+            for (int a = 0; a < nest.ndim; ++a)
+                p[i] += index[static_cast<size_t>(a)] * nest.strides[i][a];
         }
         body(p, index);
         int a = nest.ndim - 1;
-        for (; a >= 0 && ++index[static_cast<size_t>(a)] == nest.shape[a]; --a) index[static_cast<size_t>(a)] = 0;
+        for (; a >= 0 && ++index[static_cast<size_t>(a)] == nest.shape[a]; --a)
+            index[static_cast<size_t>(a)] = 0;
         if (a < 0) return;
     }
 }
@@ -164,10 +168,14 @@ void put(char* p, ptrdiff_t size, double x) {
     if (size == 1) memcpy(p, &i, 1);
 }
 CastFn cast_in(ptrdiff_t size) {
-    return size == 4 ? cast_kernel<float, double> : size == 1 ? cast_kernel<int8_t, double> : nullptr;
+    return size == 4   ? cast_kernel<float, double>
+           : size == 1 ? cast_kernel<int8_t, double>
+                       : nullptr;
 }
 CastFn cast_out(ptrdiff_t size) {
-    return size == 4 ? cast_kernel<double, float> : size == 1 ? cast_kernel<double, int8_t> : nullptr;
+    return size == 4   ? cast_kernel<double, float>
+           : size == 1 ? cast_kernel<double, int8_t>
+                       : nullptr;
 }
 void fill_by_size(Operand& o) {
     if (o.size == 8) fill<double>(o);
@@ -189,15 +197,17 @@ void check_run() {
         std::vector<bool> const all(static_cast<size_t>(nest.ndim), true);
         ptrdiff_t const sizes[] = {8, 4, 1};
         auto size = [&] { return casts ? sizes[below(3)] : ptrdiff_t{8}; };
-        Operand x = place(nest, 0, size(), random_axes(nest, 4)), y = place(nest, 1, size(), random_axes(nest, 4)),
-                out = place(nest, 2, size(), all), mask;
+        Operand x = place(nest, 0, size(), random_axes(nest, 4)),
+                y = place(nest, 1, size(), random_axes(nest, 4)), out = place(nest, 2, size(), all),
+                mask;
         fill_by_size(x);
         fill_by_size(y);
         fill_by_size(out);
         if (masked) {
             mask = place(nest, 3, 1, random_axes(nest, 6));
             int const density = 1 + below(9);
-            for (char& c : mask.bytes) c = static_cast<char>(below(10) < density ? 1 + below(255) : 0);
+            for (char& c : mask.bytes)
+                c = static_cast<char>(below(10) < density ? 1 + below(255) : 0);
         }
         bool const in_place = !masked && x.size == out.size && below(5) == 0;
         if (in_place) {
@@ -272,7 +282,8 @@ void check_reduce() {
         Nest nest = random_shape(masked ? 3 : 2, true);
         std::vector<bool> const all(static_cast<size_t>(nest.ndim), true);
         ptrdiff_t const sizes[] = {4, 1};
-        Operand x = place(nest, 0, casts ? sizes[below(2)] : 8, below(4) ? all : random_axes(nest, 4)),
+        Operand x = place(nest, 0, casts ? sizes[below(2)] : 8,
+                          below(4) ? all : random_axes(nest, 4)),
                 out = place(nest, 1, 8, random_axes(nest, 2)), mask;
         fill_by_size(x);
         fill<double>(out);
@@ -319,7 +330,9 @@ void check_argreduce() {
             if (index[static_cast<size_t>(axis)]) return;
             int64_t best = 0;
             for (ptrdiff_t i = 1; i < nest.shape[axis]; ++i)
-                if (value(p[0] + i * nest.strides[0][axis], 8) > value(p[0] + best * nest.strides[0][axis], 8)) best = i;
+                if (value(p[0] + i * nest.strides[0][axis], 8) >
+                    value(p[0] + best * nest.strides[0][axis], 8))
+                    best = i;
             int64_t got;
             memcpy(&got, p[1], 8);
             right &= got == best;
@@ -333,16 +346,19 @@ void check_simplify() {
     nest.ndim = 3;
     nest.operands = 2;
     nest.shape[0] = 2, nest.shape[1] = 3, nest.shape[2] = 4;
-    for (int i = 0; i < 2; ++i) nest.strides[i][0] = 96, nest.strides[i][1] = 32, nest.strides[i][2] = 8;
+    for (int i = 0; i < 2; ++i)
+        nest.strides[i][0] = 96, nest.strides[i][1] = 32, nest.strides[i][2] = 8;
     char bytes[200];
     nest.data[0] = nest.data[1] = bytes;
     Nest n = nest;
     simplify(n);
     CHECK(n.ndim == 1 && n.shape[0] == 24 && n.strides[0][0] == 8 && n.strides[1][0] == 8);
     n = nest;  // all backwards, the axes in Fortran's order
-    for (int i = 0; i < 2; ++i) n.strides[i][0] = -8, n.strides[i][1] = -16, n.strides[i][2] = -48, n.data[i] = bytes + 184;
+    for (int i = 0; i < 2; ++i)
+        n.strides[i][0] = -8, n.strides[i][1] = -16, n.strides[i][2] = -48, n.data[i] = bytes + 184;
     simplify(n);
-    CHECK(n.ndim == 1 && n.shape[0] == 24 && n.strides[0][0] == 8 && n.data[0] == bytes && n.data[1] == bytes);
+    CHECK(n.ndim == 1 && n.shape[0] == 24 && n.strides[0][0] == 8 && n.data[0] == bytes &&
+          n.data[1] == bytes);
     n = nest;  // one operand forwards: no reversal
     n.strides[0][2] = -8;
     n.data[0] = bytes + 24;
@@ -359,7 +375,8 @@ void check_simplify() {
 }
 
 void check_order() {
-    // As NumPy 2.4.6 lays out the result of np.add(x, y) with order='K': perm from the result's strides.
+    // As NumPy 2.4.6 lays out the result of np.add(x, y) with order='K': perm from the result's
+    // strides.
     struct Case {
         int ndim, inputs;
         ptrdiff_t shape[4], strides[2][4];
@@ -396,21 +413,21 @@ void check_overlap() {
         return x;
     };
     auto hit = [](const Nest& n, int a = 8, int b = 8) { return overlaps(n, 0, a, 1, b); };
-    CHECK(!hit(nest(10, 0, 8, 0, 8)));           // the same
-    CHECK(hit(nest(10, 0, 8, 8, 8)));            // shifted
+    CHECK(!hit(nest(10, 0, 8, 0, 8)));  // the same
+    CHECK(hit(nest(10, 0, 8, 8, 8)));   // shifted
     CHECK(hit(nest(10, 8, 8, 0, 8)));
-    CHECK(!hit(nest(10, 0, 8, 80, 8)));          // side by side
-    CHECK(hit(nest(10, 72, -8, 0, 8)));          // reversed
+    CHECK(!hit(nest(10, 0, 8, 80, 8)));  // side by side
+    CHECK(hit(nest(10, 72, -8, 0, 8)));  // reversed
     CHECK(!hit(nest(10, 72, -8, 72, -8)));
-    CHECK(!hit(nest(10, 0, 16, 8, 16)));         // even and odd
-    CHECK(hit(nest(10, 0, 16, 4, 16)));          // not on element boundaries
-    CHECK(hit(nest(10, 0, 8, 0, 16)));           // the same start, another stride
-    CHECK(hit(nest(10, 0, 0, 0, 8)));            // a scalar out of the output
-    CHECK(hit(nest(10, 0, 8, 0, 4), 8, 4));      // a view of another size
-    CHECK(hit(nest(10, 0, 0, 0, 0)));            // every output the same element
+    CHECK(!hit(nest(10, 0, 16, 8, 16)));     // even and odd
+    CHECK(hit(nest(10, 0, 16, 4, 16)));      // not on element boundaries
+    CHECK(hit(nest(10, 0, 8, 0, 16)));       // the same start, another stride
+    CHECK(hit(nest(10, 0, 0, 0, 8)));        // a scalar out of the output
+    CHECK(hit(nest(10, 0, 8, 0, 4), 8, 4));  // a view of another size
+    CHECK(hit(nest(10, 0, 0, 0, 0)));        // every output the same element
     CHECK(!hit(nest(1, 0, 0, 0, 8)));
     CHECK(!hit(nest(0, 0, 8, 8, 8)));
-    CHECK(hit(nest(10, 0, 4, 0, 4)));            // elements of one array that overlap each other
+    CHECK(hit(nest(10, 0, 4, 0, 4)));  // elements of one array that overlap each other
     Nest square = nest(10, 0, 80, 0, 8);
     square.ndim = 2;
     square.shape[1] = 10;
@@ -442,9 +459,11 @@ void check_overlap() {
             for (int k = 0; k < b; ++k) shared |= owner[static_cast<size_t>(p[1] - bytes + k)] == 1;
         });
         bool same = n.data[0] == n.data[1] && a == b;
-        for (int k = 0; k < n.ndim; ++k) same &= n.shape[k] == 1 || n.strides[0][k] == n.strides[1][k];
+        for (int k = 0; k < n.ndim; ++k)
+            same &= n.shape[k] == 1 || n.strides[0][k] == n.strides[1][k];
         if (shared && !same) CHECK(overlaps(n, 0, a, 1, b));
-        if (!shared && n.ndim == 1) CHECK(!overlaps(n, 0, a, 1, b) || n.strides[0][0] != n.strides[1][0]);
+        if (!shared && n.ndim == 1)
+            CHECK(!overlaps(n, 0, a, 1, b) || n.strides[0][0] != n.strides[1][0]);
     }
 }
 

@@ -21,15 +21,16 @@ bool all_zero(const char* p, size_t n) {
     return true;
 }
 
-const size_t sizes[] = {0,     1,     63,      64,      511,     512,         513,         4096,
-                        32767, 32768, 32769,   100000,  1 << 20, (4 << 20) - 1, 4 << 20, (4 << 20) + 1,
-                        9 << 20};
+const size_t sizes[] = {
+    0,     1,     63,     64,      511,           512,     513,           4096,   32767,
+    32768, 32769, 100000, 1 << 20, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 9 << 20};
 
 void check_blocks() {
     for (size_t n : sizes) {
         char* const a = block_new(n);
         CHECK(aligned(a) && block_capacity(a) >= n);
-        CHECK(n > small_block ? block_capacity(a) <= n + n / 8 + 64 : block_capacity(a) == small_block);
+        CHECK(n > small_block ? block_capacity(a) <= n + n / 8 + 64
+                              : block_capacity(a) == small_block);
         memset(a, 0xff, block_capacity(a));
         block_delete(a);
         char* const z = block_new_zeroed(n);  // maybe the dirty one again
@@ -102,7 +103,8 @@ void check_resize() {
             a = block_resize(a, to);
             CHECK(aligned(a) && block_capacity(a) >= to);
             bool kept = true;
-            for (size_t i = 0; i < from && i < to; ++i) kept &= a[i] == static_cast<char>(i * 7 + 3);
+            for (size_t i = 0; i < from && i < to; ++i)
+                kept &= a[i] == static_cast<char>(i * 7 + 3);
             CHECK(kept);
             block_delete(a);
         }

@@ -55,7 +55,8 @@ std::vector<char> random_bytes(size_t elements) {
 template <class T>
 std::vector<T> elements(const Reduction& r, ptrdiff_t row) {
     std::vector<T> x;
-    for (ptrdiff_t i = 0; i < r.n; ++i) x.push_back(get<T>(r.in + row * r.in_row + i * r.in_stride));
+    for (ptrdiff_t i = 0; i < r.n; ++i)
+        x.push_back(get<T>(r.in + row * r.in_row + i * r.in_stride));
     return x;
 }
 
@@ -98,8 +99,10 @@ uint64_t wide(T x) {
 }
 template <class T>
 auto comparable(T x) {
-    if constexpr (std::is_same_v<T, boolean>) return static_cast<int>(x != 0);
-    else return x;
+    if constexpr (std::is_same_v<T, boolean>)
+        return static_cast<int>(x != 0);
+    else
+        return x;
 }
 
 ptrdiff_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
@@ -111,7 +114,8 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
     switch (fold) {
         case Fold::sum:
             if constexpr (std::is_floating_point_v<T>) {
-                bool const by_row = r.rows == 1 || (r.n > 1 && distance(r.in_stride) <= distance(r.in_row));
+                bool const by_row =
+                    r.rows == 1 || (r.n > 1 && distance(r.in_stride) <= distance(r.in_row));
                 T const got = get<T>(out);
                 if (by_row) return same_value(got, get<T>(before) + pairwise(x.data(), r.n));
                 long double exact = get<T>(before), size = std::fabs(exact);
@@ -120,10 +124,13 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
                     size += std::fabs(v);
                 }
                 if (size > std::numeric_limits<T>::max() / 4 && std::isfinite(exact))
-                    return true;  // bytes read at odd addresses: overflow comes where the order has it
-                if (std::isnan(exact) || std::isinf(exact)) return same_value(got, static_cast<T>(exact));
+                    return true;  // bytes read at odd addresses: overflow comes where the order has
+                                  // it
+                if (std::isnan(exact) || std::isinf(exact))
+                    return same_value(got, static_cast<T>(exact));
                 long double const depth = 24 + std::log2(static_cast<long double>(r.n));
-                return std::fabs(got - exact) <= depth * std::numeric_limits<T>::epsilon() / 2 * size;
+                return std::fabs(got - exact) <=
+                       depth * std::numeric_limits<T>::epsilon() / 2 * size;
             } else {
                 uint64_t s = get<uint64_t>(before);
                 for (T v : x) s += wide(v);
@@ -177,8 +184,10 @@ void initial(Fold fold, const Reduction& r, ptrdiff_t row, char* out) {
     } else if (fold == Fold::prod) {
         T const one = static_cast<T>(1);
         uint64_t const wide_one = 1;
-        if (std::is_floating_point_v<T>) memcpy(out, &one, sizeof one);
-        else memcpy(out, &wide_one, sizeof wide_one);
+        if (std::is_floating_point_v<T>)
+            memcpy(out, &one, sizeof one);
+        else
+            memcpy(out, &wide_one, sizeof wide_one);
     } else if (fold == Fold::min || fold == Fold::max) {
         memcpy(out, r.in + row * r.in_row, sizeof(T));
     } else if (fold == Fold::all) {
@@ -218,9 +227,9 @@ void check_call(Fold fold, Reduction r, ptrdiff_t out_row = 0) {
         for (ptrdiff_t row = 0; row < r.rows; ++row)
             CHECK_MESSAGE(expected<T>(fold, r, row, &before[static_cast<size_t>(row * 8)],
                                       &out[static_cast<size_t>(row * out_row)]),
-                          "isa %d fold %d dtype %d n %td stride %td rows %td in_row %td row %td", isa,
-                          static_cast<int>(fold), static_cast<int>(dtype_of<T>()), r.n, r.in_stride, r.rows,
-                          r.in_row, row);
+                          "isa %d fold %d dtype %d n %td stride %td rows %td in_row %td row %td",
+                          isa, static_cast<int>(fold), static_cast<int>(dtype_of<T>()), r.n,
+                          r.in_stride, r.rows, r.in_row, row);
         CHECK(out.back() == 0x55);  // nothing behind the outputs
         if (first.empty()) first = out;
         bool finite = true;
@@ -234,7 +243,8 @@ void check_call(Fold fold, Reduction r, ptrdiff_t out_row = 0) {
 std::vector<ptrdiff_t> lengths() {
     std::vector<ptrdiff_t> n;
     for (ptrdiff_t i = 1; i <= 300; ++i) n.push_back(i);
-    for (ptrdiff_t i : {511, 512, 520, 536, 543, 544, 545, 552, 777, 1000, 1016, 1024, 1025, 1032, 2048, 4097, 9999})
+    for (ptrdiff_t i : {511, 512, 520, 536, 543, 544, 545, 552, 777, 1000, 1016, 1024, 1025, 1032,
+                        2048, 4097, 9999})
         n.push_back(i);
     return n;
 }
@@ -253,21 +263,22 @@ void check_dtype() {
                 Reduction r{};
                 r.n = n;
                 r.rows = rows;
-                auto with = [&](const char* in, ptrdiff_t stride, ptrdiff_t in_row, ptrdiff_t out_row = 0) {
+                auto with = [&](const char* in, ptrdiff_t stride, ptrdiff_t in_row,
+                                ptrdiff_t out_row = 0) {
                     r.in = in;
                     r.in_stride = stride;
                     r.in_row = in_row;
                     check_call<T>(fold, r, out_row);
                 };
-                with(p, size, n * size);                                             // rows
-                with(p + 1, size, n * size, 24);                                     // unaligned, spread output
-                with(p, rows * size, size);                                          // columns
-                with(p + 1, rows * size, size, 16);                                  // unaligned
-                with(p, 2 * size, 2 * n * size);                                     // every other
-                with(p, 2 * rows * size, 2 * size);                                  // columns, every other
-                with(p + (n - 1) * size, -size, n * size);                           // backwards
-                with(p + (n - 1) * rows * size, -rows * size, size);                 // columns from below
-                with(p, 0, size);                                                    // one element, repeated
+                with(p, size, n * size);                              // rows
+                with(p + 1, size, n * size, 24);                      // unaligned, spread output
+                with(p, rows * size, size);                           // columns
+                with(p + 1, rows * size, size, 16);                   // unaligned
+                with(p, 2 * size, 2 * n * size);                      // every other
+                with(p, 2 * rows * size, 2 * size);                   // columns, every other
+                with(p + (n - 1) * size, -size, n * size);            // backwards
+                with(p + (n - 1) * rows * size, -rows * size, size);  // columns from below
+                with(p, 0, size);                                     // one element, repeated
             }
         }
         auto const bytes = random_bytes<T>(size_t{100003} * 3);
@@ -291,8 +302,13 @@ void check_special() {
                     for (int count = 1; count <= 3; ++count) {
                         size_t const at = generator() % static_cast<size_t>(n * rows);
                         memcpy(&bytes[at * sizeof(T)], &special, sizeof(T));
-                        Reduction r{bytes.data(), nullptr, n, sizeof(T), rows,
-                                    n * static_cast<ptrdiff_t>(sizeof(T)), 0};
+                        Reduction r{bytes.data(),
+                                    nullptr,
+                                    n,
+                                    sizeof(T),
+                                    rows,
+                                    n * static_cast<ptrdiff_t>(sizeof(T)),
+                                    0};
                         check_call<T>(static_cast<Fold>(f), r);
                         r.in_stride = rows * static_cast<ptrdiff_t>(sizeof(T));
                         r.in_row = sizeof(T);
@@ -302,7 +318,8 @@ void check_special() {
     // all zeros of either sign: false
     std::vector<T> zeros(1000, T(-0.0));
     for (Fold fold : {Fold::any, Fold::all, Fold::argmax, Fold::argmin})
-        check_call<T>(fold, {reinterpret_cast<char*>(zeros.data()), nullptr, 1000, sizeof(T), 1, 0, 0});
+        check_call<T>(fold,
+                      {reinterpret_cast<char*>(zeros.data()), nullptr, 1000, sizeof(T), 1, 0, 0});
     // -0.0 alone stays -0.0
     for (int isa = 0; isa < n_isas; ++isa) {
         const Table* const t = table(static_cast<Isa>(isa));
@@ -310,7 +327,8 @@ void check_special() {
         for (ptrdiff_t n : {1, 5, 8, 100, 1000}) {
             T out = T(-0.0);
             t->reduce[static_cast<int>(Fold::sum)][static_cast<int>(dtype_of<T>())](
-                {reinterpret_cast<char*>(zeros.data()), reinterpret_cast<char*>(&out), n, sizeof(T), 1, 0, 0});
+                {reinterpret_cast<char*>(zeros.data()), reinterpret_cast<char*>(&out), n, sizeof(T),
+                 1, 0, 0});
             CHECK(out == 0 && std::signbit(out));
         }
     }
@@ -331,7 +349,8 @@ void check_guarded() {
             for (ptrdiff_t rows : {1, 5}) {
                 ptrdiff_t const bytes = n * rows * size;
                 Fold const fold = static_cast<Fold>(f);
-                for (const char* p : {static_cast<const char*>(low), static_cast<const char*>(high - bytes)}) {
+                for (const char* p :
+                     {static_cast<const char*>(low), static_cast<const char*>(high - bytes)}) {
                     check_call<T>(fold, {p, nullptr, n, size, rows, n * size, 0});
                     check_call<T>(fold, {p, nullptr, n, rows * size, rows, size, 0});
                 }
@@ -355,9 +374,11 @@ void check_early_exit() {
             ptrdiff_t const size = dtype_info[static_cast<int>(d)].size;
             ptrdiff_t const n = static_cast<ptrdiff_t>(9 * page) / size;
             char out = 0;
-            t->reduce[static_cast<int>(Fold::any)][static_cast<int>(d)]({got, &out, n, size, 1, 0, 0});
+            t->reduce[static_cast<int>(Fold::any)][static_cast<int>(d)](
+                {got, &out, n, size, 1, 0, 0});
             CHECK(out == 1);
-            t->reduce[static_cast<int>(Fold::all)][static_cast<int>(d)]({got, &out, n, size, 1, 0, 0});
+            t->reduce[static_cast<int>(Fold::all)][static_cast<int>(d)](
+                {got, &out, n, size, 1, 0, 0});
             CHECK(out == 0);
         }
     }
@@ -366,11 +387,13 @@ void check_early_exit() {
 
 // Sums raise what the data warrant, and nothing else.
 void check_status() {
-    double const infinity = std::numeric_limits<double>::infinity(), huge = std::numeric_limits<double>::max();
+    double const infinity = std::numeric_limits<double>::infinity(),
+                 huge = std::numeric_limits<double>::max();
     for (int isa = 0; isa < n_isas; ++isa) {
         const Table* const t = table(static_cast<Isa>(isa));
         if (!t) continue;
-        ReduceFn const sum = t->reduce[static_cast<int>(Fold::sum)][static_cast<int>(DType::float64)];
+        ReduceFn const sum =
+            t->reduce[static_cast<int>(Fold::sum)][static_cast<int>(DType::float64)];
         for (ptrdiff_t n : {2, 9, 100, 1000, 3000}) {
             auto status = [&](double first, double last) {
                 std::vector<double> x(static_cast<size_t>(n), 1.0);
@@ -378,13 +401,15 @@ void check_status() {
                 x.back() = last;
                 double out = -0.0;
                 clear_fp_status();
-                sum({reinterpret_cast<char*>(x.data()), reinterpret_cast<char*>(&out), n, 8, 1, 0, 0});
+                sum({reinterpret_cast<char*>(x.data()), reinterpret_cast<char*>(&out), n, 8, 1, 0,
+                     0});
                 int const row = fp_status();
                 std::vector<double> wide;
                 for (double v : x) wide.insert(wide.end(), {v, 0.5, v});
                 double outs[3] = {-0.0, -0.0, -0.0};
                 clear_fp_status();
-                sum({reinterpret_cast<char*>(wide.data()), reinterpret_cast<char*>(outs), n, 24, 3, 8, 8});
+                sum({reinterpret_cast<char*>(wide.data()), reinterpret_cast<char*>(outs), n, 24, 3,
+                     8, 8});
                 CHECK(fp_status() == row);
                 return row;
             };

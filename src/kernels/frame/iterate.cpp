@@ -26,8 +26,9 @@ void copy_nest(const Nest& from, Nest& to) noexcept {
 
 }  // namespace
 
-// The insertion sort of NumPy's npyiter_find_best_axis_ordering (nditer_constr.c): axes come from the innermost; two axes are
-// compared operand by operand where both strides count; an axis passes over others that nothing tells it apart from.
+// The insertion sort of NumPy's npyiter_find_best_axis_ordering (nditer_constr.c): axes come from
+// the innermost; two axes are compared operand by operand where both strides count; an axis passes
+// over others that nothing tells it apart from.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept {
     int const ndim = nest.ndim;
     int order[max_dims];  // innermost first
@@ -132,7 +133,8 @@ void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* con
         body(context, nest);
         return;
     }
-    // The outermost axis whose steps are no longer than the grain is cut; those outside it are walked.
+    // The outermost axis whose steps are no longer than the grain is cut; those outside it are
+    // walked.
     int axis = 0;
     ptrdiff_t step = total / nest.shape[0];
     while (step > grain) step /= nest.shape[++axis];
@@ -140,7 +142,8 @@ void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* con
     ptrdiff_t per = most(1, grain / step);
     ptrdiff_t const parts = (length + per - 1) / per;
     per = (length + parts - 1) / parts;
-    if (step == 1 && per >= 64) per = (per + 63) & ~ptrdiff_t{63};  // parts begin on cache lines if the array does
+    if (step == 1 && per >= 64)
+        per = (per + 63) & ~ptrdiff_t{63};  // parts begin on cache lines if the array does
 
     Nest part;
     part.ndim = nest.ndim - axis;
@@ -161,7 +164,8 @@ void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* con
     });
 }
 
-// ---- Blocks of two axes, the rest walked ---------------------------------------------------------
+// ---- Blocks of two axes, the rest walked
+// ---------------------------------------------------------
 
 namespace {
 
@@ -214,7 +218,8 @@ Block part_of(const Block& block, int operands, ptrdiff_t row, ptrdiff_t rows, p
     Block part = block;
     part.rows = rows;
     part.n = n;
-    for (int i = 0; i < operands; ++i) part.data[i] += row * block.outer[i] + first * block.inner[i];
+    for (int i = 0; i < operands; ++i)
+        part.data[i] += row * block.outer[i] + first * block.inner[i];
     return part;
 }
 
@@ -261,7 +266,8 @@ inline void for_each_run(const char* mask, ptrdiff_t stride, ptrdiff_t n, Body b
     }
 }
 
-// Casts a piece's inputs into the buffers, calls the kernel, casts the result out. `output` is the number of inputs.
+// Casts a piece's inputs into the buffers, calls the kernel, casts the result out. `output` is the
+// number of inputs.
 struct Converter {
     ElementwiseFn kernel;
     const Conversion* conversions;
@@ -274,7 +280,8 @@ struct Converter {
             if (!conversions[i].cast) continue;
             ptrdiff_t const size = conversions[i].size;
             // What repeats within the piece is cast once.
-            bool const one = i < output && own.inner[i] == 0, same = i < output && own.outer[i] == 0;
+            bool const one = i < output && own.inner[i] == 0,
+                       same = i < output && own.outer[i] == 0;
             block.data[i] = buffers[i];
             block.inner[i] = one ? 0 : size;
             block.outer[i] = same ? 0 : one ? size : size * own.n;
@@ -310,11 +317,12 @@ struct Converter {
     }
 };
 
-constexpr size_t piece_bytes = 8192;       // per operand: three of them and the source's lines fit L1
-constexpr ptrdiff_t repeated_most = 2048;  // elements of a broadcast operand that are cast once for the whole run
+constexpr size_t piece_bytes = 8192;  // per operand: three of them and the source's lines fit L1
+constexpr ptrdiff_t repeated_most =
+    2048;  // elements of a broadcast operand that are cast once for the whole run
 
-// Runs body(nest, converter, piece) with buffers for the operands that need casts. Broadcast inputs with few elements are cast
-// beforehand. False: out of memory.
+// Runs body(nest, converter, piece) with buffers for the operands that need casts. Broadcast inputs
+// with few elements are cast beforehand. False: out of memory.
 template <class Body>
 bool with_buffers(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions, int output,
                   Body body) noexcept {
@@ -445,7 +453,8 @@ Extent extent(const Nest& nest, int operand, int size) noexcept {
     return e;
 }
 
-// Does no byte of the operand belong to two of its elements? Sufficient: every stride steps over all that smaller ones reach.
+// Does no byte of the operand belong to two of its elements? Sufficient: every stride steps over
+// all that smaller ones reach.
 bool plain(const Nest& nest, int operand, int size) noexcept {
     ptrdiff_t reach = size, last = 0;
     int lasts = 0;  // axes with stride `last` are done
@@ -498,7 +507,8 @@ bool overlaps(const Nest& nest, int input, int input_size, int output, int outpu
     if (in.high <= out.low || out.high <= in.low) return false;
     if (same) return !plain(nest, output, output_size);
     if (divisor == 0) return true;
-    // Every element of the input begins at the same offset from the output's, modulo the divisor: a[::2] and a[1::2].
+    // Every element of the input begins at the same offset from the output's, modulo the divisor:
+    // a[::2] and a[1::2].
     ptrdiff_t offset = (nest.data[output] - nest.data[input]) % divisor;
     if (offset < 0) offset += divisor;
     return offset < input_size || divisor - offset < output_size;

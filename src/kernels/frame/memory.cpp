@@ -100,11 +100,11 @@ constexpr size_t huge_page = size_t{2} << 20;
 
 // In front of every block. The links are in use while the block is in the cache only.
 struct alignas(line) Header {
-    void* origin;      // what malloc or mmap returned
-    size_t mapped;     // length of the mapping; 0: from malloc
-    size_t capacity;   // bytes of the block
-    Header *newer, *older;      // by time of arrival
-    Header *above, *below;      // in the stack of the same capacity
+    void* origin;           // what malloc or mmap returned
+    size_t mapped;          // length of the mapping; 0: from malloc
+    size_t capacity;        // bytes of the block
+    Header *newer, *older;  // by time of arrival
+    Header *above, *below;  // in the stack of the same capacity
 };
 static_assert(sizeof(Header) == line);
 
@@ -113,7 +113,8 @@ Header* header(const char* block) noexcept {
 }
 char* block_of(Header* h) noexcept { return reinterpret_cast<char*>(h) + line; }
 
-// Eight capacities per power of two, so that a block in the cache is at most 1/8 longer than what it serves.
+// Eight capacities per power of two, so that a block in the cache is at most 1/8 longer than what
+// it serves.
 constexpr int class_count = 8 * (48 - 15) + 1;
 struct SizeClass {
     int index;  // class_count or more: not cached
@@ -140,7 +141,8 @@ Cache cache;
 // The memory this process may use: physical, or the control group's limit.
 size_t memory_limit() noexcept {
     long const pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t least = pages > 0 && page > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page) : size_t{1} << 30;
+    size_t least = pages > 0 && page > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page)
+                                         : size_t{1} << 30;
     for (const char* path :
          {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
         FILE* const file = fopen(path, "re");
@@ -243,7 +245,8 @@ Header* fresh(size_t capacity, bool zeroed) noexcept {
 
 char* allocate(size_t bytes, bool zeroed) noexcept {
     if (bytes < cached_from) {
-        size_t const capacity = bytes <= small_block ? small_block : (bytes + line - 1) & ~(line - 1);
+        size_t const capacity =
+            bytes <= small_block ? small_block : (bytes + line - 1) & ~(line - 1);
         Header* h = fresh(capacity, zeroed);
         if (!h) {
             trim_blocks();

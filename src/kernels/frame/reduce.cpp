@@ -1,4 +1,5 @@
-// The reduction driver: folded and kept axes -> kernel calls with one folded axis (n) and one kept axis (rows).
+// The reduction driver: folded and kept axes -> kernel calls with one folded axis (n) and one kept
+// axis (rows).
 #include <string.h>
 
 #include "iterate.h"
@@ -22,7 +23,8 @@ struct Axes {
 
     void add(const Axis& a) noexcept {
         int place = count++;
-        for (; place > 0 && magnitude(axis[place - 1].strides[in]) < magnitude(a.strides[in]); --place)
+        for (; place > 0 && magnitude(axis[place - 1].strides[in]) < magnitude(a.strides[in]);
+             --place)
             axis[place] = axis[place - 1];
         axis[place] = a;
     }
@@ -43,7 +45,8 @@ struct Axes {
         }
         if (count) count = last + 1;
     }
-    // The axis for the kernel: the innermost, unless it is so short that calls would be most of the work.
+    // The axis for the kernel: the innermost, unless it is so short that calls would be most of the
+    // work.
     Axis take() noexcept {
         if (count == 0) return {1, {0, 0, 0}};
         int best = count - 1;
@@ -66,7 +69,8 @@ struct Plan {
     int operands;
 };
 
-// False: nothing to do. An axis is folded if it is `folded_axis`, or, where that is -1, if the output stays where it is.
+// False: nothing to do. An axis is folded if it is `folded_axis`, or, where that is -1, if the
+// output stays where it is.
 bool make_plan(const Nest& nest, int folded_axis, Plan& plan) noexcept {
     Axes folded, kept;
     for (int a = 0; a < nest.ndim; ++a) {
@@ -78,7 +82,8 @@ bool make_plan(const Nest& nest, int folded_axis, Plan& plan) noexcept {
         bool const fold = folded_axis < 0 ? axis.strides[out] == 0 : a == folded_axis;
         (fold ? folded : kept).add(axis);
     }
-    // Runs of folded elements keep their direction: the order of a floating-point sum is the memory's where NumPy's is.
+    // Runs of folded elements keep their direction: the order of a floating-point sum is the
+    // memory's where NumPy's is.
     folded.merge();
     kept.merge();
     plan.operands = nest.operands;
@@ -88,8 +93,9 @@ bool make_plan(const Nest& nest, int folded_axis, Plan& plan) noexcept {
     plan.axes = 0;
     int f = 0, k = 0;
     while (f < folded.count || k < kept.count) {
-        bool const fold = k == kept.count || (f < folded.count && magnitude(folded.axis[f].strides[in]) >=
-                                                                      magnitude(kept.axis[k].strides[in]));
+        bool const fold =
+            k == kept.count || (f < folded.count && magnitude(folded.axis[f].strides[in]) >=
+                                                        magnitude(kept.axis[k].strides[in]));
         Axis const& axis = fold ? folded.axis[f++] : kept.axis[k++];
         plan.shape[plan.axes] = axis.length;
         for (int i = 0; i < most_operands; ++i) plan.strides[plan.axes][i] = axis.strides[i];
@@ -107,16 +113,17 @@ void for_each_call(Plan& plan, Body body) noexcept {
 }
 
 Reduction whole(const Plan& plan) noexcept {
-    return {plan.data[in],         plan.data[out],        plan.fold.length,     plan.fold.strides[in],
+    return {plan.data[in],   plan.data[out],       plan.fold.length,     plan.fold.strides[in],
             plan.row.length, plan.row.strides[in], plan.row.strides[out]};
 }
 
-// Elements of a cast piece: a run of a pairwise sum that is long enough to keep its error bound, short enough for L1 and L2.
+// Elements of a cast piece: a run of a pairwise sum that is long enough to keep its error bound,
+// short enough for L1 and L2.
 constexpr ptrdiff_t piece_elements = 4096;
 constexpr ptrdiff_t tile_columns = 64;
 
-// One kernel call's worth of pieces; convert(data, n, in_stride, rows, in_row) -> a piece in a buffer, dense, with the folded
-// axis innermost (`by_row`) or outermost.
+// One kernel call's worth of pieces; convert(data, n, in_stride, rows, in_row) -> a piece in a
+// buffer, dense, with the folded axis innermost (`by_row`) or outermost.
 template <class Convert>
 void fold_pieces(ReduceFn kernel, const Plan& plan, ptrdiff_t size, const char* buffer,
                  Convert convert) noexcept {
@@ -137,7 +144,8 @@ void fold_pieces(ReduceFn kernel, const Plan& plan, ptrdiff_t size, const char* 
             ptrdiff_t const piece_n = n - first < n_piece ? n - first : n_piece;
             Block block{};
             for (int i = 0; i < plan.operands; ++i) {
-                block.data[i] = plan.data[i] + row * plan.row.strides[i] + first * plan.fold.strides[i];
+                block.data[i] =
+                    plan.data[i] + row * plan.row.strides[i] + first * plan.fold.strides[i];
                 block.inner[i] = by_row ? plan.fold.strides[i] : plan.row.strides[i];
                 block.outer[i] = by_row ? plan.row.strides[i] : plan.fold.strides[i];
             }
@@ -146,7 +154,8 @@ void fold_pieces(ReduceFn kernel, const Plan& plan, ptrdiff_t size, const char* 
             convert(block);
             ptrdiff_t const outer = size * block.n;
             kernel({buffer, plan.data[out] + row * plan.row.strides[out], piece_n,
-                    by_row ? size : outer, piece_rows, by_row ? outer : size, plan.row.strides[out]});
+                    by_row ? size : outer, piece_rows, by_row ? outer : size,
+                    plan.row.strides[out]});
         }
     }
 }

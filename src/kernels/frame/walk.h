@@ -6,8 +6,8 @@ namespace raptors {
 
 inline ptrdiff_t magnitude(ptrdiff_t stride) noexcept { return stride < 0 ? -stride : stride; }
 
-// Calls body() for every index of `axes` axes of at least one element, the last one fastest; the pointers in `data` move along
-// and end where they began. Strides: [axis][operand].
+// Calls body() for every index of `axes` axes of at least one element, the last one fastest; the
+// pointers in `data` move along and end where they began. Strides: [axis][operand].
 template <int operands, class Body>
 inline void walk(int axes, const ptrdiff_t* shape, const ptrdiff_t (*strides)[operands],
                  int used_operands, char** data, Body body) noexcept {

@@ -1,6 +1,9 @@
 // astype, copy, fill.
 #include "pack.h"
 #include "table.h"
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -33,43 +36,81 @@ struct Convert {
     }
 };
 
+#if defined(__x86_64__)
+// Whole cache lines past the caches.
+RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
+    for (ptrdiff_t i = 0; i < bytes; i += 16)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                         _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
+}
+RAPTORS_INLINE void end_streaming() { _mm_sfence(); }
+constexpr bool can_stream = true;
+#else
+RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
+    memcpy(to, from, static_cast<size_t>(bytes));
+}
+RAPTORS_INLINE void end_streaming() {}
+constexpr bool can_stream = false;
+#endif
+
+// Between a row-like and a column-like side: by tiles of two cache lines square, so that lines of
+// both are used whole.
+template <class U>
+void copy_transposed(char* to, const char* from, const Block& b) noexcept {
+    constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
+    constexpr ptrdiff_t streams_from =
+        12 << 20;  // bytes: smaller results may be wanted from the cache
+    bool const columns_in = is_column_like(b.outer[0], b.inner[0]);
+    bool const streams = can_stream && columns_in && b.inner[1] == size && b.outer[1] % 64 == 0 &&
+                         reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
+                         b.rows * b.n >= streams_from / size;
+    alignas(64) char buffer[side * side * size];
+    // Down the lines of a column-like source, where the prefetcher follows.
+    for (ptrdiff_t c = 0; c < b.n; c += side) {
+        ptrdiff_t const n = b.n - c < side ? b.n - c : side;
+        for (ptrdiff_t r = 0; r < b.rows; r += side) {
+            ptrdiff_t const rows = b.rows - r < side ? b.rows - r : side;
+            char* const target = to + r * b.outer[1] + c * b.inner[1];
+            pack<U>(buffer, from + r * b.outer[0] + c * b.inner[0],
+                    {rows, n, b.outer[0], b.inner[0]});
+            if (streams && n == side) {
+                for (ptrdiff_t k = 0; k < rows; ++k)
+                    stream_lines(target + k * b.outer[1], buffer + k * side * size, side * size);
+            } else {
+                unpack<U>(target, buffer, {rows, n, b.outer[1], b.inner[1]});
+            }
+        }
+    }
+    if (streams) end_streaming();
+}
+
 // Raw bytes.
 template <class U>
 void copy(const Block& b) noexcept {
-    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    constexpr ptrdiff_t size = sizeof(U);
     if (b.n <= 0 || b.rows <= 0) return;
-    char* to = b.data[1];
-    const char* from = b.data[0];
+    char* const to = b.data[1];
+    const char* const from = b.data[0];
     bool const packed_output = b.inner[1] == size && (b.rows == 1 || b.outer[1] == b.n * size);
     bool const packed_input = b.inner[0] == size && (b.rows == 1 || b.outer[0] == b.n * size);
     if (packed_input && packed_output) {
         if (to != from) memcpy(to, from, static_cast<size_t>(b.rows * b.n * size));
         return;
     }
-    // Tiles, so that lines of a transposed side are used whole.
-    bool const columns =
-        is_column_like(b.outer[0], b.inner[0]) != is_column_like(b.outer[1], b.inner[1]);
-    ptrdiff_t const tile = columns ? 128 / size : b.n;
-    ptrdiff_t const band = columns ? 128 / size : 1;
-    alignas(64) char buffer[128 * 128 / size];
-    for (ptrdiff_t r = 0; r < b.rows; r += band) {
-        ptrdiff_t const rows = b.rows - r < band ? b.rows - r : band;
-        for (ptrdiff_t c = 0; c < b.n; c += tile) {
-            ptrdiff_t const n = b.n - c < tile ? b.n - c : tile;
-            const char* const source = from + r * b.outer[0] + c * b.inner[0];
-            char* const target = to + r * b.outer[1] + c * b.inner[1];
-            if (columns) {
-                pack<U>(buffer, source, {rows, n, b.outer[0], b.inner[0]});
-                unpack<U>(target, buffer, {rows, n, b.outer[1], b.inner[1]});
-            } else if (b.inner[1] == size) {
-                gather<U>(target, source, n, b.inner[0]);
-            } else if (b.inner[0] == size) {
-                scatter<U>(target, source, n, b.inner[1]);
-            } else {
-                for (ptrdiff_t i = 0; i < n; ++i)
-                    *reinterpret_cast<Unaligned<U>*>(target + i * b.inner[1]) =
-                        *reinterpret_cast<const Unaligned<U>*>(source + i * b.inner[0]);
-            }
+    if (b.rows > 1 &&
+        is_column_like(b.outer[0], b.inner[0]) != is_column_like(b.outer[1], b.inner[1]))
+        return copy_transposed<U>(to, from, b);
+    for (ptrdiff_t r = 0; r < b.rows; ++r) {
+        char* const target = to + r * b.outer[1];
+        const char* const source = from + r * b.outer[0];
+        if (b.inner[1] == size) {
+            gather<U>(target, source, b.n, b.inner[0]);
+        } else if (b.inner[0] == size) {
+            scatter<U>(target, source, b.n, b.inner[1]);
+        } else {
+            for (ptrdiff_t i = 0; i < b.n; ++i)
+                *reinterpret_cast<Unaligned<U>*>(target + i * b.inner[1]) =
+                    *reinterpret_cast<const Unaligned<U>*>(source + i * b.inner[0]);
         }
     }
 }

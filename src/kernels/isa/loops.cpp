@@ -95,35 +95,46 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
     Core const core = cores.core[spelt];
 
     bool first = true;
-    for (ptrdiff_t r = 0; r < b.rows; r += tile.rows) {
+    auto const piece = [&](ptrdiff_t r, ptrdiff_t c) {
         ptrdiff_t const rows = b.rows - r < tile.rows ? b.rows - r : tile.rows;
-        for (ptrdiff_t c = 0; c < b.n; c += tile.n) {
-            ptrdiff_t const n = b.n - c < tile.n ? b.n - c : tile.n;
-            char* data[max_operands];
-            for (int i = 0; i <= out; ++i) {
-                char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
-                data[i] = way[i] == Way::direct || way[i] == Way::one ? p : buffer[i];
-                if (i < out && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
-                    pack_any(cores.size[i], buffer[i], p, {rows, n, b.outer[i], b.inner[i]});
-            }
-            first = false;
-            if (!tile.by_row) {
-                core(data, rows * n);
-            } else {
-                ptrdiff_t step[max_operands];
-                for (int i = 0; i <= out; ++i)
-                    step[i] = way[i] == Way::direct || way[i] == Way::one ? b.outer[i]
-                                                                          : n * cores.size[i];
-                for (ptrdiff_t k = 0; k < rows; ++k) {
-                    char* row[max_operands];
-                    for (int i = 0; i <= out; ++i) row[i] = data[i] + k * step[i];
-                    core(row, n);
-                }
-            }
-            if (way[out] == Way::packed)
-                unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out],
-                           buffer[out], {rows, n, b.outer[out], b.inner[out]});
+        ptrdiff_t const n = b.n - c < tile.n ? b.n - c : tile.n;
+        char* data[max_operands];
+        for (int i = 0; i <= out; ++i) {
+            char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
+            data[i] = way[i] == Way::direct || way[i] == Way::one ? p : buffer[i];
+            if (i < out && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
+                pack_any(cores.size[i], buffer[i], p, {rows, n, b.outer[i], b.inner[i]});
         }
+        first = false;
+        if (!tile.by_row) {
+            core(data, rows * n);
+        } else {
+            ptrdiff_t step[max_operands];
+            for (int i = 0; i <= out; ++i)
+                step[i] =
+                    way[i] == Way::direct || way[i] == Way::one ? b.outer[i] : n * cores.size[i];
+            for (ptrdiff_t k = 0; k < rows; ++k) {
+                char* row[max_operands];
+                for (int i = 0; i <= out; ++i) {
+                    row[i] = data[i] + k * step[i];
+                    if (way[i] != Way::direct) continue;
+                    const char* const next = row[i] + rows * step[i];  // of the piece below
+                    for (ptrdiff_t line = 0; line < n * cores.size[i]; line += 64)
+                        __builtin_prefetch(next + line);
+                }
+                core(row, n);
+            }
+        }
+        if (way[out] == Way::packed)
+            unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out],
+                       buffer[out], {rows, n, b.outer[out], b.inner[out]});
+    };
+    if (tile.by_row) {  // down the lines of the column-like operand, where the prefetcher follows
+        for (ptrdiff_t c = 0; c < b.n; c += tile.n)
+            for (ptrdiff_t r = 0; r < b.rows; r += tile.rows) piece(r, c);
+    } else {
+        for (ptrdiff_t r = 0; r < b.rows; r += tile.rows)
+            for (ptrdiff_t c = 0; c < b.n; c += tile.n) piece(r, c);
     }
 }
 

@@ -26,8 +26,10 @@ namespace {
 // promises it).
 #if defined(__clang__)
 #define RAPTORS_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define RAPTORS_UNROLL _Pragma("clang loop unroll_count(4)")
 #else
 #define RAPTORS_INDEPENDENT _Pragma("GCC ivdep")
+#define RAPTORS_UNROLL _Pragma("GCC unroll 4")
 #endif
 
 // What formulas compute in: booleans as 0 or 1.

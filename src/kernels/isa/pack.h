@@ -1,6 +1,8 @@
 // Moving elements of one size between a strided 2-D operand and a packed one. U: the unsigned type
 // of that size.
 #pragma once
+#include <utility>
+
 #include "loops.h"
 
 namespace raptors::RAPTORS_ISA {
@@ -19,9 +21,61 @@ RAPTORS_INLINE bool is_column_like(ptrdiff_t outer, ptrdiff_t inner) {
     return outer != 0 && magnitude(outer) < magnitude(inner);
 }
 
+// Square tiles of the widest vectors that still shuffle well.
 template <class U>
-RAPTORS_INLINE U& at(char* p) {
-    return *reinterpret_cast<U*>(p);
+struct TileRow {
+    static constexpr int bytes = vector_bytes < 32 || sizeof(U) < 4 ? 16 : 32;
+    static constexpr int n = bytes / static_cast<int>(sizeof(U));
+    typedef U type __attribute__((vector_size(bytes)));
+};
+
+// Elements of both vectors in turn, from their first or second halves.
+template <class U, bool second_half, int... i>
+RAPTORS_INLINE auto zip(typename TileRow<U>::type x, typename TileRow<U>::type y,
+                        std::integer_sequence<int, i...>) {
+    constexpr int n = TileRow<U>::n;
+    return __builtin_shufflevector(x, y, ((i & 1) * n + i / 2 + (second_half ? n / 2 : 0))...);
+}
+
+template <class U>
+RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from,
+                                   ptrdiff_t from_step) {
+    using V = typename TileRow<U>::type;
+    constexpr int n = TileRow<U>::n;
+    constexpr std::make_integer_sequence<int, n> lanes_in_order;
+    V x[n], y[n];
+    for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
+    for (int step = 1; step < n; step *= 2) {
+        for (int i = 0; i < n / 2; ++i) {
+            y[2 * i] = zip<U, false>(x[i], x[i + n / 2], lanes_in_order);
+            y[2 * i + 1] = zip<U, true>(x[i], x[i + n / 2], lanes_in_order);
+        }
+        for (int i = 0; i < n; ++i) x[i] = y[i];
+    }
+    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &x[i], sizeof(V));
+}
+
+// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements.
+template <class U>
+void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
+               ptrdiff_t length) noexcept {
+    constexpr ptrdiff_t tile = TileRow<U>::n, size = static_cast<ptrdiff_t>(sizeof(U));
+    ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
+    for (ptrdiff_t a = 0; a < whole_lines; a += tile)
+        for (ptrdiff_t b = 0; b < whole_length; b += tile)
+            transpose_tile<U>(to + b * to_step + a * size, to_step, from + a * from_step + b * size,
+                              from_step);
+    for (ptrdiff_t a = 0; a < lines; ++a)
+        for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
+            memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));
+}
+
+template <class U, int... i>
+RAPTORS_INLINE void gather_group(char* to, const char* from, ptrdiff_t step,
+                                 std::integer_sequence<int, i...>) {
+    typedef U Group __attribute__((vector_size(16)));
+    Group const group = {*reinterpret_cast<const Unaligned<U>*>(from + i * step)...};
+    memcpy(to, &group, sizeof group);
 }
 
 // n elements, `step` bytes apart at `from`, to a run at `to`. The constant strides are there for
@@ -46,7 +100,13 @@ void gather(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
         RAPTORS_INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[2 * i];
     } else {
-        for (ptrdiff_t i = 0; i < n; ++i) out[i] = *reinterpret_cast<const E*>(from + i * step);
+        // Collected in a register: one store an element would bind.
+        constexpr ptrdiff_t group = 16 / size;
+        ptrdiff_t i = 0;
+        for (; i + group <= n; i += group)
+            gather_group<U>(to + i * size, from + i * step, step,
+                            std::make_integer_sequence<int, static_cast<int>(group)>());
+        for (; i < n; ++i) out[i] = *reinterpret_cast<const E*>(from + i * step);
     }
 }
 
@@ -63,6 +123,7 @@ void scatter(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
         RAPTORS_INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) out[-i] = in[i];
     } else {
+        RAPTORS_UNROLL
         for (ptrdiff_t i = 0; i < n; ++i) *reinterpret_cast<E*>(to + i * step) = in[i];
     }
 }
@@ -71,6 +132,9 @@ void scatter(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
 template <class U>
 void pack(char* to, const char* from, const Layout& l) noexcept {
     using E = Unaligned<U>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    if (l.outer == size && is_column_like(l.outer, l.inner))
+        return transpose<U>(to, l.n * size, from, l.inner, l.n, l.rows);
     if (is_column_like(l.outer, l.inner)) {
         for (ptrdiff_t i = 0; i < l.n; ++i) {
             const char* p = from + i * l.inner;
@@ -81,14 +145,16 @@ void pack(char* to, const char* from, const Layout& l) noexcept {
         return;
     }
     for (ptrdiff_t r = 0; r < l.rows; ++r)
-        gather<U>(to + r * l.n * static_cast<ptrdiff_t>(sizeof(U)), from + r * l.outer, l.n,
-                  l.inner);
+        gather<U>(to + r * l.n * size, from + r * l.outer, l.n, l.inner);
 }
 
 // Packed -> strided.
 template <class U>
 void unpack(char* to, const char* from, const Layout& l) noexcept {
     using E = Unaligned<U>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    if (l.outer == size && is_column_like(l.outer, l.inner))
+        return transpose<U>(to, l.inner, from, l.n * size, l.rows, l.n);
     if (is_column_like(l.outer, l.inner)) {
         for (ptrdiff_t i = 0; i < l.n; ++i) {
             char* p = to + i * l.inner;
@@ -99,8 +165,7 @@ void unpack(char* to, const char* from, const Layout& l) noexcept {
         return;
     }
     for (ptrdiff_t r = 0; r < l.rows; ++r)
-        scatter<U>(to + r * l.outer, from + r * l.n * static_cast<ptrdiff_t>(sizeof(U)), l.n,
-                   l.inner);
+        scatter<U>(to + r * l.outer, from + r * l.n * size, l.n, l.inner);
 }
 
 }  // namespace

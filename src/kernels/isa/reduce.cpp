@@ -1,4 +1,5 @@
-// Reductions and arg-reductions. One function per fold and dtype; it goes along rows or down columns by the strides.
+// Reductions and arg-reductions. One function per fold and dtype; it goes along rows or down
+// columns by the strides.
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -35,7 +36,8 @@ inline bool by_row(const Reduction& r) {
     return r.rows == 1 || (r.n > 1 && magnitude(r.in_stride) <= magnitude(r.in_row));
 }
 
-// Elements with any stride, copied side by side. Strides of two and three elements are common (complex parts, every other, RGB).
+// Elements with any stride, copied side by side. Strides of two and three elements are common
+// (complex parts, every other, RGB).
 template <class T, int step>
 inline void gather_every(T* __restrict to, const char* from, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; ++i) to[i] = get<T>(from + i * step * size_of<T>);
@@ -47,8 +49,9 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
 }
 
 // ---- Sums of floats -----------------------------------------------------------------------------
-// Along a row: NumPy's pairwise summation, bit by bit (numpy/_core/src/umath/loops_utils.h.src): halves, cut at multiples of 8,
-// down to leaves of at most 128 elements, which have 8 accumulators each. Error at most (16 + 3 + log2(n / 128)) eps sum|x|.
+// Along a row: NumPy's pairwise summation, bit by bit (numpy/_core/src/umath/loops_utils.h.src):
+// halves, cut at multiples of 8, down to leaves of at most 128 elements, which have 8 accumulators
+// each. Error at most (16 + 3 + log2(n / 128)) eps sum|x|.
 
 constexpr ptrdiff_t leaf_most = 128;
 
@@ -69,7 +72,8 @@ struct Eight {
     // ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     T total() const {
         if constexpr (parts == 1) {
-            Part const a = part[0] + __builtin_shufflevector(part[0], part[0], 1, 0, 3, 2, 5, 4, 7, 6);
+            Part const a =
+                part[0] + __builtin_shufflevector(part[0], part[0], 1, 0, 3, 2, 5, 4, 7, 6);
             Part const b = a + __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
             return b[0] + b[4];
         } else if constexpr (parts == 2) {
@@ -87,16 +91,19 @@ struct Eight {
     }
 };
 
-// Sums of neighbouring lanes of a and b, within 16 bytes of each: lane order is a matter of those who call.
+// Sums of neighbouring lanes of a and b, within 16 bytes of each: lane order is a matter of those
+// who call.
 template <class V>
 inline V add_pairs(V a, V b) {
     constexpr int w = sizeof(V) / sizeof(a[0]);
     if constexpr (w == 2)
         return __builtin_shufflevector(a, b, 0, 2) + __builtin_shufflevector(a, b, 1, 3);
     else if constexpr (w == 4 && sizeof(V) == 16)
-        return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+        return __builtin_shufflevector(a, b, 0, 2, 4, 6) +
+               __builtin_shufflevector(a, b, 1, 3, 5, 7);
     else if constexpr (w == 4)
-        return __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
+        return __builtin_shufflevector(a, b, 0, 4, 2, 6) +
+               __builtin_shufflevector(a, b, 1, 5, 3, 7);
     else if constexpr (sizeof(V) == 32)
         return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
                __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
@@ -109,8 +116,10 @@ inline V add_pairs(V a, V b) {
 template <class T>
 inline T join(const Eight<T>* r) {
     if constexpr (Eight<T>::parts == 1 && sizeof(T) == 4) {
-        auto const ad = add_pairs(add_pairs(r[0].part[0], r[1].part[0]), add_pairs(r[2].part[0], r[3].part[0]));
-        auto const eh = add_pairs(add_pairs(r[4].part[0], r[5].part[0]), add_pairs(r[6].part[0], r[7].part[0]));
+        auto const ad =
+            add_pairs(add_pairs(r[0].part[0], r[1].part[0]), add_pairs(r[2].part[0], r[3].part[0]));
+        auto const eh =
+            add_pairs(add_pairs(r[4].part[0], r[5].part[0]), add_pairs(r[6].part[0], r[7].part[0]));
         // first halves of four leaves | second halves
         return Eight<T>{{__builtin_shufflevector(ad, eh, 0, 1, 2, 3, 8, 9, 10, 11) +
                          __builtin_shufflevector(ad, eh, 4, 5, 6, 7, 12, 13, 14, 15)}}
@@ -120,27 +129,32 @@ inline T join(const Eight<T>* r) {
             return __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13) +
                    __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15);
         };
-        auto const ad = quarters(add_pairs(r[0].part[0], r[1].part[0]), add_pairs(r[2].part[0], r[3].part[0]));
-        auto const eh = quarters(add_pairs(r[4].part[0], r[5].part[0]), add_pairs(r[6].part[0], r[7].part[0]));
+        auto const ad =
+            quarters(add_pairs(r[0].part[0], r[1].part[0]), add_pairs(r[2].part[0], r[3].part[0]));
+        auto const eh =
+            quarters(add_pairs(r[4].part[0], r[5].part[0]), add_pairs(r[6].part[0], r[7].part[0]));
         return Eight<T>{{quarters(ad, eh)}}.total();
     } else if constexpr (Eight<T>::parts == 2 && sizeof(T) == 8) {
         // r0+r1, r4+r5, r2+r3, r6+r7 of a leaf; then A, A', B, B'; then A, C, B, D
         auto halves = [](const Eight<T>& a, const Eight<T>& b) {
             auto const x = add_pairs(a.part[0], a.part[1]), y = add_pairs(b.part[0], b.part[1]);
-            return __builtin_shufflevector(x, y, 0, 1, 4, 5) + __builtin_shufflevector(x, y, 2, 3, 6, 7);
+            return __builtin_shufflevector(x, y, 0, 1, 4, 5) +
+                   __builtin_shufflevector(x, y, 2, 3, 6, 7);
         };
         auto const t = add_pairs(halves(r[0], r[1]), halves(r[2], r[3]));
         return (t[0] + t[2]) + (t[1] + t[3]);
     } else if constexpr (Eight<T>::parts == 2) {
         auto const t = add_pairs(
             add_pairs(add_pairs(r[0].part[0], r[0].part[1]), add_pairs(r[1].part[0], r[1].part[1])),
-            add_pairs(add_pairs(r[2].part[0], r[2].part[1]), add_pairs(r[3].part[0], r[3].part[1])));
+            add_pairs(add_pairs(r[2].part[0], r[2].part[1]),
+                      add_pairs(r[3].part[0], r[3].part[1])));
         return (t[0] + t[1]) + (t[2] + t[3]);
     } else {
         auto leaf = [](const Eight<T>& a) {
             return add_pairs(add_pairs(a.part[0], a.part[1]), add_pairs(a.part[2], a.part[3]));
         };
-        auto const t = add_pairs(add_pairs(leaf(r[0]), leaf(r[1])), add_pairs(leaf(r[2]), leaf(r[3])));
+        auto const t =
+            add_pairs(add_pairs(leaf(r[0]), leaf(r[1])), add_pairs(leaf(r[2]), leaf(r[3])));
         return t[0] + t[1];
     }
 }
@@ -163,8 +177,9 @@ inline T leaf_sum(const char* p, ptrdiff_t n) {  // 8 <= n <= leaf_most
     return s;
 }
 
-// Eight leaves side by side: the additions of one do not wait for those of another. `eights` counts groups of 8 elements,
-// 68 to 128, so that halving three times gives leaves of `eights / 8` groups or one more.
+// Eight leaves side by side: the additions of one do not wait for those of another. `eights` counts
+// groups of 8 elements, 68 to 128, so that halving three times gives leaves of `eights / 8` groups
+// or one more.
 template <class T>
 T eight_leaves(const char* p, ptrdiff_t eights) {
     constexpr ptrdiff_t group = 8 * size_of<T>;
@@ -214,7 +229,8 @@ T pairwise_sum(const char* p, ptrdiff_t n, ptrdiff_t stride) {
     constexpr ptrdiff_t most = 1024;
     if (n > most) {
         ptrdiff_t const half = n / 2 / 8 * 8;
-        return pairwise_sum<T>(p, half, stride) + pairwise_sum<T>(p + half * stride, n - half, stride);
+        return pairwise_sum<T>(p, half, stride) +
+               pairwise_sum<T>(p + half * stride, n - half, stride);
     }
     alignas(64) T side[most];
     gather(side, p, stride, n);
@@ -240,7 +256,8 @@ void sum_rows(const Reduction& r) {
     constexpr ptrdiff_t size = size_of<T>;
     if (r.in_stride != size && r.n > 1) {
         for (ptrdiff_t i = 0; i < r.rows; ++i)
-            add_to<T>(r.out + i * r.out_row, pairwise_sum<T>(r.in + i * r.in_row, r.n, r.in_stride));
+            add_to<T>(r.out + i * r.out_row,
+                      pairwise_sum<T>(r.in + i * r.in_row, r.n, r.in_stride));
         return;
     }
     if (r.rows > 1 && r.in_row == r.n * size && r.out_row == size) {
@@ -252,8 +269,9 @@ void sum_rows(const Reduction& r) {
         add_to<T>(r.out + i * r.out_row, pairwise_sum<T>(r.in + i * r.in_row, r.n));
 }
 
-// Down columns: groups of 8 rows are added as a tree, 16 groups one after the other, blocks of 128 rows pairwise by a binary
-// counter: error at most (3 + 16 + log2(n / 128) + 1) eps sum|x|. The tree depends on n alone. Partial rows live on the stack.
+// Down columns: groups of 8 rows are added as a tree, 16 groups one after the other, blocks of 128
+// rows pairwise by a binary counter: error at most (3 + 16 + log2(n / 128) + 1) eps sum|x|. The
+// tree depends on n alone. Partial rows live on the stack.
 
 template <class T>
 inline T tree8(T a, T b, T c, T d, T e, T f, T g, T h) {
@@ -269,9 +287,9 @@ void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptr
         if constexpr (rows == 1)
             return get<V>(q);
         else
-            return tree8(get<V>(q), get<V>(q + stride), get<V>(q + 2 * stride), get<V>(q + 3 * stride),
-                         get<V>(q + 4 * stride), get<V>(q + 5 * stride), get<V>(q + 6 * stride),
-                         get<V>(q + 7 * stride));
+            return tree8(get<V>(q), get<V>(q + stride), get<V>(q + 2 * stride),
+                         get<V>(q + 3 * stride), get<V>(q + 4 * stride), get<V>(q + 5 * stride),
+                         get<V>(q + 6 * stride), get<V>(q + 7 * stride));
     };
     if (column == size_of<T>) {
         using V = Vec<T>;
@@ -318,7 +336,8 @@ void sum_columns(const Reduction& r) {
     int levels = 1;
     while (blocks >> levels) ++levels;
     // one tile per level of the counter and one for the block being added up
-    ptrdiff_t const width = static_cast<ptrdiff_t>(16384 / sizeof(T)) / (levels + 1) / (64 / size) * (64 / size);
+    ptrdiff_t const width =
+        static_cast<ptrdiff_t>(16384 / sizeof(T)) / (levels + 1) / (64 / size) * (64 / size);
     for (ptrdiff_t column = 0; column < r.rows; column += width) {
         ptrdiff_t const columns = smaller(width, r.rows - column);
         T* const fresh = stack + levels * width;
@@ -345,7 +364,8 @@ void sum_columns(const Reduction& r) {
     }
 }
 
-// A few columns side by side, many rows: several rows are taken as one long row, and the parts of a column added as a tree.
+// A few columns side by side, many rows: several rows are taken as one long row, and the parts of a
+// column added as a tree.
 template <class T>
 void sum_few_columns(const Reduction& r) {
     ptrdiff_t const columns = r.rows;
@@ -367,7 +387,8 @@ void sum_few_columns(const Reduction& r) {
     for (ptrdiff_t j = 0; j < columns; ++j) add_to<T>(r.out + j * r.out_row, part[j]);
 }
 
-// ---- Sums of integers: 64 bits wide, exact, so that order does not matter -----------------------------
+// ---- Sums of integers: 64 bits wide, exact, so that order does not matter
+// -----------------------------
 
 template <class T>
 struct Widened;  // unsigned type of the same size, and of twice the size
@@ -434,15 +455,17 @@ uint64_t dense_sum(const char* p, ptrdiff_t n) {
                 a[k] += get<Vec<uint64_t>>(p + i * size_of<T> + k * vector_bytes);
         s = lane_sum<uint64_t>((a[0] + a[1]) + (a[2] + a[3]));
     } else {
-        // Both halves of every lane of twice the width are added to it; a signed number is made unsigned by its sign bit's
-        // flip, which adds 2^(bits-1).
+        // Both halves of every lane of twice the width are added to it; a signed number is made
+        // unsigned by its sign bit's flip, which adds 2^(bits-1).
         using Own = typename Widened<T>::Own;
         using Twice = typename Widened<T>::Twice;
         constexpr int bits = 8 * sizeof(T);
         constexpr bool flip = is_signed<T>;
         constexpr ptrdiff_t step = 4 * lanes<T>;
         // each step adds less than 2^(bits+1) to a lane of 2 * bits
-        constexpr ptrdiff_t steps_most = sizeof(T) == 1 ? 127 : sizeof(T) == 2 ? 32767 : PTRDIFF_MAX / step;
+        constexpr ptrdiff_t steps_most = sizeof(T) == 1   ? 127
+                                         : sizeof(T) == 2 ? 32767
+                                                          : PTRDIFF_MAX / step;
         Vec<Own> const sign = splat<Own>(static_cast<Own>(Own{1} << (bits - 1)));
         Vec<Twice> const low = splat<Twice>(static_cast<Twice>(static_cast<Own>(~Own{0})));
         while (n - i >= step) {
@@ -451,7 +474,8 @@ uint64_t dense_sum(const char* p, ptrdiff_t n) {
             for (ptrdiff_t j = 0; j < steps; ++j, i += step)
                 for (int k = 0; k < 4; ++k) {
                     Vec<Own> v = get<Vec<Own>>(p + i * size_of<T> + k * vector_bytes);
-                    if constexpr (std::is_same_v<T, boolean>) v = v != 0 ? splat<Own>(1) : Vec<Own>{};
+                    if constexpr (std::is_same_v<T, boolean>)
+                        v = v != 0 ? splat<Own>(1) : Vec<Own>{};
                     if constexpr (flip) v ^= sign;
                     Vec<Twice> const w = get<Vec<Twice>>(&v);
                     a[k] += (w & low) + (w >> bits);
@@ -464,8 +488,9 @@ uint64_t dense_sum(const char* p, ptrdiff_t n) {
     return s;
 }
 
-// ---- Folds whose elements go into an accumulator one after the other ---------------------------------
-// start(out) -> accumulator; next(accumulator, element) -> accumulator.
+// ---- Folds whose elements go into an accumulator one after the other
+// --------------------------------- start(out) -> accumulator; next(accumulator, element) ->
+// accumulator.
 
 template <class T>
 struct IntegerSum {
@@ -557,8 +582,8 @@ struct Extreme {
         if (n >= w) {
             V m = get<V>(p);
             if (n >= 8 * w) {
-                V b = get<V>(p + vector_bytes), c = get<V>(p + 2 * vector_bytes), d = get<V>(p + 3 * vector_bytes),
-                  e = m, f = m, g = m, h = m;
+                V b = get<V>(p + vector_bytes), c = get<V>(p + 2 * vector_bytes),
+                  d = get<V>(p + 3 * vector_bytes), e = m, f = m, g = m, h = m;
                 for (; i + 8 * w <= n; i += 8 * w) {
                     const char* const q = p + i * size_of<T>;
                     m = pick(m, get<V>(q));
@@ -574,7 +599,8 @@ struct Extreme {
             }
             for (; i + w <= n; i += w) m = pick(m, get<V>(p + i * size_of<T>));
             if (i < n) m = pick(m, get<V>(p + (n - w) * size_of<T>));  // some lanes again
-            return pick(a, fold_lanes<T, vector_bytes>(m, [](auto x, auto y) { return pick(x, y); }));
+            return pick(a,
+                        fold_lanes<T, vector_bytes>(m, [](auto x, auto y) { return pick(x, y); }));
         }
         for (; i < n; ++i) a = pick(a, get<T>(p + i * size_of<T>));
         return a;
@@ -607,7 +633,8 @@ struct Truth {
     using Accumulator = uint8_t;
     static constexpr bool vectors = false;
     using U = typename Bits<sizeof(T)>::type;
-    static constexpr U significant = static_cast<U>(floating<T> ? static_cast<U>(~U{0}) >> 1 : ~U{0});
+    static constexpr U significant =
+        static_cast<U>(floating<T> ? static_cast<U>(~U{0}) >> 1 : ~U{0});
     static bool of(const char* p) { return (get<U>(p) & significant) != 0; }
     static uint8_t next(uint8_t a, T x) {
         bool const t = of(reinterpret_cast<const char*>(&x));
@@ -727,13 +754,15 @@ struct Arg {
     static bool better(T x, T best) { return largest ? x > best : x < best; }
     static constexpr ptrdiff_t block = 16384 / size_of<T>;
 
-    // Blocks with a strictly better extreme are noted, the element is looked for in the last of them.
+    // Blocks with a strictly better extreme are noted, the element is looked for in the last of
+    // them.
     static ptrdiff_t dense(const char* p, ptrdiff_t n) {
         T best = get<T>(p);
         if (is_nan(best)) return 0;
         ptrdiff_t found = 0;
         for (ptrdiff_t i = 0; i < n; i += block) {
-            T const x = F::dense(get<T>(p + i * size_of<T>), p + i * size_of<T>, smaller(block, n - i));
+            T const x =
+                F::dense(get<T>(p + i * size_of<T>), p + i * size_of<T>, smaller(block, n - i));
             if (!better(x, best) && !is_nan(x)) continue;
             best = x;
             found = i;
@@ -749,9 +778,11 @@ struct Arg {
         ptrdiff_t i = 0;
         for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>) {
             const char* const q = p + i * size_of<T>;
-            V const a = get<V>(q), b = get<V>(q + vector_bytes), c = get<V>(q + 2 * vector_bytes), d = get<V>(q + 3 * vector_bytes);
-            auto const hit = nan ? ((a != a) | (b != b)) | ((c != c) | (d != d))
-                                 : ((a == wanted) | (b == wanted)) | ((c == wanted) | (d == wanted));
+            V const a = get<V>(q), b = get<V>(q + vector_bytes), c = get<V>(q + 2 * vector_bytes),
+                    d = get<V>(q + 3 * vector_bytes);
+            auto const hit =
+                nan ? ((a != a) | (b != b)) | ((c != c) | (d != d))
+                    : ((a == wanted) | (b == wanted)) | ((c == wanted) | (d == wanted));
             uint64_t any = 0;
             for (int k = 0; k < vector_bytes; k += 8)
                 any |= get<uint64_t>(reinterpret_cast<const char*>(&hit) + k);
@@ -785,7 +816,8 @@ struct Arg {
         using V = Vec<T>;
         auto lane = [&](int k) {
             V const x = get<V>(p + k * vector_bytes);
-            auto const b = largest ? x > get<V>(best + k * lanes<T>) : x < get<V>(best + k * lanes<T>);
+            auto const b =
+                largest ? x > get<V>(best + k * lanes<T>) : x < get<V>(best + k * lanes<T>);
             if constexpr (floating<T>)
                 return b | (x != x);
             else
@@ -840,7 +872,9 @@ struct Arg<boolean, largest> {
             const char* const p = r.in + i * r.in_row;
             ptrdiff_t j = 0;
             if (r.in_stride == 1)
-                while (r.n - j > 256 && Truth<boolean, !largest>::dense(!largest, p + j, 256) == !largest) j += 256;
+                while (r.n - j > 256 &&
+                       Truth<boolean, !largest>::dense(!largest, p + j, 256) == !largest)
+                    j += 256;
             while (j < r.n && (get<uint8_t>(p + j * r.in_stride) != 0) != largest) ++j;
             put<int64_t>(r.out + i * r.out_row, j < r.n ? j : 0);
         }
@@ -860,7 +894,8 @@ void sum(const Reduction& r) noexcept {
     if constexpr (floating<T>) {
         if (r.n <= 0) return;
         if (by_row(r)) return sum_rows<T>(r);
-        if (r.rows <= 16 && r.in_row == size_of<T> && r.in_stride == r.rows * size_of<T> && r.n >= 256)
+        if (r.rows <= 16 && r.in_row == size_of<T> && r.in_stride == r.rows * size_of<T> &&
+            r.n >= 256)
             return sum_few_columns<T>(r);
         sum_columns<T>(r);
     } else {
