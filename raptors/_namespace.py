@@ -125,6 +125,8 @@ def _pickled(state: Any) -> Any:
 def populate(names: dict[str, Any]) -> None:
     """Fill the package's namespace. NumPy's names shadow builtins there: nothing else may run in it afterwards."""
     package = sys.modules["raptors"]
+    if not _core._disabled():
+        _core._use_handler()
     _core._bind({"pickled": _pickled, "module": package})
     _core._bind_path(by_path)
     own = set(names)
@@ -150,7 +152,7 @@ def populate(names: dict[str, Any]) -> None:
             raise AttributeError(str(error).replace("'numpy'", "'raptors'"), name=key, obj=package) from None
 
     def __dir__() -> list[str]:  # noqa: N807
-        return sorted({*public, *own, *_SUBMODULES})
+        return sorted({*public, *own, *_SUBMODULES, "__array_api_version__", "__array_namespace_info__"})
 
     names["__getattr__"] = __getattr__
     names["__dir__"] = __dir__

@@ -27,7 +27,7 @@ _NUMPY = os.path.dirname(numpy.__file__)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
-# ---- the ledger ----------------------------------------------------------------------------------------------------
+# ---- the ledger ----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -49,7 +49,9 @@ class Count:
         return Count(native, native + sum(row["numpy"] for row in rows), rows)
 
     def reasons(self) -> list[str]:
-        return [f"{r['function']}[{r['dtype']}] x{r['numpy']}: {r['reason']}" for r in self.rows if r["numpy"]]
+        return [
+            f"{r['function']}[{r['dtype']}] x{r['numpy']}: {r['reason']}" for r in self.rows if r["numpy"]
+        ]
 
     def require(self, share: float = 1.0, at_least: int = 1) -> None:
         """Fails if less than this share of the calls was native: such a comparison would prove nothing."""
@@ -58,7 +60,8 @@ class Count:
             return
         assert self.total >= at_least, f"only {self.total} calls counted, expected {at_least}"
         assert self.share >= share, (
-            f"{self.native} of {self.total} calls were native ({self.share:.1%} < {share:.1%}): {self.reasons()[:10]}"
+            f"{self.native} of {self.total} calls were native ({self.share:.1%} < {share:.1%}): "
+            f"{self.reasons()[:10]}"
         )
 
 
@@ -74,12 +77,12 @@ def counted() -> Iterator[Count]:
         count.native, count.total = report.native_calls, report.total_calls
 
 
-# ---- running ---------------------------------------------------------------------------------------------------------
+# ---- running -------------------------------------------------------------------------------------
 
 
 @dataclass
 class Outcome:
-    """Everything that a call gave: its value or exception, and its warnings with the line that they point to."""
+    """Everything that a call gave: its value or exception, and its warnings with their places."""
 
     value: Any = None
     error: BaseException | None = None
@@ -98,7 +101,7 @@ def run(body: Callable[[Any], Any], library: Any) -> Outcome:
     return outcome
 
 
-# ---- comparing -------------------------------------------------------------------------------------------------------
+# ---- comparing -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ def difference(e: Any, g: Any, rules: Rules = EXACT) -> str | None:
 
 
 def _same_warnings(e: list[tuple[type, str, str, int]], g: list[tuple[type, str, str, int]]) -> bool:
-    """The same place, too; but where NumPy points into its own Python functions raptors may point to the caller."""
+    """The same places, too; but where NumPy points into its own Python code raptors may name the caller."""
     if [w[:2] for w in e] != [w[:2] for w in g]:
         return False
     return all(x[2:] == y[2:] or x[2].startswith(_NUMPY) for x, y in zip(e, g, strict=True))
@@ -275,8 +278,8 @@ class Mismatches:
         assert self.cases >= at_least, f"only {self.cases} cases ran"
 
 
-#: NumPy 2.4's vector loops of these read or write wrongly: the first four with a strided output, `negative` with a stride
-#: of 64 bytes. Fixed in 2.5; the reference is computed without them.
+#: NumPy 2.4's vector loops of these go wrong: the first four with a strided output,
+#: `negative` with a stride of 64 bytes. The reference is computed without them.
 _BROKEN_STRIDES = ("isnan", "isinf", "isfinite", "signbit", "negative")
 
 
@@ -288,7 +291,7 @@ def call_into(library: Any, name: str, inputs: Any, out: Any) -> Any:
     return getattr(library, name)(*inputs, out=out)
 
 
-# ---- operands --------------------------------------------------------------------------------------------------------
+# ---- operands ------------------------------------------------------------------------------------
 
 
 def mine(library: Any, a: Any) -> Any:
@@ -311,7 +314,11 @@ def clones(library: Any, *arrays: Any) -> tuple[Any, ...]:
         room = numpy.zeros(high - low + 128, numpy.uint8)
         at = (low - room.ctypes.data) % 64
         for a in arrays:
-            if isinstance(a, numpy.ndarray) and a.size and low <= numpy.lib.array_utils.byte_bounds(a)[0] < high:
+            if (
+                isinstance(a, numpy.ndarray)
+                and a.size
+                and low <= numpy.lib.array_utils.byte_bounds(a)[0] < high
+            ):
                 _copy_bytes(room, at, a, low)
         copies.append((low, high, room, at))
     out = []
@@ -339,7 +346,7 @@ def _copy_bytes(room: Any, at: int, a: Any, low: int) -> None:
     numpy.lib.stride_tricks.as_strided(target, writeable=True)[...] = a
 
 
-# ---- the operation table ---------------------------------------------------------------------------------------------
+# ---- the operation table -------------------------------------------------------------------------
 
 OPS: list[dict[str, Any]] = list(raptors.ops())
 ELEMENTWISE = [row for row in OPS if row["kind"] in ("unary", "binary")]
@@ -351,10 +358,12 @@ def by_name(row: dict[str, Any]) -> str:
     return str(row["name"])
 
 
-# ---- sub-processes ---------------------------------------------------------------------------------------------------
+# ---- sub-processes -------------------------------------------------------------------------------
 
 
-def python(code: str, *options: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+def python(
+    code: str, *options: str, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter."""
     return subprocess.run(
         [sys.executable, "-P", "-X", "faulthandler", *options, "-c", code],
@@ -366,8 +375,8 @@ def python(code: str, *options: str, timeout: float = 120, **environment: str) -
     )
 
 
-def python_ok(code: str, *options: str, **environment: str) -> str:
+def python_ok(code: str, *options: str, timeout: float = 120, **environment: str) -> str:
     """Runs code in a fresh interpreter that has to end well; gives what it printed."""
-    done = python(code, *options, **environment)
+    done = python(code, *options, timeout=timeout, **environment)
     assert done.returncode == 0, f"ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -1,4 +1,4 @@
-"""Operands: every dtype with kernels, special values, lengths around the vector width, every memory layout."""
+"""Operands: every dtype with kernels, special values, lengths around vector widths, every layout."""
 
 from __future__ import annotations
 
@@ -8,12 +8,33 @@ from typing import Any
 import numpy
 
 DTYPES = (
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
-)  # fmt: skip
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float32",
+    "float64",
+)
 #: Dtypes without kernels: NumPy's, and correct.
 OTHERS = (
-    "float16", "longdouble", "complex64", "complex128", ">i4", ">f8", "S3", "U3", "M8[s]", "m8[s]", "O", "i4,f8",
-)  # fmt: skip
+    "float16",
+    "longdouble",
+    "complex64",
+    "complex128",
+    ">i4",
+    ">f8",
+    "S3",
+    "U3",
+    "M8[s]",
+    "m8[s]",
+    "O",
+    "i4,f8",
+)
 
 SEED = 20260801
 
@@ -31,13 +52,38 @@ def special(dtype: Any) -> Any:
         return numpy.array([False, True])
     if dtype.kind in "iu":
         info = numpy.iinfo(dtype)
-        values = {0, 1, 2, 3, 7, 8, 31, 63, 64, 100, info.min, info.min + 1, info.max, info.max - 1, info.max // 2}
+        values = {
+            0,
+            1,
+            2,
+            3,
+            7,
+            8,
+            31,
+            63,
+            64,
+            100,
+            info.min,
+            info.min + 1,
+            info.max,
+            info.max - 1,
+            info.max // 2,
+        }
         values |= {-1, -2, -7, -100} if dtype.kind == "i" else set()
         return numpy.array(sorted(values), dtype)
     info = numpy.finfo(dtype)
     tiny = info.smallest_subnormal
     positive = [0.0, tiny, info.tiny, info.eps, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 0.49999997, 1e10]
-    positive += [2.0**23 - 0.5, 2.0**23 + 1, 2.0**31, 2.0**52 - 0.5, 2.0**52 + 1, 2.0**63, info.max, float("inf")]
+    positive += [
+        2.0**23 - 0.5,
+        2.0**23 + 1,
+        2.0**31,
+        2.0**52 - 0.5,
+        2.0**52 + 1,
+        2.0**63,
+        info.max,
+        float("inf"),
+    ]
     values = [*positive, *(-v for v in positive), float("nan"), -float("nan")]
     return numpy.array(values, dtype)
 
@@ -151,7 +197,9 @@ def _cube(v: Any) -> Any:
 SHAPED: dict[str, Callable[[Any], Any]] = {
     "fortran": _fortran,
     "cube": _cube,
-    "zero stride": lambda v: numpy.broadcast_to(v[: max(1, v.size // 5)], (5, max(1, v.size // 5)) if v.size else (5, 0)),
+    "zero stride": lambda v: numpy.broadcast_to(
+        v[: max(1, v.size // 5)], (5, max(1, v.size // 5)) if v.size else (5, 0)
+    ),
     "inner zero stride": lambda v: numpy.broadcast_to(v[:, None], (v.size, 3)),
     "short rows": lambda v: v[: v.size // 3 * 3].reshape(-1, 3),
     "padded rows": lambda v: numpy.concatenate([v, v]).reshape(2, -1).T.copy().T[:, : v.size // 2],
@@ -159,14 +207,28 @@ SHAPED: dict[str, Callable[[Any], Any]] = {
 
 #: Shapes that broadcast with each other.
 BROADCAST = [
-    ((), (5,)), ((1,), (7,)), ((3, 1), (1, 4)), ((4, 3), (3,)), ((3,), (4, 3)), ((2, 1, 5), (3, 1)), ((0,), (1,)),
-    ((0, 3), (1, 3)), ((2, 3, 4), (2, 3, 4)), ((17, 3), (3,)), ((33, 1), (33, 2)), ((1, 1), ()), ((2, 0, 3), (2, 1, 1)),
-    ((1, 65), (2, 1)), ((5, 1, 1, 2), (1, 3, 4, 1)),
-]  # fmt: skip
+    ((), (5,)),
+    ((1,), (7,)),
+    ((3, 1), (1, 4)),
+    ((4, 3), (3,)),
+    ((3,), (4, 3)),
+    ((2, 1, 5), (3, 1)),
+    ((0,), (1,)),
+    ((0, 3), (1, 3)),
+    ((2, 3, 4), (2, 3, 4)),
+    ((17, 3), (3,)),
+    ((33, 1), (33, 2)),
+    ((1, 1), ()),
+    ((2, 0, 3), (2, 1, 1)),
+    ((1, 65), (2, 1)),
+    ((5, 1, 1, 2), (1, 3, 4, 1)),
+]
 
 
-def overlapping(rng: numpy.random.Generator, size: int, count: int, ndim: int) -> list[tuple[int, tuple[int, ...]]]:
-    """`count` (start, steps) of views of one buffer of `size` elements, all of one random shape (which comes first)."""
+def overlapping(
+    rng: numpy.random.Generator, size: int, count: int, ndim: int
+) -> list[tuple[int, tuple[int, ...]]]:
+    """`count` (start, steps) of views of one buffer of `size` elements; their shape comes first."""
     shape = tuple(int(n) for n in rng.integers(1, 5 if ndim > 1 else 60, ndim))
     views: list[tuple[int, tuple[int, ...]]] = [(0, shape)]
     while len(views) <= count:

@@ -47,4 +47,4 @@ def test_cpp(source: Path, folder: Path, names: list[str]) -> None:
         timeout=native.BUILD_SECONDS,
     )
     print(done.stdout)
-    assert re.search(rf"100% tests passed, 0 tests failed out of {len(chosen)}\b", done.stdout)
+    assert re.search(rf"100% tests passed\b.* out of {len(chosen)}\b", done.stdout)

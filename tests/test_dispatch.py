@@ -10,7 +10,18 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, ELEMENTWISE, OPS, REDUCTIONS, ROW, Mismatches, by_name, counted, python, python_ok
+from helpers import (
+    DISABLED,
+    ELEMENTWISE,
+    OPS,
+    REDUCTIONS,
+    ROW,
+    Mismatches,
+    by_name,
+    counted,
+    python,
+    python_ok,
+)
 
 import raptors
 
@@ -22,7 +33,7 @@ def ours(a: Any) -> Any:
     return a.view(raptors.ndarray)
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def test_table() -> None:
@@ -69,7 +80,11 @@ def test_no_empty_slot_of_ternary_rows(isa: str) -> None:
             for slices in (slice(None), slice(None, None, 2)):
                 getattr(raptors, row["name"])(first[slices], a[slices], a[slices])
                 last = raptors.explain_last_dispatch()
-                assert (last["op"], last["backend"], last["isa"]) == (row["name"], "raptors", isa), (row, dtype, last)
+                assert (last["op"], last["backend"], last["isa"]) == (row["name"], "raptors", isa), (
+                    row,
+                    dtype,
+                    last,
+                )
 
 
 @native
@@ -77,11 +92,17 @@ def test_explain() -> None:
     a = ours(numpy.ones((3, 4)))
     _ = a + a
     last = raptors.explain_last_dispatch()
-    assert (last["op"], last["shape"], last["dtype"], last["layout"]) == ("add", (3, 4), "float64", "contiguous")
+    assert (last["op"], last["shape"], last["dtype"], last["layout"]) == (
+        "add",
+        (3, 4),
+        "float64",
+        "contiguous",
+    )
     assert (last["backend"], last["isa"], last["threads"]) == ("raptors", raptors.get_simd(), 1)
     _ = a * 2.0
     assert raptors.explain_last_dispatch()["layout"] == "scalar"
-    _ = a.T < a.T[::-1]
+    x, y = a.T, a.T[::-1]
+    _ = x < y
     last = raptors.explain_last_dispatch()
     assert (last["op"], last["layout"], last["shape"]) == ("less", "strided", (4, 3))
     _ = ours(numpy.ones(3, "c16")) * 2
@@ -107,12 +128,14 @@ def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
             same = numpy.array_equal(results[0], result, equal_nan=result.dtype.kind == "f")
             if row["name"] not in ("fmin", "fmax") and result.dtype.kind == "f":
                 number = ~numpy.isnan(result)
-                same = same and numpy.array_equal(numpy.signbit(results[0][number]), numpy.signbit(result[number]))
+                same = same and numpy.array_equal(
+                    numpy.signbit(results[0][number]), numpy.signbit(result[number])
+                )
             found.add((dtype, name), None if same else "differs from scalar")
     found.done()
 
 
-# ---- forcing ---------------------------------------------------------------------------------------------------------
+# ---- forcing -------------------------------------------------------------------------------------
 
 
 def test_available() -> None:
@@ -143,7 +166,9 @@ def test_function_and_context_manager() -> None:
     assert raptors.get_simd() == before
 
 
-@pytest.mark.parametrize("name", ["sse9", "AVX2 ", "", "x" * 1_000_000, "avx2\0", "ünknown", None, 3, ["avx2"]])
+@pytest.mark.parametrize(
+    "name", ["sse9", "AVX2 ", "", "x" * 1_000_000, "avx2\0", "ünknown", None, 3, ["avx2"]]
+)
 def test_unknown_names(name: Any) -> None:
     before = raptors.get_simd()
     if name == "":  # as in the environment: no choice
@@ -229,7 +254,9 @@ def test_environment(name: str) -> None:
         assert name in done.stderr
 
 
-@pytest.mark.parametrize("name", ["sse9", "AVX 2", "avx2,avx512", "0", "/etc/passwd", "%s%n", "ünknown", "x" * 100_000, "long"])
+@pytest.mark.parametrize(
+    "name", ["sse9", "AVX 2", "avx2,avx512", "0", "/etc/passwd", "%s%n", "ünknown", "x" * 100_000, "long"]
+)
 def test_bad_environment(name: str) -> None:
     """A clean error at import, never a crash, and never a page of text."""
     if name == "long":  # 1 MB: more than exec() takes, so it is set in the process before the import
@@ -244,7 +271,7 @@ def test_bad_environment(name: str) -> None:
     assert len(last) < 1000
 
 
-# ---- the ledger ------------------------------------------------------------------------------------------------------
+# ---- the ledger ----------------------------------------------------------------------------------
 
 
 @native
@@ -297,7 +324,7 @@ def test_report_counts() -> None:
         ("long double", lambda: ours(numpy.ones(3, "g")) + 1),
         ("time", lambda: ours(numpy.ones(3, "m8[s]")) + ours(numpy.ones(3, "m8[s]"))),
         ("complex scalar", lambda: ours(numpy.ones(3)) * 2j),
-        ("list", lambda: ours(numpy.ones(3)) + [1, 2, 3]),
+        ("text", lambda: ours(numpy.array(["a"])) == "a"),
     ],
 )
 def test_what_numpy_serves_is_counted(label: str, call: Any) -> None:
@@ -323,16 +350,35 @@ def test_native_share_of_a_small_program() -> None:
     with counted() as count:
         a = raptors.ones((30, 4))
         b = raptors.zeros_like(a) + 2.5
-        c = (a * b - a / 2) ** 1 if False else a * b - a / 2
-        _ = c.sum(), c.mean(axis=0), c.max(axis=1), c.min(), c.argmax(), (c > 1).any(), raptors.where(c > 1, c, 0)
-        _ = c.astype("f4"), c.copy(), c.reshape(4, 30), c.T, c[0], c[:, 1], c[1:3, ::2], c.clip(0, 1), -c, abs(c)
+        c = a * b - a / 2
+        _ = (
+            c.sum(),
+            c.mean(axis=0),
+            c.max(axis=1),
+            c.min(),
+            c.argmax(),
+            (c > 1).any(),
+            raptors.where(c > 1, c, 0),
+        )
+        _ = (
+            c.astype("f4"),
+            c.copy(),
+            c.reshape(4, 30),
+            c.T,
+            c[0],
+            c[:, 1],
+            c[1:3, ::2],
+            c.clip(0, 1),
+            -c,
+            abs(c),
+        )
         c += 1
         c *= b
         _ = raptors.sqrt(c), raptors.minimum(c, b), raptors.isnan(c), c == b
     count.require(0.9)
 
 
-# ---- disabled --------------------------------------------------------------------------------------------------------
+# ---- disabled ------------------------------------------------------------------------------------
 
 
 def test_disabled() -> None:
@@ -343,7 +389,8 @@ import numpy, raptors as np
 a = np.arange(12.0).reshape(3, 4)
 b = a + a * 2 - a[::-1]
 assert type(b) is np.ndarray
-assert (numpy.asarray(b) == numpy.arange(12.0).reshape(3, 4) * 3 - numpy.arange(12.0).reshape(3, 4)[::-1]).all()
+p = numpy.arange(12.0).reshape(3, 4)
+assert (numpy.asarray(b) == p * 3 - p[::-1]).all()
 b += 1; b.sum(); np.sum(b, axis=0); b.argmax(); b.astype("f4"); b.clip(0, 1); np.where(b > 1, b, 0)
 r = np.report()
 assert r.native_calls == 0, r.rows
@@ -360,7 +407,10 @@ print("ok")
 
 @pytest.mark.parametrize(("value", "disabled"), [("0", False), ("", False), ("1", True)])
 def test_disable_values(value: str, disabled: bool) -> None:
-    text = python_ok("import raptors as np; np.ones(3) + 1; print(np.explain_last_dispatch()['backend'])", RAPTORS_DISABLE=value)
+    text = python_ok(
+        "import raptors as np; np.ones(3) + 1; print(np.explain_last_dispatch()['backend'])",
+        RAPTORS_DISABLE=value,
+    )
     assert text.strip() == ("numpy" if disabled else "raptors")
 
 

@@ -58,7 +58,7 @@ def test_benign_data_raises_nothing(row: dict[str, Any], dtype: str, isa: str) -
         out = raptors.empty(260, dtype)
         for n in range(1, 261):
             x, y = (samples.benign(dtype, n + 3, rng).view(raptors.ndarray) for _ in "xy")
-            pairs = [(x[:n], y[:n]), (x[3:], y[1 : n + 1]), (x[::-1][:n], y[:n]), (x[: n : 2], y[: n : 2])]
+            pairs = [(x[:n], y[:n]), (x[3:], y[1 : n + 1]), (x[::-1][:n], y[:n]), (x[:n:2], y[:n:2])]
             pairs += [(x[:n], y[0]), (x[0], y[:n])] if row["inputs"] == 2 else []
             for pair in pairs:
                 function(*pair[: row["inputs"]])
@@ -99,7 +99,9 @@ def test_one_bad_element_at_every_position(row: dict[str, Any], dtype: str, isa:
                 kept = x[position], y[position]
                 x[position] = number(bad_x, dtype)
                 y[position] = number(bad_y, dtype) if bad_y else 1
-                for mode in ("raise", "warn") if 0 < position < n - 1 else ("raise", "warn", "call", "log", "ignore"):
+                for mode in (
+                    ("raise", "warn") if 0 < position < n - 1 else ("raise", "warn", "call", "log", "ignore")
+                ):
                     found.add((name, dtype, bad_x, bad_y, n, position, mode), _event(name, arrays, mode))
                 x[position], y[position] = kept
     found.done(0 if not BAD[name] else 1)
@@ -150,14 +152,28 @@ def test_events_in_other_layouts(row: dict[str, Any], isa: str) -> None:
                     scalar = y[n // 2]
                     with numpy.errstate(all="ignore"):
                         narrow = x.astype("f4"), y.astype("f8")
-                    for arrays in ((x, scalar), (x, float(scalar)), (scalar, x), narrow, (x, y[n // 2 :][:1])):
+                    for arrays in (
+                        (x, scalar),
+                        (x, float(scalar)),
+                        (scalar, x),
+                        narrow,
+                        (x, y[n // 2 :][:1]),
+                    ):
                         for mode in ("raise", "warn", "call"):
                             found.add((dtype, bad_x, bad_y, n, mode, "mixed"), _event(name, arrays, mode))
                 arrays = tuple(a[n // 2 :][:1].reshape(()) for a in (x, y)[: row["inputs"]])
                 found.add((dtype, bad_x, bad_y, "0-d"), _event(name, arrays, "warn"))
-                found.add((dtype, bad_x, bad_y, "out"), _event(name, (x, y)[: row["inputs"]], "raise", out=numpy.ones(n, dtype)))
+                found.add(
+                    (dtype, bad_x, bad_y, "out"),
+                    _event(name, (x, y)[: row["inputs"]], "raise", out=numpy.ones(n, dtype)),
+                )
                 if name in ("add", "subtract", "multiply", "divide"):
-                    operator = {"add": "__iadd__", "subtract": "__isub__", "multiply": "__imul__", "divide": "__itruediv__"}[name]
+                    operator = {
+                        "add": "__iadd__",
+                        "subtract": "__isub__",
+                        "multiply": "__imul__",
+                        "divide": "__itruediv__",
+                    }[name]
 
                     def in_place(xp: Any, x: Any = x, y: Any = y, operator: str = operator) -> Any:
                         a, b = clones(xp, x, y)
@@ -228,7 +244,9 @@ def test_reductions_report(name: str, dtype: str, isa: str) -> None:
                     b = numpy.stack([x, a, x])
                     for axis in (0, 1):
                         found.add((n, first, second, position, axis), _event(name, (b,), "raise", axis=axis))
-                        found.add((n, first, second, position, axis, "F"), _event(name, (b.T,), "warn", axis=axis))
+                        found.add(
+                            (n, first, second, position, axis, "F"), _event(name, (b.T,), "warn", axis=axis)
+                        )
     found.done()
 
 
@@ -242,7 +260,7 @@ def test_other_reductions_report_nothing(name: str, isa: str) -> None:
                 getattr(numpy.stack([x, x[::-1]]).view(raptors.ndarray), name)(axis=0)
 
 
-# ---- flags from elsewhere --------------------------------------------------------------------------------------------
+# ---- flags from elsewhere ------------------------------------------------------------------------
 
 
 def _raise_flags() -> None:
@@ -254,7 +272,9 @@ def _raise_flags() -> None:
 
 def _flags() -> int:
     library = ctypes.CDLL(ctypes.util.find_library("m"))
-    return int(library.fetestexcept(0x1D if platform.machine().lower() in ("x86_64", "amd64", "i686") else 0x0F))
+    return int(
+        library.fetestexcept(0x1D if platform.machine().lower() in ("x86_64", "amd64", "i686") else 0x0F)
+    )
 
 
 @pytest.mark.skipif(not ctypes.util.find_library("m"), reason="needs the C library's feraiseexcept")
@@ -264,13 +284,28 @@ def test_earlier_flags_do_not_leak_in(isa: str) -> None:
     _raise_flags()
     assert _flags(), "the flags are raised"
     calls: list[Any] = [
-        lambda f=f: getattr(raptors, f["name"])(*[(a[:n], b[:n])[i] for i in range(f["inputs"])])
+        lambda f=f, n=n: getattr(raptors, f["name"])(*[(a[:n], b[:n])[i] for i in range(f["inputs"])])
         for f in (*REPORTING, *QUIET)
         for n in (1, 7, 40)
     ]
-    calls += [lambda n=n, f=f: getattr(a[:n], f)() for f in ("sum", "prod", "mean", "min", "any", "argmax") for n in (1, 7, 40)]
-    calls += [lambda: a[::2] + b[::2], lambda: a + 1, lambda: a.astype("f4"), lambda: a.copy(), lambda: a.clip(1, 2)]
-    calls += [lambda: a.sum(where=a > 1.5), lambda: a.astype("i4"), lambda: a + b.astype("f4"), lambda: raptors.sqrt(a, where=a > 1, out=a)]
+    calls += [
+        lambda n=n, f=f: getattr(a[:n], f)()
+        for f in ("sum", "prod", "mean", "min", "any", "argmax")
+        for n in (1, 7, 40)
+    ]
+    calls += [
+        lambda: a[::2] + b[::2],
+        lambda: a + 1,
+        lambda: a.astype("f4"),
+        lambda: a.copy(),
+        lambda: a.clip(1, 2),
+    ]
+    calls += [
+        lambda: a.sum(where=a > 1.5),
+        lambda: a.astype("i4"),
+        lambda: a + b.astype("f4"),
+        lambda: raptors.sqrt(a, where=a > 1, out=a),
+    ]
     with numpy.errstate(all="raise"):
         for call in calls:
             _raise_flags()
@@ -287,7 +322,7 @@ def test_events_do_not_stay_behind(isa: str) -> None:
         _ = numpy.ones(4) + numpy.ones(4), numpy.float64(1) / numpy.float64(3), a + 1, a.sum()
 
 
-# ---- contexts --------------------------------------------------------------------------------------------------------
+# ---- contexts ------------------------------------------------------------------------------------
 
 
 def test_errstate_is_the_threads_own() -> None:
@@ -363,7 +398,11 @@ def test_error_callbacks_that_fail() -> None:
     def fail(*_: Any) -> None:
         raise KeyError("from the callback")
 
-    for body in (lambda: a / zero, lambda: raptors.divide(a, zero, out=raptors.ones(5)), lambda: raptors.divide(a[::2], 0.0)):
+    for body in (
+        lambda: a / zero,
+        lambda: raptors.divide(a, zero, out=raptors.ones(5)),
+        lambda: raptors.divide(a[::2], 0.0),
+    ):
         with numpy.errstate(all="call", call=fail), pytest.raises(KeyError, match="from the callback"):
             body()
     assert (a + a).tolist() == [2.0] * 5
@@ -374,5 +413,12 @@ def test_integer_events() -> None:
     for dtype in samples.DTYPES[1:9]:
         a = samples.special(dtype)
         same_as_numpy(lambda xp, a=a: xp.reciprocal(mine(xp, a)))
-        same_as_numpy(lambda xp, a=a: [mine(xp, a) + mine(xp, a), mine(xp, a) * mine(xp, a), -mine(xp, a), abs(mine(xp, a))])
+        same_as_numpy(
+            lambda xp, a=a: [
+                mine(xp, a) + mine(xp, a),
+                mine(xp, a) * mine(xp, a),
+                -mine(xp, a),
+                abs(mine(xp, a)),
+            ]
+        )
         same_as_numpy(lambda xp, a=a: mine(xp, a) / mine(xp, a[::-1]))

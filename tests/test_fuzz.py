@@ -47,8 +47,6 @@ class Case:
     def chance(self, p: float) -> bool:
         return bool(self.rng.random() < p)
 
-    # -- parts ---------------------------------------------------------------------------------------------------------
-
     def dtype(self) -> str:
         if self.chance(0.04):
             return str(self.pick(BORROWED))
@@ -100,8 +98,6 @@ class Case:
         kind = int(self.rng.integers(4))
         return value if kind == 0 else numpy.array(value) if kind == 1 else value.item()
 
-    # -- calls ---------------------------------------------------------------------------------------------------------
-
     def elementwise(self) -> None:
         row = self.row
         shape = self.shape(int(self.pick((0, 1, 1, 1, 2, 2, 3, 4))))
@@ -115,7 +111,9 @@ class Case:
                 continue
             mine = shape
             if row["inputs"] == 2 and self.chance(0.3):  # broadcast
-                mine = tuple(1 if self.chance(0.4) else n for n in shape)[int(self.rng.integers(len(shape) + 1)) :]
+                mine = tuple(1 if self.chance(0.4) else n for n in shape)[
+                    int(self.rng.integers(len(shape) + 1)) :
+                ]
             a = self.values(dtype, mine, wild)
             if self.chance(0.05) and a.ndim:
                 a = numpy.broadcast_to(a[:1], a.shape) if a.shape[0] else a
@@ -129,7 +127,11 @@ class Case:
         except ValueError:
             full = shape
         if self.chance(0.3):
-            result = "bool" if row["result"] == "boolean" else (first if self.chance(0.8) else str(self.pick(samples.DTYPES)))
+            result = (
+                "bool"
+                if row["result"] == "boolean"
+                else (first if self.chance(0.8) else str(self.pick(samples.DTYPES)))
+            )
             if result in BORROWED:
                 result = "complex128"
             target = full if self.chance(0.9) else (2, *full)
@@ -181,7 +183,9 @@ class Case:
             self.rules = ANY_ZERO
         elif not exact:
             rough = {"float16": 2e-2, "float32": 2e-5, "float64": 1e-12}
-            self.rules = Rules(rtol=rough.get("float32" if dtype == "float32" else dtype, 1e-12), zero_sign=True)
+            self.rules = Rules(
+                rtol=rough.get("float32" if dtype == "float32" else dtype, 1e-12), zero_sign=True
+            )
 
     def skipped(self) -> bool:
         """Calls that NumPy itself gets wrong."""
@@ -191,7 +195,9 @@ class Case:
         if self.where is not None and any(type(x) is int for x in self.inputs):
             return True  # NumPy up to 2.5 crashes in comparisons with integers out of range
         arrays = [a for a in (*self.inputs, self.out) if isinstance(a, numpy.ndarray)]
-        return self.row["name"] == "negative" and any(abs(s) % 64 == 0 and s for a in arrays for s in a.strides)
+        return self.row["name"] == "negative" and any(
+            abs(s) % 64 == 0 and s for a in arrays for s in a.strides
+        )
 
     def run(self, xp: Any) -> Any:
         out, where, *inputs = clones(xp, self.out, self.where, *self.inputs)
@@ -219,7 +225,7 @@ class Case:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_calls(part: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Value, dtype, shape, strides, flags, warnings, exception and message are NumPy's; most calls are native."""
+    """Values, dtypes, layout, flags, warnings and exceptions are NumPy's; most calls are native."""
     found = Mismatches()
     names = raptors.available_isas()
     seeds = [int(ONE)] if ONE else range(part, CASES, PARTS)
@@ -251,5 +257,7 @@ def test_every_row_and_dtype_was_hit() -> None:
                     except (TypeError, ValueError, OverflowError):
                         continue
     hit = {(row["function"], row["dtype"]) for row in count.rows if row["native"]}
-    missing = [(row["name"], dtype) for row in ROWS for dtype in row["types"] if (row["name"], dtype) not in hit]
+    missing = [
+        (row["name"], dtype) for row in ROWS for dtype in row["types"] if (row["name"], dtype) not in hit
+    ]
     assert len(missing) <= 0.02 * sum(len(row["types"]) for row in ROWS), missing

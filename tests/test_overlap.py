@@ -14,7 +14,18 @@ import raptors
 
 PAIRS = int(os.environ.get("RAPTORS_OVERLAP_PAIRS", "20000"))
 
-BINARY = ("add", "subtract", "multiply", "minimum", "maximum", "bitwise_xor", "left_shift", "less", "copysign", "divide")
+BINARY = (
+    "add",
+    "subtract",
+    "multiply",
+    "minimum",
+    "maximum",
+    "bitwise_xor",
+    "left_shift",
+    "less",
+    "copysign",
+    "divide",
+)
 UNARY = ("negative", "square", "absolute", "invert", "sign", "positive", "rint", "sqrt", "isfinite")
 
 
@@ -78,11 +89,15 @@ def test_random_views_of_one_buffer(part: int) -> None:
                     got = function(*ins, out=mine(library, target))
                     assert got.shape == shape
                 results.append(buffer.tobytes())
-            found.add((name, dtype, shape, views), None if results[0] == results[1] else "differs from copy-first")
+            found.add(
+                (name, dtype, shape, views), None if results[0] == results[1] else "differs from copy-first"
+            )
     native = count.of(*BINARY, *UNARY).native
     found.done(PAIRS // 4)
     assert shared > found.cases // 4
-    assert DISABLED or native > found.cases // 20, "views that only touch each other's memory, or nothing of it, are native"
+    assert DISABLED or native > found.cases // 20, (
+        "views that only touch each other's memory, or nothing of it, are native"
+    )
 
 
 def _fits(start: int, shape: tuple[int, ...], steps: tuple[int, ...], size: int) -> bool:
@@ -102,7 +117,9 @@ def _injective(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("shift", [*range(-20, 21), 31, 32, 33, 63, 64, 65, 127, 128, 129, 130, -64, -65, -128, -130])
+@pytest.mark.parametrize(
+    "shift", [*range(-20, 21), 31, 32, 33, 63, 64, 65, 127, 128, 129, 130, -64, -65, -128, -130]
+)
 def test_shifts_in_bytes(shift: int) -> None:
     """Contiguous input and output a few bytes apart, down to the byte, around the vector widths."""
     found = Mismatches()
@@ -147,9 +164,17 @@ def test_reductions_into_their_input() -> None:
 def test_in_place_with_views_of_itself() -> None:
     found = Mismatches()
     views: list[Any] = [
-        lambda a: a[::-1], lambda a: a.T if a.ndim == 2 else a, lambda a: a[:1], lambda a: a[..., :1], lambda a: a[-1:], lambda a: a.reshape(a.shape),
-        lambda a: numpy.broadcast_to(a[0], a.shape), lambda a: a[[0]], lambda a: a.flat[0], lambda a: a[0],
-    ]  # fmt: skip
+        lambda a: a[::-1],
+        lambda a: a.T if a.ndim == 2 else a,
+        lambda a: a[:1],
+        lambda a: a[..., :1],
+        lambda a: a[-1:],
+        lambda a: a.reshape(a.shape),
+        lambda a: numpy.broadcast_to(a[0], a.shape),
+        lambda a: a[[0]],
+        lambda a: a.flat[0],
+        lambda a: a[0],
+    ]
     for shape in ((5,), (33,), (4, 4), (7, 7), (65, 65)):
         for i, other in enumerate(views):
             for operator in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
@@ -174,7 +199,10 @@ def test_adjacent_buffers_stay_native() -> None:
             raptors.add(room[:n], room[:n], out=room[:n])
     count.of("add").require(at_least=3 * 199)
     same_as_numpy(
-        lambda xp: [xp.negative(x[::2], out=x[1::2]) for x in [mine(xp, numpy.arange(40.0))]] + [xp.add(x[:5], x[5:10], out=x[5:10]) for x in [mine(xp, numpy.arange(40))]]
+        lambda xp: (
+            [xp.negative(x[::2], out=x[1::2]) for x in [mine(xp, numpy.arange(40.0))]]
+            + [xp.add(x[:5], x[5:10], out=x[5:10]) for x in [mine(xp, numpy.arange(40))]]
+        )
     )
 
 
@@ -207,5 +235,10 @@ def test_inputs_are_never_changed() -> None:
         f = (lambda x: x + 1)(a + b) + [a + b][0]
         assert (a.tobytes(), b.tobytes()) == before
         x, y = (numpy.asarray(v) for v in (a, b))
-        for ours, theirs in ((c, x * y + x / y - x), (d, (x + y) * (x - y) + (y + x)), (e, -(x + y) - -x), (f, x + y + 1 + (x + y))):
+        for ours, theirs in (
+            (c, x * y + x / y - x),
+            (d, (x + y) * (x - y) + (y + x)),
+            (e, -(x + y) - -x),
+            (f, x + y + 1 + (x + y)),
+        ):
             assert ours.tobytes() == theirs.tobytes()

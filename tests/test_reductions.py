@@ -33,7 +33,14 @@ MEAN = {"name": "mean", "kind": "reduce", "types": list(samples.DTYPES), "exact"
 rows = pytest.mark.parametrize("row", [*REDUCTIONS, MEAN], ids=by_name)
 folds = pytest.mark.parametrize("row", [r for r in REDUCTIONS if r["kind"] == "reduce"], ids=by_name)
 
-UFUNC = {"sum": "add", "prod": "multiply", "min": "minimum", "max": "maximum", "any": "logical_or", "all": "logical_and"}
+UFUNC = {
+    "sum": "add",
+    "prod": "multiply",
+    "min": "minimum",
+    "max": "maximum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
 
 
 def rules_of(row: dict[str, Any], dtype: Any, n: int) -> Rules:
@@ -42,7 +49,11 @@ def rules_of(row: dict[str, Any], dtype: Any, n: int) -> Rules:
         return ANY_ZERO
     if row["exact"] or row["kind"] == "argreduce":
         return EXACT
-    dtype = numpy.dtype("float64") if row["name"] == "mean" and numpy.dtype(dtype).kind in "biu" else numpy.dtype(dtype)
+    dtype = (
+        numpy.dtype("float64")
+        if row["name"] == "mean" and numpy.dtype(dtype).kind in "biu"
+        else numpy.dtype(dtype)
+    )
     return close(dtype, n if row["name"] == "prod" else 24 + max(n, 1).bit_length())
 
 
@@ -61,7 +72,9 @@ def values(row: dict[str, Any], dtype: str, n: int, rng: numpy.random.Generator)
     return samples.mixed(dtype, n, rng) if exact else positive(dtype, n, rng)
 
 
-def check_batch(row: dict[str, Any], batch: list[tuple[Any, Any, dict[str, Any]]], native: float = 1.0) -> None:
+def check_batch(
+    row: dict[str, Any], batch: list[tuple[Any, Any, dict[str, Any]]], native: float = 1.0
+) -> None:
     """All calls at once, as function and as method."""
     name = row["name"]
 
@@ -77,7 +90,10 @@ def check_batch(row: dict[str, Any], batch: list[tuple[Any, Any, dict[str, Any]]
     found = Mismatches()
     if e.error is None and g.error is None:
         for (label, a, keywords), x, y in zip(batch, e.value, g.value, strict=True):
-            found.add((name, a.dtype.name, label, a.shape, keywords), difference(x, y, rules_of(row, a.dtype, a.size)))
+            found.add(
+                (name, a.dtype.name, label, a.shape, keywords),
+                difference(x, y, rules_of(row, a.dtype, a.size)),
+            )
     found.add(name, compare(e, g, Rules(rtol=1e-3, atol=1e-3, zero_sign=False)))
     found.done()
     count.of(name).require(native, at_least=2 * len(batch))
@@ -109,7 +125,9 @@ def test_layouts(row: dict[str, Any], isa: str) -> None:
                     continue
                 axes: list[Any] = [None, *range(-a.ndim, a.ndim)]
                 if row["kind"] == "reduce":
-                    axes += [tuple(c) for k in range(a.ndim + 1) for c in itertools.combinations(range(a.ndim), k)]
+                    axes += [
+                        tuple(c) for k in range(a.ndim + 1) for c in itertools.combinations(range(a.ndim), k)
+                    ]
                 for axis in axes:
                     if axis == () and row["name"] == "mean":
                         continue
@@ -128,13 +146,26 @@ def test_shapes(row: dict[str, Any], isa: str) -> None:
     batch = []
     for dtype in row["types"]:
         rng = samples.generator("reduce shapes", row["name"], dtype)
-        for shape in ((3, 257), (257, 3), (1, 40), (40, 1), (5, 7, 9), (2, 65, 2), (17, 16), (64, 64), (2, 3, 2, 5)):
+        for shape in (
+            (3, 257),
+            (257, 3),
+            (1, 40),
+            (40, 1),
+            (5, 7, 9),
+            (2, 65, 2),
+            (17, 16),
+            (64, 64),
+            (2, 3, 2, 5),
+        ):
             a = values(row, dtype, math.prod(shape), rng).reshape(shape)
             for b in (a, numpy.asfortranarray(a), a[::-1], a[..., ::-1], a[:, :1], a.swapaxes(0, 1)):
                 for axis in range(b.ndim):
                     batch.append(("one axis", b, {"axis": axis}))
                 if row["kind"] == "reduce" and b.ndim > 2:
-                    batch += [("two axes", b, {"axis": (0, 2)}), ("two axes", b, {"axis": (0, 1), "keepdims": True})]
+                    batch += [
+                        ("two axes", b, {"axis": (0, 2)}),
+                        ("two axes", b, {"axis": (0, 1), "keepdims": True}),
+                    ]
     check_batch(row, batch)
 
 
@@ -179,7 +210,15 @@ def test_signed_zeros(row: dict[str, Any]) -> None:
             for fill in ((-0.0,), (0.0,), (0.0, -0.0), (1.0, -1.0)):
                 a = numpy.resize(numpy.array(fill, dtype), n)
                 b = numpy.stack([a, a, a])
-                for c, axis in ((a, None), (a[::-1], None), (b, 0), (b, 1), (b, None), (b.T, 0), (b[:, ::2], 1)):
+                for c, axis in (
+                    (a, None),
+                    (a[::-1], None),
+                    (b, 0),
+                    (b, 1),
+                    (b, None),
+                    (b.T, 0),
+                    (b[:, ::2], 1),
+                ):
                     found.check(
                         (dtype, n, fill, c.shape, axis),
                         lambda xp, c=c, axis=axis: getattr(mine(xp, c), row["name"])(axis=axis),
@@ -199,7 +238,11 @@ def test_every_dtype(row: dict[str, Any]) -> None:
             a = numpy.array([1, 2, 3, 1, 2, 3]).astype(source)
         for shape, axis in (((6,), None), ((2, 3), 0), ((2, 3), 1)):
             b = a.reshape(shape)
-            found.check((source, shape, axis), lambda xp, b=b, x=axis: getattr(xp, name)(mine(xp, b), axis=x), _loose(b))
+            found.check(
+                (source, shape, axis),
+                lambda xp, b=b, x=axis: getattr(xp, name)(mine(xp, b), axis=x),
+                _loose(b),
+            )
         if name not in ("sum", "prod", "mean"):
             found.check((source, "dtype="), lambda xp, a=a: getattr(xp, name)(mine(xp, a), dtype="f8"))
             continue
@@ -217,7 +260,11 @@ def test_every_dtype(row: dict[str, Any]) -> None:
 def _loose(a: Any, target: Any = None) -> Rules:
     kinds = [numpy.dtype(t) for t in (a.dtype, target) if t is not None and numpy.dtype(t).kind in "fc"]
     small = any(t.char in "efF" for t in kinds)
-    return ANY_ZERO if not kinds else Rules(rtol=1e-2 if any(t.char == "e" for t in kinds) else 1e-5 if small else 1e-13)
+    return (
+        ANY_ZERO
+        if not kinds
+        else Rules(rtol=1e-2 if any(t.char == "e" for t in kinds) else 1e-5 if small else 1e-13)
+    )
 
 
 @rows
@@ -233,10 +280,14 @@ def test_keywords(row: dict[str, Any], isa: str) -> None:
                 for keepdims in (False, True):
                     result = getattr(a, name)(axis=axis, keepdims=keepdims)
                     for order in (1, 2, -1):
-                        out = numpy.zeros(2 * math.prod(shape) or 2, result.dtype)[::order][: math.prod(shape) or 1]
+                        out = numpy.zeros(2 * math.prod(shape) or 2, result.dtype)[::order][
+                            : math.prod(shape) or 1
+                        ]
                         out = out.reshape(result.shape)
 
-                        def body(xp: Any, axis: Any = axis, keepdims: bool = keepdims, out: Any = out) -> Any:
+                        def body(
+                            xp: Any, a: Any = a, axis: Any = axis, keepdims: bool = keepdims, out: Any = out
+                        ) -> Any:
                             x, o = clones(xp, a, out)
                             r = getattr(xp, name)(x, axis=axis, keepdims=keepdims, out=o)
                             assert r is o
@@ -253,15 +304,20 @@ def test_keywords(row: dict[str, Any], isa: str) -> None:
                     for initial in [None] if name in ("any", "all", "mean") else initials:
                         keywords = {"axis": axis} | ({} if initial is None else {"initial": initial})
 
-                        def masked(xp: Any, mask: Any = mask, keywords: Any = keywords) -> Any:
+                        def masked(xp: Any, a: Any = a, mask: Any = mask, keywords: Any = keywords) -> Any:
                             x, m = clones(xp, a, mask)
-                            return getattr(xp, name)(x, where=m, **keywords), getattr(x, name)(where=m, **keywords)
+                            return getattr(xp, name)(x, where=m, **keywords), getattr(x, name)(
+                                where=m, **keywords
+                            )
 
                         found.check((dtype, "mask", i, keywords), masked, rules)
             for initial in [] if name in ("any", "all", "mean") else [*initials, -1, 300, 10**30, None, "x"]:
                 found.check(
                     (dtype, "initial", initial),
-                    lambda xp, i=initial: (getattr(mine(xp, a), name)(initial=i), mine(xp, a[:0]).sum(initial=1)),
+                    lambda xp, a=a, i=initial: (
+                        getattr(mine(xp, a), name)(initial=i),
+                        mine(xp, a[:0]).sum(initial=1),
+                    ),
                     rules,
                 )
     found.done()
@@ -278,17 +334,41 @@ def test_ufunc_reduce(row: dict[str, Any], isa: str) -> None:
             a = values(row, dtype, 60, rng).reshape(5, 12)
             rules = rules_of(row, dtype, 60)
             for keywords in (
-                {}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": None}, {"axis": (0, 1)}, {"keepdims": True},
-                {"axis": 1, "keepdims": True}, {"axis": ()}, {"axis": 2}, {"axis": (0, 0)}, {"axis": "x"},
-                {"initial": 1}, {"dtype": "f8"}, {"dtype": "i4"}, {"where": True}, {"out": None}, {"axis": 1.5},
-            ):  # fmt: skip
+                {},
+                {"axis": 0},
+                {"axis": 1},
+                {"axis": -1},
+                {"axis": None},
+                {"axis": (0, 1)},
+                {"keepdims": True},
+                {"axis": 1, "keepdims": True},
+                {"axis": ()},
+                {"axis": 2},
+                {"axis": (0, 0)},
+                {"axis": "x"},
+                {"initial": 1},
+                {"dtype": "f8"},
+                {"dtype": "i4"},
+                {"where": True},
+                {"out": None},
+                {"axis": 1.5},
+            ):
                 found.check(
-                    (dtype, keywords), lambda xp, k=keywords: getattr(xp, name).reduce(mine(xp, a), **k),
+                    (dtype, keywords),
+                    lambda xp, a=a, k=keywords: getattr(xp, name).reduce(mine(xp, a), **k),
                     rules if "dtype" not in keywords else _loose(a, keywords["dtype"]),
-                )  # fmt: skip
-            found.check((dtype, "positional"), lambda xp: getattr(xp, name).reduce(mine(xp, a), 1, None, None, True), rules)
-            found.check((dtype, "list"), lambda xp: getattr(xp, name).reduce(a.tolist()), rules)
-            found.check((dtype, "0-d"), lambda xp: getattr(xp, name).reduce(mine(xp, a[0, :1].reshape(()))), rules)
+                )
+            found.check(
+                (dtype, "positional"),
+                lambda xp, a=a: getattr(xp, name).reduce(mine(xp, a), 1, None, None, True),
+                rules,
+            )
+            found.check((dtype, "list"), lambda xp, a=a: getattr(xp, name).reduce(a.tolist()), rules)
+            found.check(
+                (dtype, "0-d"),
+                lambda xp, a=a: getattr(xp, name).reduce(mine(xp, a[0, :1].reshape(()))),
+                rules,
+            )
     found.done()
     count.require(0.5)
 
@@ -301,21 +381,58 @@ def test_empty_and_errors(row: dict[str, Any]) -> None:
         for shape in ((0,), (0, 3), (3, 0), (2, 0, 3), (), (1,), (1, 1, 1)):
             a = numpy.ones(shape, dtype)
             for keywords in (
-                {}, {"axis": 0}, {"axis": 1}, {"axis": -1}, {"axis": 2}, {"axis": -4}, {"axis": (0, 1)}, {"axis": ()},
-                {"axis": (0, 0)}, {"axis": (0, -1)}, {"axis": None, "keepdims": True}, {"axis": 0, "keepdims": True},
-                {"axis": 1.5}, {"axis": "x"}, {"axis": [0]}, {"axis": True}, {"axis": numpy.int64(0)}, {"axis": 2**70},
-                {"keepdims": 1}, {"keepdims": None}, {"keepdims": "x"}, {"out": numpy.zeros(7)}, {"out": [1]},
-                {"nonsense": 1}, {"initial": 1}, {"where": False}, {"where": [True]}, {"axis": numpy.array(0)},
-            ):  # fmt: skip
+                {},
+                {"axis": 0},
+                {"axis": 1},
+                {"axis": -1},
+                {"axis": 2},
+                {"axis": -4},
+                {"axis": (0, 1)},
+                {"axis": ()},
+                {"axis": (0, 0)},
+                {"axis": (0, -1)},
+                {"axis": None, "keepdims": True},
+                {"axis": 0, "keepdims": True},
+                {"axis": 1.5},
+                {"axis": "x"},
+                {"axis": [0]},
+                {"axis": True},
+                {"axis": numpy.int64(0)},
+                {"axis": 2**70},
+                {"keepdims": 1},
+                {"keepdims": None},
+                {"keepdims": "x"},
+                {"out": numpy.zeros(7)},
+                {"out": [1]},
+                {"nonsense": 1},
+                {"initial": 1},
+                {"where": False},
+                {"where": [True]},
+                {"axis": numpy.array(0)},
+            ):
                 found.check(
                     (dtype, shape, keywords),
-                    lambda xp, a=a, k=keywords: getattr(mine(xp, a), name)(**{n: mine(xp, v) for n, v in k.items()}),
+                    lambda xp, a=a, k=keywords: getattr(mine(xp, a), name)(
+                        **{n: mine(xp, v) for n, v in k.items()}
+                    ),
                 )
                 found.check(
                     (dtype, shape, keywords, "function"),
-                    lambda xp, a=a, k=keywords: getattr(xp, name)(mine(xp, a), **{n: mine(xp, v) for n, v in k.items()}),
+                    lambda xp, a=a, k=keywords: getattr(xp, name)(
+                        mine(xp, a), **{n: mine(xp, v) for n, v in k.items()}
+                    ),
                 )
-    for arguments in ((), (1, 2, 3, 4, 5, 6, 7, 8), (None,), ("x",), ([],), ([1, 2, 3],), ([[1, 2], [3, 4]], 0), (3.5,), (True,)):
+    for arguments in (
+        (),
+        (1, 2, 3, 4, 5, 6, 7, 8),
+        (None,),
+        ("x",),
+        ([],),
+        ([1, 2, 3],),
+        ([[1, 2], [3, 4]], 0),
+        (3.5,),
+        (True,),
+    ):
         found.check(arguments, lambda xp, a=arguments: getattr(xp, name)(*a))
     found.done()
 
@@ -324,7 +441,16 @@ def test_empty_and_errors(row: dict[str, Any]) -> None:
 def test_positional_arguments(row: dict[str, Any]) -> None:
     found, name = Mismatches(), row["name"]
     a = numpy.arange(12.0).reshape(3, 4)
-    for arguments in ((0,), (1,), (None,), (0, None), (1, "f8"), (0, None, None), (0, None, None, True), (0, None, None, True, 1)):
+    for arguments in (
+        (0,),
+        (1,),
+        (None,),
+        (0, None),
+        (1, "f8"),
+        (0, None, None),
+        (0, None, None, True),
+        (0, None, None, True, 1),
+    ):
         found.check(arguments, lambda xp, p=arguments: getattr(mine(xp, a), name)(*p))
         found.check(arguments, lambda xp, p=arguments: getattr(xp, name)(mine(xp, a), *p))
     found.done()
@@ -341,7 +467,9 @@ def test_truth(name: str, isa: str) -> None:
                     a = numpy.full(n, name == "all", dtype)
                     a[position] = not a[position]
                     x = a.view(raptors.ndarray)
-                    found.add((dtype, n, position), None if getattr(x, name)() == (name == "any") else "value")
+                    found.add(
+                        (dtype, n, position), None if getattr(x, name)() == (name == "any") else "value"
+                    )
     found.done()
     count.of(name).require()
     tiny = numpy.array([5e-324, -0.0, numpy.nan, -numpy.inf])
@@ -364,17 +492,19 @@ def test_extreme_at_every_position(name: str, isa: str) -> None:
                     a[position] = extreme
                     got = getattr(a, name)()
                     expected = position if name.startswith("arg") else extreme
-                    found.add((dtype, n, position), None if got == expected else f"{got}, expected {expected}")
+                    found.add(
+                        (dtype, n, position), None if got == expected else f"{got}, expected {expected}"
+                    )
                     a[position] = before
     found.done()
     count.of(name).require()
 
 
-# ---- accuracy --------------------------------------------------------------------------------------------------------
+# ---- accuracy ------------------------------------------------------------------------------------
 
 
 def _bound(dtype: Any, n: int) -> float:
-    """Relative to the sum of magnitudes: pairwise summation of blocks of 128 in eight accumulators, as NumPy has it."""
+    """Relative to the sum of magnitudes: pairwise sums of blocks of 128 in eight accumulators, as NumPy's."""
     u = float(numpy.finfo(dtype).eps) / 2
     return (16 + 3 + max(0, math.ceil(math.log2(max(n, 1) / 128))) + 1) * u
 
@@ -447,7 +577,10 @@ def test_same_data_same_sum(dtype: str, isa: str) -> None:
             a = room[offset : offset + v.nbytes].view(dtype)
             a[...] = v
             x = a.view(raptors.ndarray)
-            sums |= {(float(x.sum()), float(x.prod()), float(x.mean())), (float(x.copy().sum()), float(x.prod()), float(x.mean()))}
+            sums |= {
+                (float(x.sum()), float(x.prod()), float(x.mean())),
+                (float(x.copy().sum()), float(x.prod()), float(x.mean())),
+            }
         assert len(sums) == 1, (n, sums)
 
 

@@ -373,6 +373,7 @@ PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
 }
 
 PyObject* reduce_plain(PyObject* x, PyObject*) {
+    if (!is_ours(x)) return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce__", "O", x);
     auto two = py::int_(2);
     return reduce_ex(x, two.ptr());
 }

@@ -18,6 +18,8 @@ PyObject* numpy_ufunc_of[n_ops];
 
 namespace {
 
+Signature keywords = {3, 1, {"out", "where", "dtype"}, {}};
+
 // ---- operands --------------------------------------------------------------------------------------------------------------
 // NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's type numbers.
 constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
@@ -518,7 +520,7 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
                 return decline(Why::overlap);
         }
         out = new_ref(options.out);
-    } else if (nd == 0) {
+    } else if (nd == 0 && op != Op::where) {  // np.where is no ufunc: it returns arrays
         nest.data[nin] = scalar;
     } else {
         int perm[max_dims];
@@ -573,15 +575,13 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
 }
 
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    static Signature keywords = {3, 1, {"out", "where", "dtype"}, {}};
-    if (!keywords.interned[0]) keywords.intern();
     int const nin = op_info[index(op)].inputs;
-    if (nargs < nin) return decline(Why::keyword);
     if (nargs == nin && !kwnames) {
         if (nin == 2) return binary(op, args[0], args[1]);
         if (nin == 1) return unary(op, args[0]);
         return elementwise(op, args, {});
     }
+    if (nargs < nin) return decline(Why::keyword);
     PyObject* slots[3];
     if (!keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
     // NumPy deprecates a third positional argument of these.
@@ -596,6 +596,7 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
 }
 
 void init_elementwise() {
+    keywords.intern();
     resolutions = new std::unordered_map<uint32_t, Resolution>;
     auto numpy = py::module_::import("numpy");
     numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();

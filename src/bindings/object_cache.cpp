@@ -28,7 +28,7 @@ struct Parked {
     PyObject* items[max_parked];
     int n;
 };
-Parked whole[max_cached_dims + 1];       // arrays with a block of small_block bytes
+Parked whole[2][max_cached_dims + 1];    // arrays with a block of tiny_block or small_block bytes
 Parked our_views[max_cached_dims + 1];   // no data
 Parked base_views[max_cached_dims + 1];  // exact numpy.ndarray, no data
 bool reuse;                              // objects are parked at all
@@ -103,8 +103,7 @@ PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArra
     return around(nd, dims, strides, descr, block, nbytes);
 }
 
-PyObject* small_array(int nd, const npy_intp* dims, PyArray_Descr* descr, size_t bytes) {
-    Parked& stack = whole[nd];
+PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr* descr, size_t bytes) {
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
@@ -142,8 +141,9 @@ inline bool cached_bytes(int nd, const npy_intp* dims, PyArray_Descr* descr, npy
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
-        if (whole[nd].n) [[likely]]
-            return small_array(nd, dims, descr, static_cast<size_t>(bytes));
+        Parked& stack = whole[static_cast<size_t>(bytes) > tiny_block][nd];
+        if (stack.n) [[likely]]
+            return small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
         ++stats.array_misses;
     }
     return allocate(nd, dims, nullptr, descr, false);
@@ -151,10 +151,13 @@ PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
 
 PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
-    if (cached_bytes(nd, dims, descr, &bytes) && whole[nd].n) {
-        PyObject* o = small_array(nd, dims, descr, static_cast<size_t>(bytes));
-        std::memset(fields(o)->data, 0, static_cast<size_t>(bytes));
-        return o;
+    if (cached_bytes(nd, dims, descr, &bytes)) {
+        Parked& stack = whole[static_cast<size_t>(bytes) > tiny_block][nd];
+        if (stack.n) {
+            PyObject* o = small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
+            std::memset(fields(o)->data, 0, static_cast<size_t>(bytes));
+            return o;
+        }
     }
     return allocate(nd, dims, nullptr, descr, true);
 }
@@ -255,12 +258,15 @@ void array_dealloc(PyObject* o) {
     Fields* f = fields(o);
     if (is_ours(o) && reuse && reusable(f)) {
         if (!f->base) {
-            if (f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA) && whole[f->nd].n < max_parked &&
-                dtype_of(f->descr) != no_dtype && block_capacity(f->data) == small_block) {
+            size_t const capacity = f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)
+                                        ? block_capacity(f->data)
+                                        : small_block + 1;
+            Parked& stack = whole[capacity > tiny_block][f->nd];
+            if (capacity <= small_block && stack.n < max_parked && dtype_of(f->descr) != no_dtype) {
                 raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));
                 PyArray_Descr* descr = f->descr;
                 f->descr = nullptr;
-                park(whole[f->nd], o);
+                park(stack, o);
                 Py_DECREF(array_type);  // parked objects hold no reference: the type's count is that of live arrays
                 Py_DECREF(descr);
                 return;
@@ -324,6 +330,9 @@ void register_object_cache(py::module_& m) {
         return d;
     });
     m.def("_trim", &trim_blocks);
+    // NumPy's own temporaries and results come from our blocks, too. A handler is a context variable: new threads start with
+    // NumPy's, which only means that their arrays are not reused.
+    m.def("_use_handler", [] { Py_XDECREF(PyDataMem_SetHandler(handler_capsule)); });
 }
 
 }  // namespace raptors

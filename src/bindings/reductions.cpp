@@ -369,6 +369,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     for (int d = 0; d < f->nd; ++d)
         if (!folded[d] || keepdims) dims[nd++] = folded[d] ? 1 : f->dimensions[d];
     PyObject* out = nullptr;
+    int perm[max_dims];  // of the result's axes
     alignas(8) char element[8];
     PyObject* const given_out = call.given[p_out] && PyTuple_CheckExact(call.given[p_out]) &&
                                         PyTuple_GET_SIZE(call.given[p_out]) == 1
@@ -383,15 +384,15 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     } else if (nd) {
         Nest order;
         order.ndim = nd;
-        order.operands = 1;
+        order.operands = mask ? 2 : 1;
         for (int d = 0, kept = 0; d < f->nd; ++d) {
             if (folded[d] && !keepdims) continue;
             order.shape[kept] = dims[kept];
             order.strides[0][kept] = dims[kept] == 1 ? 0 : f->strides[d];
+            order.strides[1][kept] = dims[kept] == 1 || !mask ? 0 : mask_strides[d];
             ++kept;
         }
-        int perm[max_dims];
-        k_order(order, 1, perm);
+        k_order(order, order.operands, perm);
         out = new_array_ordered(nd, dims, perm, descr_of_num[num_of_dtype[index(types.accumulator)]]);
         if (!out) return nullptr;
         if (types.accumulator == types.result && fields(out)->descr != descr_of_num[types.result_num]) {
@@ -469,8 +470,6 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     }
     if (types.accumulator == types.result) return out;
     // The dtype asked for is narrower than the accumulator: convert the (small) result.
-    int perm[max_dims];
-    for (int d = 0; d < nd; ++d) perm[d] = d;
     PyObject* narrow = new_array_ordered(nd, dims, perm, descr_of_num[types.result_num]);
     if (narrow) {
         Nest copy;

@@ -30,7 +30,7 @@ void check_blocks() {
         char* const a = block_new(n);
         CHECK(aligned(a) && block_capacity(a) >= n);
         CHECK(n > small_block ? block_capacity(a) <= n + n / 8 + 64
-                              : block_capacity(a) == small_block);
+                              : block_capacity(a) == (n > tiny_block ? small_block : tiny_block));
         memset(a, 0xff, block_capacity(a));
         block_delete(a);
         char* const z = block_new_zeroed(n);  // maybe the dirty one again

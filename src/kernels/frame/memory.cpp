@@ -65,7 +65,7 @@ bool grow_arena(Arena& own, size_t bytes) noexcept {
 }  // namespace
 
 Scratch::Scratch(size_t bytes) noexcept : data_(nullptr), taken_(0) {
-    if (bytes > SIZE_MAX / 2) return;
+    if (bytes > size_t{1} << 40) return;
     size_t const size = bytes ? (bytes + line - 1) / line * line : line;
     Arena& own = arena;
     if (size > own.capacity - own.used) [[unlikely]] {
@@ -246,7 +246,7 @@ Header* fresh(size_t capacity, bool zeroed) noexcept {
 char* allocate(size_t bytes, bool zeroed) noexcept {
     if (bytes < cached_from) {
         size_t const capacity =
-            bytes <= small_block ? small_block : (bytes + line - 1) & ~(line - 1);
+            bytes <= tiny_block ? tiny_block : bytes <= small_block ? small_block : (bytes + line - 1) & ~(line - 1);
         Header* h = fresh(capacity, zeroed);
         if (!h) {
             trim_blocks();
@@ -288,7 +288,7 @@ char* block_new_zeroed(size_t bytes) noexcept { return allocate(bytes, true); }
 char* block_resize(char* block, size_t bytes) noexcept {
     if (!block) return block_new(bytes);
     size_t const capacity = block_capacity(block);
-    if (bytes <= capacity && (capacity == small_block || bytes >= capacity / 2)) return block;
+    if (bytes <= capacity && (capacity <= small_block || bytes >= capacity / 2)) return block;
     char* const other = block_new(bytes);
     if (!other) return bytes <= capacity ? block : nullptr;
     memcpy(other, block, bytes < capacity ? bytes : capacity);

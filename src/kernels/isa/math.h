@@ -135,6 +135,13 @@ template <class T>
 RAPTORS_INLINE T reciprocal(T x) {
     if constexpr (is_floating<T>) {
         return T{1} / x;
+#if defined(__x86_64__)
+    } else if constexpr (sizeof(T) <= 4) {
+        // The division sets the flags. Unsigned results are 0 or 1; the other bits stem from
+        // infinity.
+        auto const q = static_cast<int32_t>(1.0F / static_cast<float>(x));
+        return static_cast<T>(is_signed<T> ? q : q & 1);
+#endif
     } else {
         if (x == 0) [[unlikely]] {
             raise_divide_and_invalid();
@@ -143,7 +150,10 @@ RAPTORS_INLINE T reciprocal(T x) {
                        : T{0};
         }
         // 1 and -1 are their own reciprocals.
-        return static_cast<Unsigned<T>>(x + T{1}) <= 2 && (is_signed<T> || x == 1) ? x : T{0};
+        return static_cast<Unsigned<T>>(static_cast<Wide<T>>(x) + 1) <= 2 &&
+                       (is_signed<T> || x == 1)
+                   ? x
+                   : T{0};
     }
 }
 
@@ -194,7 +204,13 @@ RAPTORS_INLINE T shift_left(T x, T y) {
 template <class T>
 RAPTORS_INLINE T shift_right(T x, T y) {
     auto const count = static_cast<Unsigned<T>>(y);
-    if constexpr (is_signed<T>) {
+    if constexpr (is_signed<T> && sizeof(T) < 4) {
+        // From the top of 32 bits: as the small shift it looks like, it would not be vectorised.
+        int const most = bits_of<T> - 1, spare = 32 - bits_of<T>;
+        int const inside = count < most ? count : most;
+        auto const top = static_cast<int32_t>(static_cast<uint32_t>(x) << spare);
+        return static_cast<T>(top >> (spare + inside));
+    } else if constexpr (is_signed<T>) {
         Unsigned<T> const most = bits_of<T> - 1;
         return static_cast<T>(x >> (count < most ? count : most));
     } else {
