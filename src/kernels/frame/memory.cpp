@@ -245,8 +245,9 @@ Header* fresh(size_t capacity, bool zeroed) noexcept {
 
 char* allocate(size_t bytes, bool zeroed) noexcept {
     if (bytes < cached_from) {
-        size_t const capacity =
-            bytes <= tiny_block ? tiny_block : bytes <= small_block ? small_block : (bytes + line - 1) & ~(line - 1);
+        size_t const capacity = bytes <= tiny_block    ? tiny_block
+                                : bytes <= small_block ? small_block
+                                                       : (bytes + line - 1) & ~(line - 1);
         Header* h = fresh(capacity, zeroed);
         if (!h) {
             trim_blocks();
