@@ -278,7 +278,7 @@ class Mismatches:
         assert self.cases >= at_least, f"only {self.cases} cases ran"
 
 
-#: NumPy 2.4's vector loops of these go wrong: the first four with a strided output,
+#: NumPy's vector loops (2.4, some in 2.5) of these go wrong: the first four with a strided output,
 #: `negative` with a stride of 64 bytes. The reference is computed without them.
 _BROKEN_STRIDES = ("isnan", "isinf", "isfinite", "signbit", "negative")
 

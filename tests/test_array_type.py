@@ -1199,7 +1199,8 @@ def test_arrays_that_contain_themselves() -> None:
 def test_array_namespace() -> None:
     a = ours(numpy.arange(3.0))
     assert a.__array_namespace__() is raptors
-    assert a.__array_namespace__(api_version=raptors.__array_api_version__) is raptors
+    for version in ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12", None):
+        same_as_numpy(lambda xp, v=version: mine(xp, numpy.ones(2)).__array_namespace__(api_version=v) is xp)
     with pytest.raises(ValueError, match=r"(?i)version"):
         a.__array_namespace__(api_version="1999.01")
     assert a.device == "cpu"

@@ -60,7 +60,7 @@ IN_PLACE_OPERATORS = {
     ">>=": operator.irshift,
 }
 UNARY_OPERATORS = {"-": operator.neg, "+": operator.pos, "abs": operator.abs, "~": operator.invert}
-#: NumPy 2.4 writes wrong elements into a strided out= of these.
+#: NumPy writes wrong elements into a strided out= of these (2.4, 2.5).
 _STRIDED_OUTPUT = ("isnan", "isinf", "isfinite", "signbit")
 
 

@@ -170,7 +170,7 @@ class Case:
                 self.keywords["initial"] = self.pick((0, 1, 2, 5))
             if row["name"] in ("sum", "prod") and self.chance(0.15):
                 wider = {"float32": ("float32", "float64"), "float64": ("float64",)}
-                self.keywords["dtype"] = self.pick(wider.get(dtype, ("int64", "int32", "uint8", "float64")))
+                self.keywords["dtype"] = self.pick(wider.get(dtype, ("int64", "int32", "uint8")))
             if self.chance(0.15):
                 self.where = self.layout(self.rng.random(a.shape if self.chance(0.6) else a.shape[-1:]) < 0.6)
         if self.chance(0.2):

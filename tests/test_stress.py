@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy
 import pytest
-from helpers import Mismatches, mine, python_ok
+from helpers import DISABLED, Mismatches, mine, python_ok
 
 import raptors
 
@@ -258,7 +258,7 @@ def test_scenes() -> None:
         play(seed, SCENES // 4)
     after = settled()
     assert abs(after[0] - before[0]) <= 60, "references of the type"  # what the free lists hold varies
-    assert abs(after[1] - before[1]) <= 200, "references of float64's dtype"
+    assert DISABLED or abs(after[1] - before[1]) <= 200, "references of float64's dtype"
     a = raptors.ones(3)
     assert settled()[0] >= 2
     del a
@@ -682,7 +682,7 @@ def test_no_references_leak(kind: str) -> None:
         except AssertionError as error:
             found.add(label, str(error))
             continue
-        if label in NUMPYS_OWN:
+        if label in NUMPYS_OWN or DISABLED:
             kept = [(name, n) for name, n in kept if "DType" not in name]
         found.add(label, f"keeps {kept}" if kept else None)
     found.done(len(operations))

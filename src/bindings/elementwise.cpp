@@ -7,6 +7,7 @@
 
 #include "frame/fpstatus.h"
 #include "frame/iterate.h"
+#include "frame/stream.h"
 #include "object_cache.h"
 
 namespace py = pybind11;
@@ -232,6 +233,7 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 
 // ---- tier 0 ----------------------------------------------------------------------------------------------------------------
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
+constexpr npy_intp short_row = 1 << 17;  // elements: certainly no case for run_block
 
 inline bool same_shape(const Fields* f, const Fields* g) {
     if (f->nd != g->nd) return false;
@@ -243,7 +245,7 @@ inline bool same_shape(const Fields* f, const Fields* g) {
 // A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right kind, or NumPy's own of type t.
 inline bool tier0_scalar(PyObject* o, DType t, void* element) {
     if (PyFloat_CheckExact(o)) return store_float(PyFloat_AS_DOUBLE(o), t, element);
-    if (PyLong_CheckExact(o)) return t != DType::boolean && store_int(o, t, element);
+    if (PyLong_CheckExact(o)) return t != DType::boolean && t != DType::uint64 && store_int(o, t, element);
     if (t == DType::float64 && Py_IS_TYPE(o, &PyDoubleArrType_Type)) return store(element, PyArrayScalar_VAL(o, Double));
     if (t == DType::float32 && Py_IS_TYPE(o, &PyFloatArrType_Type)) return store(element, PyArrayScalar_VAL(o, Float));
     if (t == DType::int64 && Py_IS_TYPE(o, &PyLongArrType_Type)) return store(element, PyArrayScalar_VAL(o, Long));
@@ -253,12 +255,18 @@ inline bool tier0_scalar(PyObject* o, DType t, void* element) {
 // Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point status.
 inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
     const OpInfo& info = op_info[index(op)];
+    auto call = [&] {
+        if (block.n < short_row) [[likely]]
+            kernel(block);
+        else
+            run_block(kernel, block, info.inputs + 1, static_cast<int>(block.inner[info.inputs]));
+    };
     if (!info.reports || !(is_floating(t) || op == Op::reciprocal)) {
-        kernel(block);
+        call();
         return 0;
     }
     clear_fp_status();
-    kernel(block);
+    call();
     int const status = fp_status();
     return status ? report_fp_status(info.name, status) : 0;
 }
@@ -409,6 +417,13 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r) {
     return elementwise(op, inputs, options);
 }
 
+// NumPy's logical ufuncs take a Python int as int64 whatever the array is.
+static bool refuses_big_int(Op op, const char* element) {
+    uint64_t value;
+    std::memcpy(&value, element, sizeof value);
+    return (op == Op::logical_and || op == Op::logical_or || op == Op::logical_xor) && value >> 63;
+}
+
 // ---- tier 1 ----------------------------------------------------------------------------------------------------------------
 PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
@@ -446,6 +461,7 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     for (int i = 0; i < nin; ++i) {
         DType const want = op == Op::where && i == 0 ? DType::boolean : r.loop;
         if (!settle(x[i], want)) return nullptr;
+        if (x[i].code == weak_int && want == DType::uint64 && refuses_big_int(op, x[i].element)) return decline(Why::value);
         if (x[i].dtype == want) continue;
         if (x[i].nd == 0) {  // a scalar: converted once, here (into the element, never into the array)
             CastFn const cast = act.table->cast[index(x[i].dtype)][index(want)];
@@ -552,7 +568,21 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         done = run_masked(kernel, nest, converting ? conversions : nullptr);
     else if (converting)
         done = run(kernel, nest, conversions);
-    else
+    else if (nest.ndim == 1 || nest.ndim == 2) {
+        int const inner = nest.ndim - 1;
+        Block block;
+        for (int i = 0; i <= nin; ++i) {
+            block.data[i] = nest.data[i];
+            block.inner[i] = nest.strides[i][inner];
+            block.outer[i] = inner ? nest.strides[i][0] : 0;
+        }
+        block.n = nest.shape[inner];
+        block.rows = inner ? nest.shape[0] : 1;
+        if (block.n * block.rows >= short_row && block.n >= short_row / 64)
+            run_block(kernel, block, nin + 1, size_of(out ? dtype_of(fields(out)->descr) : result));
+        else
+            run(kernel, nest);
+    } else
         run(kernel, nest);
     if (!done) {
         Py_XDECREF(out);

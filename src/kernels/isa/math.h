@@ -205,11 +205,13 @@ template <class T>
 RAPTORS_INLINE T shift_right(T x, T y) {
     auto const count = static_cast<Unsigned<T>>(y);
     if constexpr (is_signed<T> && sizeof(T) < 4) {
-        // From the top of 32 bits: as the small shift it looks like, it would not be vectorised.
-        int const most = bits_of<T> - 1, spare = 32 - bits_of<T>;
-        int const inside = count < most ? count : most;
-        auto const top = static_cast<int32_t>(static_cast<uint32_t>(x) << spare);
-        return static_cast<T>(top >> (spare + inside));
+        // By way of the unsigned shift, which vectorises better: x + 2^(bits-1) cannot be negative.
+        constexpr auto offset = static_cast<Unsigned<T>>(1U << (bits_of<T> - 1));
+        auto const raised = static_cast<Unsigned<T>>(static_cast<Unsigned<T>>(x) ^ offset);
+        auto const inside = count & (bits_of<T> - 1);
+        auto const low = static_cast<T>(offset >> inside);
+        T const shifted = static_cast<T>(static_cast<T>(raised >> inside) - low);
+        return pick(count < bits_of<T>, shifted, pick(x < 0, static_cast<T>(-1), T{0}));
     } else if constexpr (is_signed<T>) {
         Unsigned<T> const most = bits_of<T> - 1;
         return static_cast<T>(x >> (count < most ? count : most));

@@ -184,6 +184,8 @@ template <class T>
 T eight_leaves(const char* p, ptrdiff_t eights) {
     constexpr ptrdiff_t group = 8 * size_of<T>;
     constexpr int together = Eight<T>::parts == 1 ? 8 : 4;
+    // Eight streams within one page are more than the hardware's prefetcher follows.
+    constexpr ptrdiff_t ahead = 4096;
     ptrdiff_t length[8];
     for (int i = 0; i < 8; ++i) {
         ptrdiff_t k = eights;
@@ -205,7 +207,10 @@ T eight_leaves(const char* p, ptrdiff_t eights) {
             r[i].load(at[i]);
         }
         for (ptrdiff_t k = 1; k < steps; ++k)
-            for (int i = 0; i < together; ++i) r[i].add(at[i] + k * group);
+            for (int i = 0; i < together; ++i) {
+                if constexpr (sizeof(T) == 4) __builtin_prefetch(at[i] + k * group + ahead);
+                r[i].add(at[i] + k * group);
+            }
         for (int i = 0; i < together; ++i)
             r[i].add(length[first + i] > steps ? at[i] + steps * group : zeros);
         sum[first / together] = join<T>(r);
@@ -331,13 +336,14 @@ void add_tiles(T* to, const T* a, const T* b, ptrdiff_t columns) {
 template <class T>
 void sum_columns(const Reduction& r) {
     constexpr ptrdiff_t size = size_of<T>, block = 128;
-    alignas(64) T stack[16384 / sizeof(T)];
+    constexpr ptrdiff_t stack_bytes = 32768;  // long rows of a tile are streams that the hardware prefetches
+    alignas(64) T stack[stack_bytes / size];
     ptrdiff_t const blocks = (r.n + block - 1) / block;
     int levels = 1;
     while (blocks >> levels) ++levels;
     // one tile per level of the counter and one for the block being added up
     ptrdiff_t const width =
-        static_cast<ptrdiff_t>(16384 / sizeof(T)) / (levels + 1) / (64 / size) * (64 / size);
+        stack_bytes / size / (levels + 1) / (64 / size) * (64 / size);
     for (ptrdiff_t column = 0; column < r.rows; column += width) {
         ptrdiff_t const columns = smaller(width, r.rows - column);
         T* const fresh = stack + levels * width;
