@@ -91,6 +91,27 @@ def mirror(numpy_name: str) -> types.ModuleType:
     return made
 
 
+def _stand_in(key: str, names: dict[str, Any]) -> types.ModuleType:
+    """The submodule `key` until its first use: nothing of it is imported before.
+
+    The package itself has no __getattr__: with one, the interpreter would look every np.name up the slow way.
+    """
+    module = types.ModuleType(f"raptors.{key}")
+
+    def load() -> types.ModuleType:
+        name = f"numpy.{key}"
+        real = getattr(numpy, key) if key == "emath" else importlib.import_module(name)
+        real = real if key in _borrowed.MODULES else mirror(real.__name__)
+        vars(module).pop("__getattr__", None)
+        vars(module).update(vars(real))
+        if names.get(key) is module:
+            names[key] = real
+        return real
+
+    vars(module).update(__getattr__=lambda attribute: getattr(load(), attribute), __dir__=lambda: dir(load()))
+    return module
+
+
 class _MirrorFinder:
     """Imports of raptors.linalg, raptors.random ...: mirrors of NumPy's submodules, or NumPy's own modules."""
 
@@ -140,20 +161,17 @@ def populate(names: dict[str, Any]) -> None:
         names[key] = getattr(numpy, key)
     names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
 
-    def __getattr__(key: str) -> Any:  # noqa: N807 - the module's own
-        if key in _SUBMODULES and hasattr(numpy, key):
-            value = names[key] = (
-                getattr(numpy, key) if key in _borrowed.MODULES else translate("raptors", key, getattr(numpy, key))
-            )
-            return value
-        try:
-            return getattr(numpy, key)  # private names, and NumPy's own messages for removed ones
-        except AttributeError as error:
-            raise AttributeError(str(error).replace("'numpy'", "'raptors'"), name=key, obj=package) from None
+    for key, value in vars(numpy).items():
+        if key.startswith("_") and not key.startswith("__"):
+            names.setdefault(key, value)  # private names are NumPy's own objects
+    for key in sorted(_SUBMODULES):
+        if f"numpy.{key}" in sys.modules and key in _borrowed.MODULES:
+            names[key] = sys.modules[f"numpy.{key}"]
+        elif importlib.util.find_spec(f"numpy.{key}") is not None or hasattr(numpy, key):
+            names[key] = _stand_in(key, names)
 
-    def __dir__() -> list[str]:  # noqa: N807
+    def __dir__() -> list[str]:  # noqa: N807 - the module's own
         return sorted({*public, *own, *_SUBMODULES, "__array_api_version__", "__array_namespace_info__"})
 
-    names["__getattr__"] = __getattr__
     names["__dir__"] = __dir__
     sys.meta_path.append(_MirrorFinder)

@@ -607,8 +607,8 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     int const nin = op_info[index(op)].inputs;
     if (nargs == nin && !kwnames) {
-        if (nin == 2) return binary(op, args[0], args[1]);
         if (nin == 1) return unary(op, args[0]);
+        if (nin == 2) return binary(op, args[0], args[1]);
         return elementwise(op, args, {});
     }
     if (nargs < nin) return decline(Why::keyword);

@@ -69,7 +69,9 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
     declined = Why::dtype;
     if (p->which < n_ops) {
-        PyObject* o = elementwise_call(static_cast<Op>(p->which), args, nargs, kwnames);
+        auto const op = static_cast<Op>(p->which);
+        PyObject* o = nargs == 2 && !kwnames && p->inputs == 2 ? binary(op, args[0], args[1])
+                                                               : elementwise_call(op, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
@@ -189,6 +191,7 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     p->entry = new_entry(name.c_str());
     p->native = nullptr;
     p->which = n_ops;
+    p->inputs = 0;
     p->hand = hand;
     p->on_array = false;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
@@ -244,6 +247,7 @@ void register_ufuncs(py::module_& m) {
             auto [it, fresh] = ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, proxy(o.ptr())->entry});
             proxy(o.ptr())->which = it->second.op;
             proxy(o.ptr())->entry = it->second.entry;
+            if (it->second.op < n_ops) proxy(o.ptr())->inputs = op_info[it->second.op].inputs;
             return o;
         }
         py::object o = make_proxy(binds ? function_type : builtin_type, fn, path, path.substr(path.find('.') + 1), mode);

@@ -18,7 +18,8 @@ struct Proxy {
     PyObject* path;  // "raptors.linalg.norm": where pickle finds it
     Entry* entry;
     Native native;
-    int which;  // ufuncs: the Op, n_ops if it has no kernels
+    int which;   // ufuncs: the Op, n_ops if it has no kernels
+    int inputs;  // of that Op
     Hand hand;
     bool on_array;  // native takes the first argument as `self`
 };

@@ -14,14 +14,17 @@ namespace raptors {
 enum FpStatus : int { fp_divide_by_zero = 1, fp_overflow = 2, fp_underflow = 4, fp_invalid = 8 };
 
 #if defined(__x86_64__)
-// Inexact and denormal are not looked at; the control bits stay as they are.
+// Invalid, divide by zero, overflow, underflow: inexact and denormal are not looked at, and may stay set (writing the register
+// is slow). The control bits stay as they are.
+constexpr unsigned mxcsr_status = 0x1dU;
 inline void clear_fp_status() noexcept {
     unsigned const csr = _mm_getcsr();
-    if (csr & 0x3fU) _mm_setcsr(csr & ~0x3fU);
+    if (csr & mxcsr_status) [[unlikely]]
+        _mm_setcsr(csr & ~mxcsr_status);
 }
 inline int fp_status() noexcept {
     unsigned const csr = _mm_getcsr();
-    if (!(csr & 0x1dU)) [[likely]]
+    if (!(csr & mxcsr_status)) [[likely]]
         return 0;
     return (csr & 0x04U ? fp_divide_by_zero : 0) | (csr & 0x08U ? fp_overflow : 0) |
            (csr & 0x10U ? fp_underflow : 0) | (csr & 0x01U ? fp_invalid : 0);

@@ -30,7 +30,7 @@ ScratchStats scratch_stats() noexcept;
 // Blocks of array data: 64-byte aligned, capacity known from a header in front of the block. Big freed blocks are kept for
 // reuse (last in, first out) up to a cap, since a fresh one costs page faults. Thread-safe.
 // Capacities of small blocks: requests are rounded up to one of these two, bigger ones as below.
-constexpr size_t tiny_block = 128, small_block = 512;
+constexpr size_t tiny_block = 128, small_block = 1024;
 char* block_new(size_t bytes) noexcept;
 char* block_new_zeroed(size_t bytes) noexcept;
 char* block_resize(char* block, size_t bytes) noexcept;

@@ -274,16 +274,11 @@ void sum_rows(const Reduction& r) {
         add_to<T>(r.out + i * r.out_row, pairwise_sum<T>(r.in + i * r.in_row, r.n));
 }
 
-// Down columns: groups of 8 rows are added as a tree, 16 groups one after the other, blocks of 128
-// rows pairwise by a binary counter: error at most (3 + 16 + log2(n / 128) + 1) eps sum|x|. The
+// Down columns: groups of 4 rows are added as a tree, 16 groups one after the other, blocks of 64
+// rows pairwise by a binary counter: error at most (2 + 16 + log2(n / 64) + 1) eps sum|x|. The
 // tree depends on n alone. Partial rows live on the stack.
 
-template <class T>
-inline T tree8(T a, T b, T c, T d, T e, T f, T g, T h) {
-    return ((a + b) + (c + d)) + ((e + f) + (g + h));
-}
-
-// acc = or += the sum of 8 rows (or of one).
+// acc = or += the sum of 4 rows (or of one).
 template <class T, bool first, int rows>
 void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptrdiff_t columns,
               ptrdiff_t column) {
@@ -292,16 +287,18 @@ void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptr
         if constexpr (rows == 1)
             return get<V>(q);
         else
-            return tree8(get<V>(q), get<V>(q + stride), get<V>(q + 2 * stride),
-                         get<V>(q + 3 * stride), get<V>(q + 4 * stride), get<V>(q + 5 * stride),
-                         get<V>(q + 6 * stride), get<V>(q + 7 * stride));
+            return (get<V>(q) + get<V>(q + stride)) +
+                   (get<V>(q + 2 * stride) + get<V>(q + 3 * stride));
     };
     if (column == size_of<T>) {
         using V = Vec<T>;
-        constexpr int whole = 64 / vector_bytes;  // cache lines: 8 rows may share a set of L1
+        constexpr int whole = 64 / vector_bytes;  // cache lines: rows may share a set of L1
         for (; j + whole * lanes<T> <= columns; j += whole * lanes<T>)
             for (int k = 0; k < whole; ++k) {
                 T* const to = acc + j + k * lanes<T>;
+                if (k == 0)  // the rows of the next group
+                    for (int row = 0; row < rows; ++row)
+                        __builtin_prefetch(p + (row + rows) * stride + j * size_of<T>);
                 V const s = sum.template operator()<V>(p + (j + k * lanes<T>)*size_of<T>);
                 put<V>(to, first ? s : get<V>(to) + s);
             }
@@ -316,10 +313,10 @@ template <class T>
 void sum_block(T* acc, const char* p, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
                ptrdiff_t column) {
     ptrdiff_t i = 0;
-    if (rows >= 8) {
-        add_rows<T, true, 8>(acc, p, stride, columns, column);
-        for (i = 8; i + 8 <= rows; i += 8)
-            add_rows<T, false, 8>(acc, p + i * stride, stride, columns, column);
+    if (rows >= 4) {
+        add_rows<T, true, 4>(acc, p, stride, columns, column);
+        for (i = 4; i + 4 <= rows; i += 4)
+            add_rows<T, false, 4>(acc, p + i * stride, stride, columns, column);
     } else {
         add_rows<T, true, 1>(acc, p, stride, columns, column);
         i = 1;
@@ -335,8 +332,8 @@ void add_tiles(T* to, const T* a, const T* b, ptrdiff_t columns) {
 
 template <class T>
 void sum_columns(const Reduction& r) {
-    constexpr ptrdiff_t size = size_of<T>, block = 128;
-    constexpr ptrdiff_t stack_bytes = 32768;  // long rows of a tile are streams that the hardware prefetches
+    constexpr ptrdiff_t size = size_of<T>, block = 64;
+    constexpr ptrdiff_t stack_bytes = 65536;  // long rows of a tile are streams that the hardware prefetches
     alignas(64) T stack[stack_bytes / size];
     ptrdiff_t const blocks = (r.n + block - 1) / block;
     int levels = 1;
