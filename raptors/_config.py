@@ -15,6 +15,7 @@ from raptors._version import __version__
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 available_isas = _core.available_isas
 explain_last_dispatch = _core.explain_last_dispatch
@@ -22,12 +23,13 @@ get_simd = _core.get_simd
 ops = _core.ops
 
 
-class simd:  # noqa: N801 - a function to its users
+class simd:
     """Choose the instruction set of the kernels for the current context.
 
     As a function, ``raptors.simd("avx2")``, it holds until changed; as a context manager,
-    ``with raptors.simd("scalar"): ...``, until the end of the block. The choice is a context variable: other threads and
-    asyncio tasks keep theirs. The environment variable ``RAPTORS_SIMD`` sets the start value of the process.
+    ``with raptors.simd("scalar"): ...``, until the end of the block. The choice is a context variable:
+    other threads and asyncio tasks keep theirs. The environment variable ``RAPTORS_SIMD`` sets the start value of
+    the process.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class simd:  # noqa: N801 - a function to its users
     def __init__(self, name: str) -> None:
         self._token = _core._set_simd(name)
 
-    def __enter__(self) -> simd:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -63,8 +65,8 @@ class Report:
     Attributes
     ----------
     rows : list of dict
-        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), numpy (calls that NumPy
-        served), reason (why NumPy), contiguous and strided (native calls by layout).
+        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), numpy (calls
+        that NumPy served), reason (why NumPy), contiguous and strided (native calls by layout).
     """
 
     rows: list[dict[str, Any]]
@@ -89,7 +91,9 @@ class Report:
         lines = [f"{'function':<20} {'dtype':<9} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
         ranked = sorted(self.rows, key=lambda row: -(row["native"] + row["numpy"]))
         lines += [
-            f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  {r['reason']}" for r in ranked
+            f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
+            f"{r['reason']}"
+            for r in ranked
         ]
         lines.append(f"native: {self.native_calls} of {self.total_calls} calls")
         return "\n".join(lines)
@@ -111,7 +115,7 @@ def show_config() -> dict[str, Any]:
 
 
 def show_runtime() -> dict[str, Any]:
-    """What runs now: versions, platform, ISA in use and available, threads, memory caches, RAPTORS_* variables."""
+    """What runs now: versions, platform, ISA in use and available, threads, memory, RAPTORS_* variables."""
     return {
         "raptors": __version__,
         "numpy": numpy.__version__,

@@ -22,8 +22,28 @@ _BUILTINS = ("builtin_function_or_method", "cython_function_or_method", "method"
 _proxies: dict[int, Any] = {}
 _mirrors: dict[str, types.ModuleType] = {}
 
-_SUBMODULES = frozenset({"char", "ctypeslib", "dtypes", "emath", "exceptions", "f2py", "fft", "lib", "linalg", "ma", "matlib",
-                         "polynomial", "random", "rec", "strings", "testing", "typing", "version"})
+_SUBMODULES = frozenset(
+    {
+        "char",
+        "ctypeslib",
+        "dtypes",
+        "emath",
+        "exceptions",
+        "f2py",
+        "fft",
+        "lib",
+        "linalg",
+        "ma",
+        "matlib",
+        "polynomial",
+        "random",
+        "rec",
+        "strings",
+        "testing",
+        "typing",
+        "version",
+    }
+)
 
 
 def by_path(path: str) -> Any:
@@ -41,7 +61,7 @@ def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
 
 
 def translate(path: str, name: str, value: Any) -> Any:
-    """What stands for NumPy's `value` under `path`.`name`: the array type, a proxy, a mirrored module, or the value itself."""
+    """What stands for NumPy's `value` under `path`.`name`: our type, a proxy, a mirror, or itself."""
     if value is numpy.ndarray:
         return _core.ndarray
     if isinstance(value, types.ModuleType):
@@ -113,7 +133,7 @@ def _stand_in(key: str, names: dict[str, Any]) -> types.ModuleType:
 
 
 class _MirrorFinder:
-    """Imports of raptors.linalg, raptors.random ...: mirrors of NumPy's submodules, or NumPy's own modules."""
+    """Imports of raptors.linalg, raptors.random ...: mirrors of NumPy's submodules, or NumPy's own."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
@@ -135,7 +155,7 @@ class _MirrorFinder:
 
 
 def _pickled(state: Any) -> Any:
-    """(constructor, arguments[, state]) of numpy.ndarray.__reduce_ex__ with our type in the constructor's place."""
+    """(constructor, arguments[, state]) of numpy.ndarray.__reduce_ex__, with our type in its place."""
     from raptors import _pickle
 
     if state[0].__name__ == "_frombuffer":
@@ -144,7 +164,7 @@ def _pickled(state: Any) -> Any:
 
 
 def populate(names: dict[str, Any]) -> None:
-    """Fill the package's namespace. NumPy's names shadow builtins there: nothing else may run in it afterwards."""
+    """Fill the package's namespace. NumPy's names shadow builtins there: nothing else may run in it later."""
     package = sys.modules["raptors"]
     if not _core._disabled():
         _core._use_handler()
@@ -170,7 +190,7 @@ def populate(names: dict[str, Any]) -> None:
         elif importlib.util.find_spec(f"numpy.{key}") is not None or hasattr(numpy, key):
             names[key] = _stand_in(key, names)
 
-    def __dir__() -> list[str]:  # noqa: N807 - the module's own
+    def __dir__() -> list[str]:
         return sorted({*public, *own, *_SUBMODULES, "__array_api_version__", "__array_namespace_info__"})
 
     names["__dir__"] = __dir__

@@ -55,7 +55,7 @@ def make_random_state(*args: Any) -> Any:
 
 
 def default_rng(seed: Any = None) -> Any:
-    """A `Generator` with the default bit generator; a Generator or BitGenerator as `seed` is passed through or wrapped."""
+    """A `Generator` with the default bit generator; a Generator as `seed` is passed through."""
     if isinstance(seed, Generator):
         return seed
     return Generator(_numpy_random.default_rng(seed).bit_generator)

@@ -1,5 +1,3 @@
-"""The compiled part of raptors."""
-
 from collections.abc import Callable
 from contextvars import Token
 from typing import Any

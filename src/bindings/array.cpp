@@ -12,7 +12,8 @@ int num_of_dtype[n_dtypes];
 DType dtype_of_slow(PyArray_Descr* descr) {
     auto const num = static_cast<unsigned>(descr->type_num);
     if (num >= n_type_nums || !PyArray_ISNBO(descr->byteorder) || PyDataType_METADATA(descr) ||
-        PyDataType_HASFIELDS(descr)) return no_dtype;
+        PyDataType_HASFIELDS(descr))
+        return no_dtype;
     return dtype_of_num[num];
 }
 
@@ -38,8 +39,9 @@ void init_dtypes() {
             }
         Py_DECREF(d);
     }
-    static const int preferred[n_dtypes] = {NPY_BOOL,  NPY_INT8,   NPY_UINT8, NPY_INT16,   NPY_UINT16, NPY_INT32,
-                                            NPY_UINT32, NPY_INT64, NPY_UINT64, NPY_FLOAT32, NPY_FLOAT64};
+    static const int preferred[n_dtypes] = {NPY_BOOL,   NPY_INT8,    NPY_UINT8,  NPY_INT16,
+                                            NPY_UINT16, NPY_INT32,   NPY_UINT32, NPY_INT64,
+                                            NPY_UINT64, NPY_FLOAT32, NPY_FLOAT64};
     std::memcpy(num_of_dtype, preferred, sizeof preferred);
 }
 

@@ -1,7 +1,7 @@
 // What every file of the bindings says about arrays: fields, type tests, dtypes.
 #pragma once
 #include "pybind.h"
-// (pybind.h first)
+
 #include "api.h"
 
 namespace raptors {
@@ -29,12 +29,14 @@ inline npy_intp size_of(const Fields* f) {
 // Private to NumPy: arrays made by broadcast_to and the like warn when written through.
 constexpr int warn_on_write = static_cast<int>(0x80000000U);
 
-// ---- dtypes: NumPy type numbers <-> DType. Several type numbers may share a DType (long and longlong).
-constexpr int n_type_nums = 24;                // NumPy's legacy type numbers
-constexpr auto no_dtype = DType::count;        // a dtype without kernels
-extern DType dtype_of_num[n_type_nums];        // by type number
-extern PyArray_Descr* descr_of_num[n_type_nums];  // NumPy's own (native byte order) instances; null without kernels
-extern int num_of_dtype[n_dtypes];             // the type number that NumPy prefers for a DType
+// ---- dtypes: NumPy type numbers <-> DType. Several type numbers may share a DType (long and
+// longlong).
+constexpr int n_type_nums = 24;          // NumPy's legacy type numbers
+constexpr auto no_dtype = DType::count;  // a dtype without kernels
+extern DType dtype_of_num[n_type_nums];  // by type number
+extern PyArray_Descr*
+    descr_of_num[n_type_nums];  // NumPy's own (native byte order) instances; null without kernels
+extern int num_of_dtype[n_dtypes];  // the type number that NumPy prefers for a DType
 
 DType dtype_of_slow(PyArray_Descr* descr);  // native, but not NumPy's own instance (unpickled, say)
 inline DType dtype_of(PyArray_Descr* descr) {

@@ -16,24 +16,27 @@ namespace raptors {
 namespace {
 
 PyTypeObject* meta_type;
-PyObject* object_class;     // object.__dict__["__class__"]
-PyObject* name_class;       // "__class__"
+PyObject* object_class;  // object.__dict__["__class__"]
+PyObject* name_class;    // "__class__"
 PyObject* name_implementation;
 PyObject* namespace_hooks;  // dict from Python: "pickled" (function), "module"
 Entry* slot_entry;          // operators without kernels
 
 using NumberSlots = PyNumberMethods;
 
-// numpy.matrix, MaskedArray ... derive from numpy.ndarray, not from ours: Python does not try them first, so we do.
+// numpy.matrix, MaskedArray ... derive from numpy.ndarray, not from ours: Python does not try them
+// first, so we do.
 bool is_array_cousin(PyObject* x) {
     return PyArray_Check(x) && !is_plain(x) && !PyType_IsSubtype(Py_TYPE(x), array_type);
 }
 
 Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
 
-// ---- number slots ----------------------------------------------------------------------------------------------------------
-// In this order: our kernels; the slot of an array type that is not ours; the base slot with the originals where someone
-// overrides __array_ufunc__ (NumPy's slot knows the rules of deferring); the base slot with base-class views.
+// ---- number slots
+// ----------------------------------------------------------------------------------------------------------
+// In this order: our kernels; the slot of an array type that is not ours; the base slot with the
+// originals where someone overrides __array_ufunc__ (NumPy's slot knows the rules of deferring);
+// the base slot with base-class views.
 template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false>
 PyObject* binary_slot(PyObject* l, PyObject* r) {
     declined = Why::type;
@@ -45,7 +48,8 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
     }
     binaryfunc const base = PyArray_Type.tp_as_number->*slot;
     if (is_ours(l) && is_array_cousin(r)) {
-        binaryfunc const theirs = Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
+        binaryfunc const theirs =
+            Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
             PyObject* o = theirs(l, r);
             if (o != Py_NotImplemented) return o;
@@ -88,7 +92,8 @@ PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
             op = Op::reciprocal;
         else
             return nullptr;
-    } else if (PyFloat_CheckExact(exponent) && PyFloat_AS_DOUBLE(exponent) == 0.5 && is_floating(t)) {
+    } else if (PyFloat_CheckExact(exponent) && PyFloat_AS_DOUBLE(exponent) == 0.5 &&
+               is_floating(t)) {
         op = Op::sqrt;
     } else {
         return nullptr;
@@ -107,14 +112,16 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
         if (o || PyErr_Occurred()) return o;
     }
     if (is_ours(l) && is_array_cousin(r)) {
-        ternaryfunc const theirs = Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
+        ternaryfunc const theirs =
+            Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
             PyObject* o = theirs(l, r, modulus);
             if (o != Py_NotImplemented) return o;
             Py_DECREF(o);
         }
     }
-    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) return base(l, r, modulus);
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r))
+        return base(l, r, modulus);
     static Entry* const entry = new_entry("power");
     count_numpy(entry, declined, is_ours(l) ? l : r);
     Views views;
@@ -124,7 +131,8 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
 }
 
 PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
-    static const Op ops[] = {Op::less, Op::less_equal, Op::equal, Op::not_equal, Op::greater, Op::greater_equal};
+    static const Op ops[] = {Op::less,      Op::less_equal, Op::equal,
+                             Op::not_equal, Op::greater,    Op::greater_equal};
     static const int swapped[] = {Py_GT, Py_GE, Py_EQ, Py_NE, Py_LT, Py_LE};
     PyObject* o = binary(ops[comparison], l, r);
     if (o || PyErr_Occurred()) return o;
@@ -142,7 +150,8 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
     return a && b ? views.adopt(base(a, b, comparison)) : nullptr;
 }
 
-// ---- mapping ---------------------------------------------------------------------------------------------------------------
+// ---- mapping
+// ---------------------------------------------------------------------------------------------------------------
 PyObject* subscript(PyObject* x, PyObject* key) {
     binaryfunc const base = PyArray_Type.tp_as_mapping->mp_subscript;
     if (!is_ours(x)) return base(x, key);
@@ -165,8 +174,10 @@ int assign_subscript(PyObject* x, PyObject* key, PyObject* value) {
     return base(x, key, value);
 }
 
-// ---- repr ------------------------------------------------------------------------------------------------------------------
-// NumPy guards against self-containing object arrays by id(): a re-entered array must get the very same view.
+// ---- repr
+// ------------------------------------------------------------------------------------------------------------------
+// NumPy guards against self-containing object arrays by id(): a re-entered array must get the very
+// same view.
 struct Shown {
     PyObject *original, *view;
     Shown* outer;
@@ -194,17 +205,21 @@ PyObject* represent(PyObject* x) {
     return text;
 }
 
-// ---- methods ---------------------------------------------------------------------------------------------------------------
-// NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they are, since they must see the
-// object itself: resize, setflags, __setstate__, sort, partition, put, itemset, setfield, item, tolist, tobytes, tofile,
-// dump(s), view (subclass hooks see .base), getters and setters, __array_finalize__.
+// ---- methods
+// ---------------------------------------------------------------------------------------------------------------
+// NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they
+// are, since they must see the object itself: resize, setflags, __setstate__, sort, partition, put,
+// itemset, setfield, item, tolist, tobytes, tofile, dump(s), view (subclass hooks see .base),
+// getters and setters, __array_finalize__.
 const char* const method_names[] = {
-    "all",       "any",       "argmax",  "argmin",    "argpartition", "argsort",     "astype",       "byteswap",
-    "choose",    "clip",      "compress", "conj",     "conjugate",    "copy",        "cumprod",      "cumsum",
-    "diagonal",  "dot",       "flatten", "getfield",  "max",          "mean",        "min",          "nonzero",
-    "prod",      "ravel",     "repeat",  "reshape",   "round",        "searchsorted", "squeeze",     "std",
-    "sum",       "swapaxes",  "take",    "trace",     "transpose",    "var",         "__array__",    "__copy__",
-    "__deepcopy__", "__array_wrap__", "to_device", "__dlpack__",
+    "all",       "any",        "argmax",    "argmin",   "argpartition", "argsort",
+    "astype",    "byteswap",   "choose",    "clip",     "compress",     "conj",
+    "conjugate", "copy",       "cumprod",   "cumsum",   "diagonal",     "dot",
+    "flatten",   "getfield",   "max",       "mean",     "min",          "nonzero",
+    "prod",      "ravel",      "repeat",    "reshape",  "round",        "searchsorted",
+    "squeeze",   "std",        "sum",       "swapaxes", "take",         "trace",
+    "transpose", "var",        "__array__", "__copy__", "__deepcopy__", "__array_wrap__",
+    "to_device", "__dlpack__",
 };
 constexpr int n_methods = sizeof method_names / sizeof *method_names;
 PyObject* numpy_method[n_methods];
@@ -212,7 +227,8 @@ const NativeRow* native_method[n_methods];
 Entry* method_entry[n_methods];
 PyMethodDef method_defs[n_methods + 8];
 
-PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
     declined = Why::borrowed;
     if (const NativeRow* row = native_method[which]; row && is_ours(self)) {
         PyObject* o = row->native(row->which, method_entry[which], self, args, nargs, kwnames);
@@ -222,7 +238,8 @@ PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize
     PyObject* stack[16];
     PyObject** given = stack;
     if (total + 1 > 16) {
-        given = static_cast<PyObject**>(PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
+        given = static_cast<PyObject**>(
+            PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
         if (!given) return PyErr_NoMemory();
     }
     given[0] = self;
@@ -251,7 +268,8 @@ void fill_methods(std::integer_sequence<int, which...>) {
 
 PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     static Entry* const entry = new_entry("fill");
-    static PyObject* const base = PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "fill");
+    static PyObject* const base =
+        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "fill");
     if (is_ours(self) && nargs == 1 && !kwnames) {
         int const done = fill(self, args[0]);
         if (done < 0) return nullptr;
@@ -273,8 +291,9 @@ PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
 }
 
-// __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any argument overrides, and ours
-// do: so refuse for foreign overrides only, then our kernels, then NumPy's ufunc on views.
+// __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any
+// argument overrides, and ours do: so refuse for foreign overrides only, then our kernels, then
+// NumPy's ufunc on views.
 PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs < 2 || !PyUnicode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "__array_ufunc__ requires at least 4 arguments");
@@ -287,8 +306,10 @@ PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObje
         return call_ufunc(ufunc, args + 2, nargs - 2, kwnames);
     const UfuncInfo* info = find_ufunc(ufunc);
     declined = Why::borrowed;
-    if (nargs > 2 && info && info->fold < n_folds && PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
-        PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2], args + 3, nargs - 3, kwnames);
+    if (nargs > 2 && info && info->fold < n_folds &&
+        PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
+        PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2], args + 3,
+                                          nargs - 3, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
@@ -316,10 +337,12 @@ PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, Py
         PyErr_SetString(PyExc_TypeError, "kwargs must be a dict.");
         return nullptr;
     }
-    PyObject* types = PySequence_Fast(v[1], "types argument to ndarray.__array_function__ must be iterable");
+    PyObject* types =
+        PySequence_Fast(v[1], "types argument to ndarray.__array_function__ must be iterable");
     if (!types) return nullptr;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(types); ++i) {
-        int const known = PyObject_IsSubclass(PySequence_Fast_GET_ITEM(types, i), reinterpret_cast<PyObject*>(&PyArray_Type));
+        int const known = PyObject_IsSubclass(PySequence_Fast_GET_ITEM(types, i),
+                                              reinterpret_cast<PyObject*>(&PyArray_Type));
         if (known < 1) {
             Py_DECREF(types);
             if (known < 0) return nullptr;
@@ -339,7 +362,8 @@ PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, Py
     auto stack = py::reinterpret_steal<py::object>(PyTuple_New(npos + nkw));
     auto names = py::reinterpret_steal<py::object>(nkw ? PyTuple_New(nkw) : nullptr);
     if (!stack || (nkw && !names)) return nullptr;
-    for (Py_ssize_t i = 0; i < npos; ++i) PyTuple_SET_ITEM(stack.ptr(), i, new_ref(PyTuple_GET_ITEM(v[2], i)));
+    for (Py_ssize_t i = 0; i < npos; ++i)
+        PyTuple_SET_ITEM(stack.ptr(), i, new_ref(PyTuple_GET_ITEM(v[2], i)));
     Py_ssize_t at = 0, j = 0;
     PyObject *key, *value;
     while (PyDict_Next(v[3], &at, &key, &value)) {
@@ -350,9 +374,10 @@ PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, Py
     PyObject* const* items = reinterpret_cast<PyTupleObject*>(stack.ptr())->ob_item;
     if (const Proxy* ours = find_function(fn.ptr()); ours && ours->native && npos) {
         declined = Why::borrowed;
-        PyObject* o = ours->on_array
-                          ? ours->native(ours->which, ours->entry, items[0], items + 1, npos - 1, nkw ? names.ptr() : nullptr)
-                          : ours->native(ours->which, ours->entry, nullptr, items, npos, nkw ? names.ptr() : nullptr);
+        PyObject* o = ours->on_array ? ours->native(ours->which, ours->entry, items[0], items + 1,
+                                                    npos - 1, nkw ? names.ptr() : nullptr)
+                                     : ours->native(ours->which, ours->entry, nullptr, items, npos,
+                                                    nkw ? names.ptr() : nullptr);
         if (o || PyErr_Occurred()) return o;
     }
     return call_numpy(owned.ptr(), items, npos, nkw ? names.ptr() : nullptr, true);
@@ -361,7 +386,8 @@ PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, Py
 // The constructor in what NumPy pickles is swapped for ours (in Python: raptors._pickle).
 PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
     if (!is_ours(x))
-        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce_ex__", "OO", x, protocol);
+        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce_ex__",
+                                   "OO", x, protocol);
     Views views;
     PyObject* view = views.of(x);
     PyObject* state = view ? PyObject_CallMethod(view, "__reduce_ex__", "O", protocol) : nullptr;
@@ -373,17 +399,21 @@ PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
 }
 
 PyObject* reduce_plain(PyObject* x, PyObject*) {
-    if (!is_ours(x)) return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce__", "O", x);
+    if (!is_ours(x))
+        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce__", "O",
+                                   x);
     auto two = py::int_(2);
     return reduce_ex(x, two.ptr());
 }
 
 PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    static PyObject* const base = PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "__array_namespace__");
+    static PyObject* const base =
+        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "__array_namespace__");
     PyObject* given[4] = {x, nullptr, nullptr, nullptr};
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     for (Py_ssize_t i = 0; i < total && i < 3; ++i) given[i + 1] = args[i];
-    PyObject* o = PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);  // NumPy checks the arguments
+    PyObject* o = PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1,
+                                      kwnames);  // NumPy checks the arguments
     if (!o) return nullptr;
     PyObject* module = PyDict_GetItemString(namespace_hooks, "module");
     if (!module) return o;
@@ -395,11 +425,14 @@ PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, 
 PyObject* get_priority(PyObject* x, void*) { return PyFloat_FromDouble(is_ours(x) ? -1.0 : 0.0); }
 
 getter numpy_get_t;
-PyObject* get_t(PyObject* x, void*) { return is_ours(x) ? reversed_axes(x) : numpy_get_t(x, nullptr); }
+PyObject* get_t(PyObject* x, void*) {
+    return is_ours(x) ? reversed_axes(x) : numpy_get_t(x, nullptr);
+}
 setter numpy_set_t;
 int set_t(PyObject* x, PyObject* v, void*) {
     if (numpy_set_t) return numpy_set_t(x, v, nullptr);
-    PyErr_SetString(PyExc_AttributeError, "attribute 'T' of 'numpy.ndarray' objects is not writable");
+    PyErr_SetString(PyExc_AttributeError,
+                    "attribute 'T' of 'numpy.ndarray' objects is not writable");
     return -1;
 }
 PyGetSetDef getset[] = {
@@ -408,7 +441,8 @@ PyGetSetDef getset[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-// ---- metaclass -------------------------------------------------------------------------------------------------------------
+// ---- metaclass
+// -------------------------------------------------------------------------------------------------------------
 PyObject* abc_check(PyObject* cls, PyObject* o, const char* name) {
     return PyObject_CallMethod(reinterpret_cast<PyObject*>(meta_type->tp_base), name, "OO", cls, o);
 }
@@ -423,7 +457,9 @@ PyObject* instance_check(PyObject* cls, PyObject* o) {
         if (PyArray_Check(o)) Py_RETURN_TRUE;
         // An object may claim a class through __class__ (proxies); most cannot.
         PyTypeObject* t = Py_TYPE(o);
-        if (t->tp_getattro == PyObject_GenericGetAttr && _PyType_Lookup(t, name_class) == object_class) Py_RETURN_FALSE;
+        if (t->tp_getattro == PyObject_GenericGetAttr &&
+            _PyType_Lookup(t, name_class) == object_class)
+            Py_RETURN_FALSE;
         return type_check(cls, o, "__instancecheck__");
     }
     if (PyType_IsSubtype(Py_TYPE(o), reinterpret_cast<PyTypeObject*>(cls))) Py_RETURN_TRUE;
@@ -432,13 +468,15 @@ PyObject* instance_check(PyObject* cls, PyObject* o) {
 // As isinstance: singledispatch and programs that collect types rely on it.
 PyObject* subclass_check(PyObject* cls, PyObject* o) {
     if (is_array_type(cls)) {
-        if (PyType_Check(o) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(o), &PyArray_Type)) Py_RETURN_TRUE;
+        if (PyType_Check(o) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(o), &PyArray_Type))
+            Py_RETURN_TRUE;
         return type_check(cls, o, "__subclasscheck__");
     }
     return abc_check(cls, o, "__subclasscheck__");
 }
-// NumPy asks type(x).__array_ufunc__ and takes "is numpy's default" as "no override". A user subclass that defines none must
-// look like that, although super().__array_ufunc__ (which reads the MRO, not this) still finds ours.
+// NumPy asks type(x).__array_ufunc__ and takes "is numpy's default" as "no override". A user
+// subclass that defines none must look like that, although super().__array_ufunc__ (which reads the
+// MRO, not this) still finds ours.
 PyObject* meta_getattro(PyObject* cls, PyObject* name) {
     PyObject* o = PyType_Type.tp_getattro(cls, name);
     if (o && !is_array_type(cls)) {
@@ -481,7 +519,9 @@ void fill_method_defs(PyObject* numpy_type) {
         method_entry[i] = new_entry(method_names[i]);
     }
     fill_methods(std::make_integer_sequence<int, n_methods>{});
-    auto with_keywords = [](auto f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f)); };
+    auto with_keywords = [](auto f) {
+        return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
+    };
     PyMethodDef* more = method_defs + n_methods;
     constexpr int keywords = METH_FASTCALL | METH_KEYWORDS;
     *more++ = {"fill", with_keywords(fill_method), keywords, nullptr};
@@ -575,26 +615,32 @@ void register_array_type(py::module_& m) {
     for (PyType_Slot& s : array_slots)
         if (s.slot == Py_tp_doc) s.pfunc = const_cast<char*>(PyArray_Type.tp_doc);
 
-    // The name that AttributeError texts show is NumPy's; __module__ (repr of the class, pickles) is set below.
-    // No GC flag: as numpy.ndarray. A type with it could not be retyped in place.
-    PyType_Spec spec = {"numpy.ndarray", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, array_slots};
+    // The name that AttributeError texts show is NumPy's; __module__ (repr of the class, pickles)
+    // is set below. No GC flag: as numpy.ndarray. A type with it could not be retyped in place.
+    PyType_Spec spec = {"numpy.ndarray", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                        array_slots};
     array_type = make_type(spec, numpy_type);
     auto module_name = py::str("raptors");
-    if (PyDict_SetItemString(array_type->tp_dict, "__module__", module_name.ptr()) < 0) throw py::error_already_set();
+    if (PyDict_SetItemString(array_type->tp_dict, "__module__", module_name.ptr()) < 0)
+        throw py::error_already_set();
     protocols.our_ufunc = PyDict_GetItemWithError(array_type->tp_dict, protocols.name_ufunc);
     protocols.our_function = PyDict_GetItemWithError(array_type->tp_dict, protocols.name_function);
 
-    // Derived from ABCMeta: classes that mix raptors.ndarray with an ABC have no metaclass conflict. PyType_FromMetaclass
-    // (3.12) refuses subclasses of ABCMeta, so the metaclass is put on right after creation.
-    PyType_Spec meta_spec = {"raptors._ArrayType", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, meta_slots};
+    // Derived from ABCMeta: classes that mix raptors.ndarray with an ABC have no metaclass
+    // conflict. PyType_FromMetaclass (3.12) refuses subclasses of ABCMeta, so the metaclass is put
+    // on right after creation.
+    PyType_Spec meta_spec = {"raptors._ArrayType", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                             meta_slots};
     meta_type = make_type(meta_spec, py::module_::import("abc").attr("ABCMeta").ptr());
     Py_INCREF(meta_type);
     Py_SET_TYPE(reinterpret_cast<PyObject*>(array_type), meta_type);
-    array_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;  // as NumPy's static type: no class attributes set, no __class__ assigned
+    array_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;  // as NumPy's static type: no class
+                                                       // attributes set, no __class__ assigned
     PyType_Modified(array_type);
 
     m.attr("ndarray") = py::handle(reinterpret_cast<PyObject*>(array_type));
-    m.def("_bind", [](const py::dict& hooks) { namespace_hooks = py::dict(hooks).inc_ref().ptr(); });
+    m.def("_bind",
+          [](const py::dict& hooks) { namespace_hooks = py::dict(hooks).inc_ref().ptr(); });
     namespace_hooks = py::dict().release().ptr();
 }
 

@@ -12,10 +12,11 @@ namespace {
 
 // Types that override nothing and are met most.
 bool is_simple_type(PyTypeObject* t) {
-    return t == array_type || t == &PyArray_Type || t == &PyFloat_Type || t == &PyLong_Type || t == &PyBool_Type ||
-           t == &PyComplex_Type || t == &PyUnicode_Type || t == &PyBytes_Type || t == &PyList_Type ||
-           t == &PyTuple_Type || t == &PyDict_Type || t == &PySlice_Type || t == Py_TYPE(Py_None) ||
-           t == Py_TYPE(Py_Ellipsis) || t == &PyType_Type || t == &PyDoubleArrType_Type;
+    return t == array_type || t == &PyArray_Type || t == &PyFloat_Type || t == &PyLong_Type ||
+           t == &PyBool_Type || t == &PyComplex_Type || t == &PyUnicode_Type ||
+           t == &PyBytes_Type || t == &PyList_Type || t == &PyTuple_Type || t == &PyDict_Type ||
+           t == &PySlice_Type || t == Py_TYPE(Py_None) || t == Py_TYPE(Py_Ellipsis) ||
+           t == &PyType_Type || t == &PyDoubleArrType_Type;
 }
 
 bool overrides(PyObject* x, PyObject* name, PyObject* numpy, PyObject* ours) {
@@ -116,10 +117,11 @@ PyObject* Views::adopt(PyObject* r, int depth) {
                 Py_DECREF(r);
                 return pairs_[i].original;
             }
-            if (f->base == pairs_[i].view) {  // a view of its argument: of the original, chains collapsed as NumPy does
+            if (f->base == pairs_[i].view) {  // a view of its argument: of the original, chains
+                                              // collapsed as NumPy does
                 PyObject* base = pairs_[i].original;
-                while (is_ours(base) && !(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base &&
-                       is_ours(fields(base)->base))
+                while (is_ours(base) && !(fields(base)->flags & NPY_ARRAY_OWNDATA) &&
+                       fields(base)->base && is_ours(fields(base)->base))
                     base = fields(base)->base;
                 Py_INCREF(base);
                 PyObject* old = f->base;
@@ -132,22 +134,27 @@ PyObject* Views::adopt(PyObject* r, int depth) {
         return r;
     }
     bool const tuple = PyTuple_Check(r);
-    if (depth < 3 && (tuple || PyList_CheckExact(r)) && Py_REFCNT(r) == 1) {  // a fresh container: in place
+    if (depth < 3 && (tuple || PyList_CheckExact(r)) &&
+        Py_REFCNT(r) == 1) {  // a fresh container: in place
         Py_ssize_t const n = Py_SIZE(r);
-        PyObject** items = tuple ? reinterpret_cast<PyTupleObject*>(r)->ob_item : reinterpret_cast<PyListObject*>(r)->ob_item;
+        PyObject** items = tuple ? reinterpret_cast<PyTupleObject*>(r)->ob_item
+                                 : reinterpret_cast<PyListObject*>(r)->ob_item;
         for (Py_ssize_t i = 0; i < n; ++i)
-            if (items[i] && (PyArray_Check(items[i]) || PyTuple_Check(items[i]) || PyList_CheckExact(items[i])))
+            if (items[i] &&
+                (PyArray_Check(items[i]) || PyTuple_Check(items[i]) || PyList_CheckExact(items[i])))
                 items[i] = adopt(items[i], depth + 1);
     }
     return r;
 }
 
-PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, bool deep) {
+PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                     bool deep) {
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     PyObject* stack[16];
     PyObject** given = stack;
     if (total >= 16) {
-        given = static_cast<PyObject**>(PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
+        given = static_cast<PyObject**>(
+            PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
         if (!given) return PyErr_NoMemory();
     }
     PyObject* result = nullptr;
@@ -157,7 +164,8 @@ PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyOb
         while (i < total && (given[i + 1] = views.argument(args[i], deep))) ++i;
         if (i == total)
             result = views.adopt(PyObject_Vectorcall(
-                fn, given + 1, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames));
+                fn, given + 1, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                kwnames));
     }
     if (given != stack) PyMem_Free(given);
     return result;

@@ -1,5 +1,5 @@
-// What NumPy does for us: it gets base-class views of our arrays (its exact-type paths, ownership, scalars and messages are then
-// its own), and what it returns becomes ours.
+// What NumPy does for us: it gets base-class views of our arrays (its exact-type paths, ownership,
+// scalars and messages are then its own), and what it returns becomes ours.
 #pragma once
 #include "object_cache.h"
 
@@ -13,8 +13,9 @@ public:
     Views& operator=(const Views&) = delete;
     ~Views();
     PyObject* of(PyObject* a);  // borrowed; nullptr: error; `a` itself when there are too many
-    // What NumPy is given for any argument: views of ours, NumPy's object for our proxies and, if `deep`, new lists and tuples
-    // for exact lists and tuples that hold ours. Borrowed; nullptr: error.
+    // What NumPy is given for any argument: views of ours, NumPy's object for our proxies and, if
+    // `deep`, new lists and tuples for exact lists and tuples that hold ours. Borrowed; nullptr:
+    // error.
     PyObject* argument(PyObject* x, bool deep);
     // What NumPy returned becomes ours. Steals r; nullptr stays nullptr.
     PyObject* adopt(PyObject* r) { return r ? adopt(r, 0) : nullptr; }
@@ -33,11 +34,13 @@ private:
 };
 
 // Calls fn with base-class views for our arrays and adopts the result. kwnames as in vectorcall.
-PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, bool deep);
+PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                     bool deep);
 // Calls fn with the arguments as they are and adopts the result.
 PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
-// Does the type override the protocol with anything but NumPy's default and ours? (Looked up along the MRO, as NumPy does.)
+// Does the type override the protocol with anything but NumPy's default and ours? (Looked up along
+// the MRO, as NumPy does.)
 bool overrides_ufunc(PyObject* x);
 // The same for __array_function__; looks into lists and tuples, too.
 bool overrides_function(PyObject* x);

@@ -6,7 +6,8 @@ namespace raptors {
 
 constexpr int max_parameters = 8;
 
-// Names of the parameters after the array (or of all of them, where there is none), in NumPy's order.
+// Names of the parameters after the array (or of all of them, where there is none), in NumPy's
+// order.
 struct Signature {
     int n;
     int positional;  // how many may be given by position
@@ -16,7 +17,8 @@ struct Signature {
         for (int i = 0; i < n; ++i)
             if (!interned[i]) interned[i] = PyUnicode_InternFromString(names[i]);
     }
-    // slots[i]: borrowed value or nullptr. False: something that only NumPy can judge (unknown, repeated, too many).
+    // slots[i]: borrowed value or nullptr. False: something that only NumPy can judge (unknown,
+    // repeated, too many).
     bool parse(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, PyObject** slots) const {
         for (int i = 0; i < n; ++i) slots[i] = nullptr;
         if (nargs > positional) return false;
@@ -38,10 +40,11 @@ struct Signature {
     }
 };
 
-// Native code behind a function or method: `self` is the array that it works on (a function's first argument; nullptr for
-// functions that make arrays), the others follow. Returns nullptr without an error to decline (see decline()).
-using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                             PyObject* kwnames);
+// Native code behind a function or method: `self` is the array that it works on (a function's first
+// argument; nullptr for functions that make arrays), the others follow. Returns nullptr without an
+// error to decline (see decline()).
+using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                             Py_ssize_t nargs, PyObject* kwnames);
 
 inline bool is_none(PyObject* x) { return !x || x == Py_None; }
 

@@ -21,7 +21,8 @@ void intern_all() {
     static bool done;
     if (done) return;
     done = true;
-    for (Signature* s : {&shape_signature, &asarray_signature, &order_signature, &astype_signature, &clip_signature})
+    for (Signature* s : {&shape_signature, &asarray_signature, &order_signature, &astype_signature,
+                         &clip_signature})
         s->intern();
 }
 
@@ -49,7 +50,8 @@ bool parse_shape(PyObject* shape, int* nd, npy_intp* dims) {
 
 // The instance of a dtype that has kernels, borrowed; nullptr: declined, or an error is set.
 PyArray_Descr* parse_dtype(PyObject* dtype) {
-    if (is_none(dtype) || dtype == reinterpret_cast<PyObject*>(&PyFloat_Type)) return descr_of(DType::float64);
+    if (is_none(dtype) || dtype == reinterpret_cast<PyObject*>(&PyFloat_Type))
+        return descr_of(DType::float64);
     PyArray_Descr* d = nullptr;
     if (!PyArray_DescrConverter(dtype, &d)) return nullptr;
     int const num = d->type_num;
@@ -61,7 +63,8 @@ PyArray_Descr* parse_dtype(PyObject* dtype) {
 }
 
 bool is_c_order(PyObject* order) {
-    return is_none(order) || (PyUnicode_CheckExact(order) && PyUnicode_CompareWithASCIIString(order, "C") == 0);
+    return is_none(order) ||
+           (PyUnicode_CheckExact(order) && PyUnicode_CompareWithASCIIString(order, "C") == 0);
 }
 
 // 'K' (keep) or 'C'. False: another order.
@@ -73,7 +76,8 @@ bool parse_order(PyObject* order, bool* keep) {
 }
 
 using Maker = PyObject* (*)(int, const npy_intp*, PyArray_Descr*);
-PyObject* make(Maker maker, Entry* entry, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* make(Maker maker, Entry* entry, PyObject* const* args, Py_ssize_t nargs,
+               PyObject* kwnames) {
     intern_all();
     if (!active().table) return decline(Why::disabled);
     PyObject* slots[max_parameters];
@@ -92,8 +96,9 @@ PyObject* make(Maker maker, Entry* entry, PyObject* const* args, Py_ssize_t narg
 }
 
 // A nest of two operands: `from` (strides given) -> `to`.
-void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, DType from_t,
-               char* to, const npy_intp* to_strides, DType to_t) {
+void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
+               const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
+               DType to_t) {
     Nest nest;
     nest.ndim = nd;
     nest.operands = 2;
@@ -110,27 +115,34 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from, con
 
 // A cast that cannot raise a floating-point event.
 bool quiet_cast(DType from, DType to) {
-    return !is_floating(from) || to == DType::boolean || (is_floating(to) && size_of(to) >= size_of(from));
+    return !is_floating(from) || to == DType::boolean ||
+           (is_floating(to) && size_of(to) >= size_of(from));
 }
 
-// A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in self's own axis order.
+// A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in
+// self's own axis order.
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     const Active& act = active();
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr), u = dtype_of(descr);
+    // Which of these casts raise an event depends on the compiler, in NumPy, too.
+    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
     int perm[max_dims];
     for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    // Axes by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs) call order 'K'.
+    // Axes by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs) call order
+    // 'K'.
     if (keep && !(f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
         auto size = [f](int d) { return f->strides[d] < 0 ? -f->strides[d] : f->strides[d]; };
         for (int i = 1; i < f->nd; ++i)
-            for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j) std::swap(perm[j - 1], perm[j]);
+            for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j)
+                std::swap(perm[j - 1], perm[j]);
     }
     PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
     if (!out) return nullptr;
     bool const quiet = quiet_cast(t, u);
     if (!quiet) clear_fp_status();
-    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data, fields(out)->strides, u);
+    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
+              fields(out)->strides, u);
     if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
         clear_fp_status();
         Py_DECREF(out);
@@ -150,21 +162,26 @@ PyObject* counted(Entry* entry, PyObject* out) {
     return out;
 }
 
-Layout layout_of(const Fields* f) { return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided; }
+Layout layout_of(const Fields* f) {
+    return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
+}
 
 }  // namespace
 
 PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr, false); }
 
-PyObject* empty_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* empty_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
     return make(new_array, entry, args, nargs, kwnames);
 }
 
-PyObject* zeros_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* zeros_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
     return make(new_zeroed, entry, args, nargs, kwnames);
 }
 
-PyObject* ones_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* ones_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
     return make(
         [](int nd, const npy_intp* dims, PyArray_Descr* descr) -> PyObject* {
             PyObject* out = new_array(nd, dims, descr);
@@ -190,11 +207,12 @@ PyObject* ones_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ss
         entry, args, nargs, kwnames);
 }
 
-PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                         PyObject* kwnames) {
+PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                         Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
-    if (!nargs && !kwnames && is_ours(self) && which == 0) {  // itself: nothing runs, so nothing but the counter is touched
+    if (!nargs && !kwnames && is_ours(self) &&
+        which == 0) {  // itself: nothing runs, so nothing but the counter is touched
         DType const t = dtype_of(fields(self)->descr);
         if (t != no_dtype) ++entry->native[index(t)][static_cast<int>(Layout::contiguous)];
         return new_ref(self);
@@ -203,14 +221,17 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     Fields* const f = fields(self);
-    if (!is_none(slots[0]) && slots[0] != reinterpret_cast<PyObject*>(f->descr)) return decline(Why::dtype);
-    if (which == 1 && (f->nd == 0 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS))) return decline(Why::shape);
-    return counted(entry, is_ours(self) ? new_ref(self)
-                                        : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr));
+    if (!is_none(slots[0]) && slots[0] != reinterpret_cast<PyObject*>(f->descr))
+        return decline(Why::dtype);
+    if (which == 1 && (f->nd == 0 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS)))
+        return decline(Why::shape);
+    return counted(
+        entry, is_ours(self) ? new_ref(self)
+                             : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr));
 }
 
-PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                      PyObject* kwnames) {
+PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                      Py_ssize_t nargs, PyObject* kwnames) {
     intern_all();
     if (!active().table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
@@ -222,26 +243,32 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
     PyObject* out;
-    if (f->descr == descr_of_num[f->descr->type_num] && (f->flags & NPY_ARRAY_C_CONTIGUOUS) && size_of(f)) {
+    if (f->descr == descr_of_num[f->descr->type_num] && (f->flags & NPY_ARRAY_C_CONTIGUOUS) &&
+        size_of(f)) {
         out = new_array(f->nd, f->dimensions, f->descr);
-        if (out) std::memcpy(fields(out)->data, f->data, static_cast<size_t>(size_of(f) * size_of(t)));
+        if (out)
+            std::memcpy(fields(out)->data, f->data, static_cast<size_t>(size_of(f) * size_of(t)));
     } else {
-        if (f->descr != descr_of_num[f->descr->type_num]) return decline(Why::dtype);  // keeps the very instance
+        if (f->descr != descr_of_num[f->descr->type_num])
+            return decline(Why::dtype);  // keeps the very instance
         out = converted(self, f->descr, keep);
     }
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
-PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
     intern_all();
     if (!active().table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
-    if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[3]) return decline(Why::keyword);
+    if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[3])
+        return decline(Why::keyword);
     bool keep = true;
     if (slots[1] && !parse_order(slots[1], &keep)) return decline(Why::keyword);
-    if (slots[2] && !(PyUnicode_CheckExact(slots[2]) && PyUnicode_CompareWithASCIIString(slots[2], "unsafe") == 0))
+    if (slots[2] && !(PyUnicode_CheckExact(slots[2]) &&
+                      PyUnicode_CompareWithASCIIString(slots[2], "unsafe") == 0))
         return decline(Why::keyword);
     if (slots[4] && slots[4] != Py_True && slots[4] != Py_False) return decline(Why::keyword);
     Fields* const f = fields(self);
@@ -250,16 +277,18 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (slots[0] == Py_None) return decline(Why::keyword);
     PyArray_Descr* descr = parse_dtype(slots[0]);
     if (!descr) return nullptr;
-    if (slots[4] == Py_False && descr == f->descr) return decline(Why::keyword);  // perhaps itself: NumPy's rules
+    if (slots[4] == Py_False && descr == f->descr)
+        return decline(Why::keyword);  // perhaps itself: NumPy's rules
     PyObject* out = converted(self, descr, keep);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
-PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                         PyObject* kwnames) {
+PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                         Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    if (kwnames || !is_ours(self) || nargs < 1 || (which == 1 && nargs != 1)) return decline(Why::keyword);
+    if (kwnames || !is_ours(self) || nargs < 1 || (which == 1 && nargs != 1))
+        return decline(Why::keyword);
     Fields* const f = fields(self);
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
     int nd = 0;
@@ -270,7 +299,8 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
         if (nargs > NPY_MAXDIMS) return decline(Why::shape);
         for (Py_ssize_t i = 0; i < nargs; ++i) {
             int one;
-            if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, dims + nd)) return decline(Why::shape);
+            if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, dims + nd))
+                return decline(Why::shape);
             ++nd;
         }
     }
@@ -309,8 +339,8 @@ PyObject* reversed_axes(PyObject* self) {
     return new_view(self, f->nd, dims, strides, f->data, f->descr);
 }
 
-PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                           PyObject* kwnames) {
+PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                           Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
     if (kwnames || !is_ours(self) || (which == 1 && nargs > 1)) return decline(Why::keyword);
     Fields* const f = fields(self);
@@ -321,12 +351,14 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
         npy_intp axes[NPY_MAXDIMS], dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
         int n = 0;
         if (nargs == 1) {
-            if (PyLong_CheckExact(args[0]) || !parse_shape(args[0], &n, axes)) return decline(Why::shape);
+            if (PyLong_CheckExact(args[0]) || !parse_shape(args[0], &n, axes))
+                return decline(Why::shape);
         } else {
             if (nargs > NPY_MAXDIMS) return decline(Why::shape);
             for (Py_ssize_t i = 0; i < nargs; ++i) {
                 int one;
-                if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, axes + n)) return decline(Why::shape);
+                if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, axes + n))
+                    return decline(Why::shape);
                 ++n;
             }
         }
@@ -344,7 +376,8 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
     return counted(entry, out);
 }
 
-PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
     intern_all();
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
@@ -353,7 +386,8 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
     PyObject* const high = slots[1] ? slots[1] : slots[4];
     if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
     // The function wants both positional bounds, or the keywords min and max.
-    if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4]))) return decline(Why::keyword);
+    if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4])))
+        return decline(Why::keyword);
     ElementwiseOptions options{};
     options.out = is_none(slots[2]) ? nullptr : slots[2];
     if (is_none(low) && is_none(high)) return decline(Why::keyword);
@@ -369,7 +403,8 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
     return elementwise(Op::clip, inputs, options);
 }
 
-PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
     if (nargs != 3 || kwnames) return decline(Why::keyword);
     return elementwise(Op::where, args, {});
 }
@@ -379,7 +414,9 @@ int fill(PyObject* self, PyObject* value) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     alignas(8) char element[8];
-    if (!act.table || t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write)) return 1;
+    if (!act.table || t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) ||
+        (f->flags & warn_on_write))
+        return 1;
     if (PyBool_Check(value) && t == DType::boolean)
         element[0] = value == Py_True;
     else if (!scalar_element(value, t, element))
@@ -389,7 +426,8 @@ int fill(PyObject* self, PyObject* value) {
     return 0;
 }
 
-int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t, PyObject* from) {
+int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,
+           PyObject* from) {
     const Active& act = active();
     if (!act.table) return 1;
     npy_intp from_strides[NPY_MAXDIMS] = {};

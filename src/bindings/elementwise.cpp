@@ -21,14 +21,16 @@ namespace {
 
 Signature keywords = {3, 1, {"out", "where", "dtype"}, {}};
 
-// ---- operands --------------------------------------------------------------------------------------------------------------
-// NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's type numbers.
+// ---- operands
+// --------------------------------------------------------------------------------------------------------------
+// NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
+// type numbers.
 constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
 
 struct Operand {
-    int code;        // type number or weak
-    DType dtype;     // of `data`; no_dtype while weak
-    int nd;          // 0 for scalars
+    int code;     // type number or weak
+    DType dtype;  // of `data`; no_dtype while weak
+    int nd;       // 0 for scalars
     const npy_intp* dims;
     const npy_intp* strides;
     char* data;
@@ -41,15 +43,22 @@ struct ScalarType {
     int num;
     int offset;  // of the value in the object
 };
-#define RAPTORS_SCALAR(Name, NUM) {&Py##Name##ArrType_Type, NUM, offsetof(Py##Name##ScalarObject, obval)}
+#define RAPTORS_SCALAR(Name, NUM) \
+    {&Py##Name##ArrType_Type, NUM, offsetof(Py##Name##ScalarObject, obval)}
 const ScalarType* find_scalar(PyTypeObject* t) {
     static const ScalarType all[] = {
-        RAPTORS_SCALAR(Double, NPY_DOUBLE),       RAPTORS_SCALAR(Float, NPY_FLOAT),
-        RAPTORS_SCALAR(Long, NPY_LONG),           RAPTORS_SCALAR(Bool, NPY_BOOL),
-        RAPTORS_SCALAR(Int, NPY_INT),             RAPTORS_SCALAR(ULong, NPY_ULONG),
-        RAPTORS_SCALAR(UByte, NPY_UBYTE),         RAPTORS_SCALAR(Byte, NPY_BYTE),
-        RAPTORS_SCALAR(Short, NPY_SHORT),         RAPTORS_SCALAR(UShort, NPY_USHORT),
-        RAPTORS_SCALAR(UInt, NPY_UINT),           RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
+        RAPTORS_SCALAR(Double, NPY_DOUBLE),
+        RAPTORS_SCALAR(Float, NPY_FLOAT),
+        RAPTORS_SCALAR(Long, NPY_LONG),
+        RAPTORS_SCALAR(Bool, NPY_BOOL),
+        RAPTORS_SCALAR(Int, NPY_INT),
+        RAPTORS_SCALAR(ULong, NPY_ULONG),
+        RAPTORS_SCALAR(UByte, NPY_UBYTE),
+        RAPTORS_SCALAR(Byte, NPY_BYTE),
+        RAPTORS_SCALAR(Short, NPY_SHORT),
+        RAPTORS_SCALAR(UShort, NPY_USHORT),
+        RAPTORS_SCALAR(UInt, NPY_UINT),
+        RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
         RAPTORS_SCALAR(ULongLong, NPY_ULONGLONG),
     };
     for (const ScalarType& s : all)
@@ -86,17 +95,29 @@ bool store_int(PyObject* x, DType t, void* element) {
     }
     constexpr long long exact = 1LL << 53;
     switch (t) {
-        case DType::int8: return store_integer<int8_t>(element, v);
-        case DType::uint8: return store_integer<uint8_t>(element, v);
-        case DType::int16: return store_integer<int16_t>(element, v);
-        case DType::uint16: return store_integer<uint16_t>(element, v);
-        case DType::int32: return store_integer<int32_t>(element, v);
-        case DType::uint32: return store_integer<uint32_t>(element, v);
-        case DType::int64: return store_integer<int64_t>(element, v);
-        case DType::uint64: return v >= 0 && store(element, static_cast<uint64_t>(v));
-        case DType::float32: return v <= exact && v >= -exact && store(element, static_cast<float>(static_cast<double>(v)));
-        case DType::float64: return v <= exact && v >= -exact && store(element, static_cast<double>(v));
-        default: return false;
+        case DType::int8:
+            return store_integer<int8_t>(element, v);
+        case DType::uint8:
+            return store_integer<uint8_t>(element, v);
+        case DType::int16:
+            return store_integer<int16_t>(element, v);
+        case DType::uint16:
+            return store_integer<uint16_t>(element, v);
+        case DType::int32:
+            return store_integer<int32_t>(element, v);
+        case DType::uint32:
+            return store_integer<uint32_t>(element, v);
+        case DType::int64:
+            return store_integer<int64_t>(element, v);
+        case DType::uint64:
+            return v >= 0 && store(element, static_cast<uint64_t>(v));
+        case DType::float32:
+            return v <= exact && v >= -exact &&
+                   store(element, static_cast<float>(static_cast<double>(v)));
+        case DType::float64:
+            return v <= exact && v >= -exact && store(element, static_cast<double>(v));
+        default:
+            return false;
     }
 }
 
@@ -104,8 +125,10 @@ bool store_float(double v, DType t, void* element) {
     if (t == DType::float64) return store(element, v);
     if (t != DType::float32) return false;
     // Out of float32's range: NumPy warns of the cast.
-    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max())) return false;
-    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min())) return false;
+    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max()))
+        return false;
+    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min()))
+        return false;
     return store(element, static_cast<float>(v));
 }
 
@@ -147,7 +170,8 @@ bool read_operand(PyObject* o, Operand& x) {
     if (const ScalarType* s = find_scalar(Py_TYPE(o))) {
         x.code = s->num;
         x.dtype = dtype_of_num[s->num];
-        std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset, static_cast<size_t>(size_of(x.dtype)));
+        std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset,
+                    static_cast<size_t>(size_of(x.dtype)));
         return true;
     }
     declined = Why::type;
@@ -164,7 +188,8 @@ bool settle(Operand& x, DType t) {
     return ok;
 }
 
-// ---- promotion: asked of NumPy once per (operation, dtypes) -----------------------------------------------------------------
+// ---- promotion: asked of NumPy once per (operation, dtypes)
+// -----------------------------------------------------------------
 struct Resolution {
     DType loop;  // no_dtype: NumPy's business
     PyArray_Descr* result;
@@ -173,20 +198,33 @@ std::unordered_map<uint32_t, Resolution>* resolutions;
 PyObject* numpy_result_type;
 
 py::object code_object(int code, bool example) {
-    if (code == weak_int) return example ? py::object(py::int_(0)) : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
-    if (code == weak_float) return example ? py::object(py::float_(0.0)) : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
-    return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
+    if (code == weak_int)
+        return example
+                   ? py::object(py::int_(0))
+                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
+    if (code == weak_float)
+        return example
+                   ? py::object(py::float_(0.0))
+                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
+    return py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
 }
 
-DType dtype_of_object(const py::handle& h) { return dtype_of(reinterpret_cast<PyArray_Descr*>(h.ptr())); }
+DType dtype_of_object(const py::handle& h) {
+    return dtype_of(reinterpret_cast<PyArray_Descr*>(h.ptr()));
+}
 
 Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
     Resolution const none{no_dtype, nullptr};
     try {
         if (op == Op::where) {
-            auto r = py::reinterpret_borrow<py::object>(numpy_result_type)(code_object(codes[1], true), code_object(codes[2], true));
+            auto r = py::reinterpret_borrow<py::object>(numpy_result_type)(
+                code_object(codes[1], true), code_object(codes[2], true));
             DType const t = dtype_of_object(r);
-            return t == no_dtype ? none : Resolution{t, descr_of_num[reinterpret_cast<PyArray_Descr*>(r.ptr())->type_num]};
+            return t == no_dtype
+                       ? none
+                       : Resolution{
+                             t, descr_of_num[reinterpret_cast<PyArray_Descr*>(r.ptr())->type_num]};
         }
         py::tuple inputs(static_cast<size_t>(nin) + 1);
         for (int i = 0; i < nin; ++i) inputs[static_cast<size_t>(i)] = code_object(codes[i], false);
@@ -198,16 +236,20 @@ Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
             signature[static_cast<size_t>(nin)] = code_object(dtype_num, false);
             keywords["signature"] = signature;
         }
-        auto resolve = py::reinterpret_borrow<py::object>(numpy_ufunc_of[index(op)]).attr("resolve_dtypes");
+        auto resolve =
+            py::reinterpret_borrow<py::object>(numpy_ufunc_of[index(op)]).attr("resolve_dtypes");
         py::tuple r = resolve(inputs, **keywords);
         DType const in = dtype_of_object(r[0]), out = dtype_of_object(r[static_cast<size_t>(nin)]);
         if (in == no_dtype || out == no_dtype) return none;
         for (int i = 1; i < nin; ++i)
-            if (dtype_of_object(r[static_cast<size_t>(i)]) != in) return none;  // such as int64 < uint64
-        auto* result = reinterpret_cast<PyArray_Descr*>(py::object(r[static_cast<size_t>(nin)]).ptr());
+            if (dtype_of_object(r[static_cast<size_t>(i)]) != in)
+                return none;  // such as int64 < uint64
+        auto* result =
+            reinterpret_cast<PyArray_Descr*>(py::object(r[static_cast<size_t>(nin)]).ptr());
         bool const boolean = op_info[index(op)].result == Result::boolean;
         if (boolean != (out == DType::boolean) && !(in == DType::boolean && out == in)) return none;
-        // Integer division has integer inputs and a float64 result: NumPy's loop converts, and so do we.
+        // Integer division has integer inputs and a float64 result: NumPy's loop converts, and so
+        // do we.
         DType const loop = boolean || in == out ? in : out;
         if (loop != in && !(is_floating(loop) && !is_floating(in))) return none;
         return {loop, descr_of_num[result->type_num]};
@@ -231,7 +273,8 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
     return r;
 }
 
-// ---- tier 0 ----------------------------------------------------------------------------------------------------------------
+// ---- tier 0
+// ----------------------------------------------------------------------------------------------------------------
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
 constexpr npy_intp short_row = 1 << 17;  // elements: certainly no case for run_block
 
@@ -242,17 +285,23 @@ inline bool same_shape(const Fields* f, const Fields* g) {
     return true;
 }
 
-// A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right kind, or NumPy's own of type t.
+// A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right
+// kind, or NumPy's own of type t.
 inline bool tier0_scalar(PyObject* o, DType t, void* element) {
     if (PyFloat_CheckExact(o)) return store_float(PyFloat_AS_DOUBLE(o), t, element);
-    if (PyLong_CheckExact(o)) return t != DType::boolean && t != DType::uint64 && store_int(o, t, element);
-    if (t == DType::float64 && Py_IS_TYPE(o, &PyDoubleArrType_Type)) return store(element, PyArrayScalar_VAL(o, Double));
-    if (t == DType::float32 && Py_IS_TYPE(o, &PyFloatArrType_Type)) return store(element, PyArrayScalar_VAL(o, Float));
-    if (t == DType::int64 && Py_IS_TYPE(o, &PyLongArrType_Type)) return store(element, PyArrayScalar_VAL(o, Long));
+    if (PyLong_CheckExact(o))
+        return t != DType::boolean && t != DType::uint64 && store_int(o, t, element);
+    if (t == DType::float64 && Py_IS_TYPE(o, &PyDoubleArrType_Type))
+        return store(element, PyArrayScalar_VAL(o, Double));
+    if (t == DType::float32 && Py_IS_TYPE(o, &PyFloatArrType_Type))
+        return store(element, PyArrayScalar_VAL(o, Float));
+    if (t == DType::int64 && Py_IS_TYPE(o, &PyLongArrType_Type))
+        return store(element, PyArrayScalar_VAL(o, Long));
     return false;
 }
 
-// Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point status.
+// Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point
+// status.
 inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
     const OpInfo& info = op_info[index(op)];
     auto call = [&] {
@@ -424,7 +473,8 @@ static bool refuses_big_int(Op op, const char* element) {
     return (op == Op::logical_and || op == Op::logical_or || op == Op::logical_xor) && value >> 63;
 }
 
-// ---- tier 1 ----------------------------------------------------------------------------------------------------------------
+// ---- tier 1
+// ----------------------------------------------------------------------------------------------------------------
 PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
@@ -450,7 +500,8 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     bool const masked = options.where && options.where != Py_True;
     if (masked) {
         // Without an output the unselected elements are arbitrary, and newer NumPy warns of that.
-        if (nin > 2 || !options.out || !read_operand(options.where, x[nin]) || x[nin].dtype != DType::boolean)
+        if (nin > 2 || !options.out || !read_operand(options.where, x[nin]) ||
+            x[nin].dtype != DType::boolean)
             return decline(Why::keyword);
     }
     int const nread = nin + masked;
@@ -461,9 +512,11 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     for (int i = 0; i < nin; ++i) {
         DType const want = op == Op::where && i == 0 ? DType::boolean : r.loop;
         if (!settle(x[i], want)) return nullptr;
-        if (x[i].code == weak_int && want == DType::uint64 && refuses_big_int(op, x[i].element)) return decline(Why::value);
+        if (x[i].code == weak_int && want == DType::uint64 && refuses_big_int(op, x[i].element))
+            return decline(Why::value);
         if (x[i].dtype == want) continue;
-        if (x[i].nd == 0) {  // a scalar: converted once, here (into the element, never into the array)
+        if (x[i].nd ==
+            0) {  // a scalar: converted once, here (into the element, never into the array)
             CastFn const cast = act.table->cast[index(x[i].dtype)][index(want)];
             alignas(8) char converted[8];
             if (x[i].dtype == DType::float64 && want == DType::float32) return decline(Why::value);
@@ -478,9 +531,11 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
             continue;
         }
         // Narrowing casts may raise floating-point events of their own.
-        if (is_floating(x[i].dtype) && size_of(want) < size_of(x[i].dtype) && want != DType::boolean)
+        if (is_floating(x[i].dtype) && size_of(want) < size_of(x[i].dtype) &&
+            want != DType::boolean)
             return decline(Why::value);
-        conversions[i] = {act.table->cast[index(x[i].dtype)][index(want)], size_of(want), size_of(x[i].dtype)};
+        conversions[i] = {act.table->cast[index(x[i].dtype)][index(want)], size_of(want),
+                          size_of(x[i].dtype)};
         converting = true;
     }
 
@@ -492,7 +547,8 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     if (options.out) {
         if (!is_exact(options.out)) return decline(Why::type);
         out_fields = fields(options.out);
-        if (!(out_fields->flags & NPY_ARRAY_WRITEABLE) || (out_fields->flags & warn_on_write)) return decline(Why::type);
+        if (!(out_fields->flags & NPY_ARRAY_WRITEABLE) || (out_fields->flags & warn_on_write))
+            return decline(Why::type);
         if (out_fields->nd < nd) return decline(Why::shape);
         nd = out_fields->nd;
     }
@@ -523,16 +579,20 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         if (t == no_dtype) return decline(Why::dtype);
         if (t != result) {
             // Only casts that can raise no floating-point event: to a wider type.
-            if (!PyArray_CanCastSafely(descr->type_num, out_fields->descr->type_num)) return decline(Why::dtype);
-            conversions[nin] = {act.table->cast[index(result)][index(t)], size_of(result), size_of(t)};
+            if (!PyArray_CanCastSafely(descr->type_num, out_fields->descr->type_num))
+                return decline(Why::dtype);
+            conversions[nin] = {act.table->cast[index(result)][index(t)], size_of(result),
+                                size_of(t)};
             converting = true;
         }
         nest.data[nin] = out_fields->data;
-        for (int d = 0; d < nd; ++d) nest.strides[nin][d] = nest.shape[d] == 1 ? 0 : out_fields->strides[d];
+        for (int d = 0; d < nd; ++d)
+            nest.strides[nin][d] = nest.shape[d] == 1 ? 0 : out_fields->strides[d];
         nest.operands = nin + 1;
         for (int i = 0; i < nread; ++i) {
             int const slot = i < nin ? i : nin + 1;
-            if (x[i].data != x[i].element && overlaps(nest, slot, size_of(x[i].dtype), nin, size_of(t)))
+            if (x[i].data != x[i].element &&
+                overlaps(nest, slot, size_of(x[i].dtype), nin, size_of(t)))
                 return decline(Why::overlap);
         }
         out = new_ref(options.out);
@@ -553,7 +613,9 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         layout = Layout::contiguous;
         for (int i = 0; i <= nin && nest.ndim; ++i) {
             ptrdiff_t const stride = nest.strides[i][0];
-            int const own = i < nin ? size_of(x[i].dtype) : out ? static_cast<int>(PyDataType_ELSIZE(fields(out)->descr)) : 0;
+            int const own = i < nin ? size_of(x[i].dtype)
+                            : out   ? static_cast<int>(PyDataType_ELSIZE(fields(out)->descr))
+                                    : 0;
             if (stride == 0 && i < nin && nest.shape[0] > 1)
                 layout = layout == Layout::strided ? layout : Layout::scalar;
             else if (stride != own && nest.shape[0] > 1)
@@ -621,7 +683,8 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
         if (PyTuple_GET_SIZE(out) != 1) return decline(Why::keyword);
         out = PyTuple_GET_ITEM(out, 0);
     }
-    if (slots[2] == Py_None) return decline(Why::keyword);  // dtype=None: NumPy's default, rarely written
+    if (slots[2] == Py_None)
+        return decline(Why::keyword);  // dtype=None: NumPy's default, rarely written
     return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2]});
 }
 

@@ -1,5 +1,6 @@
-// Elementwise operations on Python objects: tier 0 (same dtype, contiguous or scalar: straight to the kernel) and tier 1
-// (promotion, broadcasting, strides, out=, where=, dtype=). Both decline what they do not handle; NumPy is tier 2.
+// Elementwise operations on Python objects: tier 0 (same dtype, contiguous or scalar: straight to
+// the kernel) and tier 1 (promotion, broadcasting, strides, out=, where=, dtype=). Both decline
+// what they do not handle; NumPy is tier 2.
 #pragma once
 #include "call.h"
 
@@ -22,7 +23,8 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r);  // l is the output, too
 // Arguments of a ufunc call: inputs, then out, and the keywords out, where, dtype.
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
-// x as an element of dtype t (Python and NumPy scalars that fit without a floating-point event): false if it does not.
+// x as an element of dtype t (Python and NumPy scalars that fit without a floating-point event):
+// false if it does not.
 bool scalar_element(PyObject* x, DType t, void* element);
 
 // Hands status bits to NumPy's errstate. Negative: an exception is set.

@@ -70,7 +70,8 @@ Parsed parse(const Fields* f, PyObject* key, Part& part) {
         if (x == Py_None) {
             keep(1, 0);
         } else if (x == Py_Ellipsis) {
-            for (int skip = f->nd - used; skip > 0; --skip, ++axis) keep(f->dimensions[axis], f->strides[axis]);
+            for (int skip = f->nd - used; skip > 0; --skip, ++axis)
+                keep(f->dimensions[axis], f->strides[axis]);
         } else if (PySlice_Check(x)) {
             Py_ssize_t start, stop, step;
             if (PySlice_Unpack(x, &start, &stop, &step) < 0) return Parsed::error;
@@ -117,9 +118,12 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     }
     Part part;
     switch (parse(f, key, part)) {
-        case Parsed::error: return nullptr;
-        case Parsed::no: return decline(Why::index);
-        case Parsed::yes: break;
+        case Parsed::error:
+            return nullptr;
+        case Parsed::no:
+            return decline(Why::index);
+        case Parsed::yes:
+            break;
     }
     if (part.element) {
         if (t == no_dtype) {  // NumPy's scalar, whose base (void) must be this very array
@@ -130,7 +134,8 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         return element(f, t, part.data);
     }
     PyObject* view = new_view(self, part.nd, part.dims, part.strides, part.data, f->descr);
-    if (view && t != no_dtype) count_native(getitem_entry, t, Layout::strided, f->nd, f->dimensions);
+    if (view && t != no_dtype)
+        count_native(getitem_entry, t, Layout::strided, f->nd, f->dimensions);
     return view;
 }
 
@@ -142,7 +147,8 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         return 1;
     };
     if (!active().table) return refuse(Why::disabled);
-    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write)) return refuse(Why::dtype);
+    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write))
+        return refuse(Why::dtype);
     if (f->nd == 1 && is_index(key)) {
         npy_intp at;
         if (!wrap_index(key, f->dimensions[0], &at)) return refuse(Why::index);
@@ -160,13 +166,17 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     }
     Part part;
     switch (parse(f, key, part)) {
-        case Parsed::error: return -1;
-        case Parsed::no: return refuse(Why::index);
-        case Parsed::yes: break;
+        case Parsed::error:
+            return -1;
+        case Parsed::no:
+            return refuse(Why::index);
+        case Parsed::yes:
+            break;
     }
     int const done = assign(part.data, part.nd, part.dims, part.strides, t, value);
     if (done == 0)
-        count_native(setitem_entry, t, part.element ? Layout::scalar : Layout::strided, f->nd, f->dimensions);
+        count_native(setitem_entry, t, part.element ? Layout::scalar : Layout::strided, f->nd,
+                     f->dimensions);
     return done == 1 ? refuse(Why::value) : done;
 }
 

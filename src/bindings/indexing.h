@@ -5,8 +5,9 @@
 namespace raptors {
 
 extern Entry *getitem_entry, *setitem_entry;
-PyObject* get_item(PyObject* self, PyObject* key);              // exact raptors.ndarray; nullptr without error: declined
-int set_item(PyObject* self, PyObject* key, PyObject* value);   // 0 done, 1 declined, -1 error
+PyObject* get_item(PyObject* self,
+                   PyObject* key);  // exact raptors.ndarray; nullptr without error: declined
+int set_item(PyObject* self, PyObject* key, PyObject* value);  // 0 done, 1 declined, -1 error
 void init_indexing();
 
 }  // namespace raptors

@@ -57,8 +57,10 @@ py::list ops() {
 
 void register_introspection(py::module_& m) {
     m.def("ops", &ops,
-          "The op table: a list of dicts of name, kind, inputs, types (dtypes with kernels), result, reports (floating-point\n"
-          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases and, for reductions, ufunc.");
+          "The op table: a list of dicts of name, kind, inputs, types (dtypes with kernels), "
+          "result, reports (floating-point\n"
+          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases and, for "
+          "reductions, ufunc.");
     m.def("_build", [] {
         py::dict d;
         d["compiler"] = RAPTORS_COMPILER;

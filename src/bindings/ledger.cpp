@@ -9,7 +9,7 @@ namespace py = pybind11;
 
 namespace raptors {
 
-thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
+constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 Why declined;
 
 namespace {
@@ -101,7 +101,8 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
         last.dtype = dtype_of(f->descr);
         last.nd = f->nd;
         for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
-        last.layout = PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
+        last.layout =
+            PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
     }
     ++e->numpy[static_cast<int>(last.why)][index(last.dtype)];
 }
@@ -126,20 +127,24 @@ void register_ledger(py::module_& m) {
             if (last.nd >= 0) {
                 int const known = last.nd < 8 ? last.nd : 8;
                 py::tuple shape(known);
-                for (int i = 0; i < known; ++i) shape[static_cast<size_t>(i)] = py::int_(last.shape[i]);
+                for (int i = 0; i < known; ++i)
+                    shape[static_cast<size_t>(i)] = py::int_(last.shape[i]);
                 d["shape"] = shape;
             }
-            d["dtype"] = last.dtype == no_dtype ? py::object(py::none()) : py::str(dtype_info[index(last.dtype)].name);
-            d["layout"] = last.nd < 0 ? py::object(py::none()) : py::str(layout_text[static_cast<int>(last.layout)]);
+            d["dtype"] = last.dtype == no_dtype ? py::object(py::none())
+                                                : py::str(dtype_info[index(last.dtype)].name);
+            d["layout"] = last.nd < 0 ? py::object(py::none())
+                                      : py::str(layout_text[static_cast<int>(last.layout)]);
             d["backend"] = native ? "raptors" : "numpy";
             d["isa"] = native ? py::object(py::str(isa_name(last.isa))) : py::none();
             d["threads"] = 1;
-            d["reason"] = native ? std::string("native kernel, ") + layout_text[static_cast<int>(last.layout)] +
-                                       " operands"
+            d["reason"] = native ? std::string("native kernel, ") +
+                                       layout_text[static_cast<int>(last.layout)] + " operands"
                                  : std::string(why_text[static_cast<int>(last.why)]);
             return d;
         },
-        "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), dtype, layout,\n"
+        "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), "
+        "dtype, layout,\n"
         "backend (\"raptors\" or \"numpy\"), isa, threads and reason; None before the first one.");
 }
 

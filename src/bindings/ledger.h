@@ -1,7 +1,7 @@
 // The ledger: which call ran natively, which went to NumPy and why.
 #pragma once
 #include "array.h"
-// (array.h first)
+
 #include "policy.h"
 
 namespace raptors {
@@ -9,15 +9,15 @@ namespace raptors {
 // Why a call went to NumPy.
 enum class Why : uint8_t {
     none,
-    disabled,   // RAPTORS_DISABLE
-    borrowed,   // NumPy serves this name
-    type,       // an operand that is no exact array, scalar or number
-    dtype,      // a dtype, or a mix of them, without kernels
-    keyword,    // a keyword that only NumPy handles
-    overlap,    // an output that overlaps an input
-    shape,      // shapes that do not broadcast, bad axes, empty extremes: NumPy's error
-    value,      // a scalar that does not fit, a floating-point event in a cast
-    index,      // advanced indexing
+    disabled,  // RAPTORS_DISABLE
+    borrowed,  // NumPy serves this name
+    type,      // an operand that is no exact array, scalar or number
+    dtype,     // a dtype, or a mix of them, without kernels
+    keyword,   // a keyword that only NumPy handles
+    overlap,   // an output that overlaps an input
+    shape,     // shapes that do not broadcast, bad axes, empty extremes: NumPy's error
+    value,     // a scalar that does not fit, a floating-point event in a cast
+    index,     // advanced indexing
     count
 };
 enum class Layout : uint8_t { contiguous, scalar, strided, count };
@@ -25,7 +25,8 @@ enum class Layout : uint8_t { contiguous, scalar, strided, count };
 constexpr int n_whys = static_cast<int>(Why::count);
 constexpr int n_layouts = static_cast<int>(Layout::count);
 
-// Counters of one function. Native calls by dtype and layout, NumPy's by reason and dtype (the last one: any other dtype).
+// Counters of one function. Native calls by dtype and layout, NumPy's by reason and dtype (the last
+// one: any other dtype).
 struct Entry {
     const char* name;
     uint64_t native[n_dtypes][n_layouts];
@@ -42,7 +43,7 @@ struct LastDispatch {
     Why why;
     Isa isa;
 };
-extern thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
+extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
 inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_intp* dims) {
     ++e->native[index(t)][static_cast<int>(layout)];

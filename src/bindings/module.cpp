@@ -1,7 +1,7 @@
 // The extension module: registers, and nothing else.
 #define RAPTORS_IMPORT_NUMPY
 #include "pybind.h"
-// (pybind.h first)
+
 #include "array.h"
 #include "array_type.h"
 #include "elementwise.h"

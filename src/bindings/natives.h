@@ -1,4 +1,5 @@
-// Which names have native code: functions of the namespace and methods of the array. One table each.
+// Which names have native code: functions of the namespace and methods of the array. One table
+// each.
 #pragma once
 #include "call.h"
 

@@ -18,12 +18,15 @@ namespace {
 constexpr unsigned trace_domain = 389047;  // NumPy's own
 constexpr int max_cached_dims = 4;
 constexpr int max_parked = 64;
-constexpr int new_flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
+constexpr int new_flags =
+    NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
 
-// Newest NumPy whose array object this layout of fields was tested with; newer ones run without object reuse.
+// Newest NumPy whose array object this layout of fields was tested with; newer ones run without
+// object reuse.
 constexpr unsigned newest_major = 2, newest_minor = 5;
 
-// Parked objects, one stack per ndim: NumPy frees `dimensions` by 2 * nd, so nd never changes while parked.
+// Parked objects, one stack per ndim: NumPy frees `dimensions` by 2 * nd, so nd never changes while
+// parked.
 struct Parked {
     PyObject* items[max_parked];
     int n;
@@ -50,7 +53,8 @@ void* handler_realloc(void*, void* p, size_t n) {
 void handler_free(void*, void* p, size_t) {
     if (p) block_delete(static_cast<char*>(p));
 }
-PyDataMem_Handler handler = {"raptors", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
+PyDataMem_Handler handler = {
+    "raptors", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 
 // Nobody has exported a buffer or a weak reference; no write-back is pending.
 bool reusable(const Fields* f) {
@@ -69,10 +73,12 @@ npy_intp checked_size(int nd, const npy_intp* dims, npy_intp item) {
 }
 
 // An array object around a fresh block. Takes the block.
-PyObject* around(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr, char* block, size_t bytes) {
+PyObject* around(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
+                 char* block, size_t bytes) {
     Py_INCREF(descr);
-    PyObject* o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims), const_cast<npy_intp*>(strides),
-                                       block, NPY_ARRAY_CARRAY, nullptr);
+    PyObject* o =
+        PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims),
+                             const_cast<npy_intp*>(strides), block, NPY_ARRAY_CARRAY, nullptr);
     if (!o) {
         block_delete(block);
         return nullptr;
@@ -93,7 +99,8 @@ PyObject* by_numpy(int nd, const npy_intp* dims, PyArray_Descr* descr, bool zero
     return o;
 }
 
-PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr, bool zeroed) {
+PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
+                   bool zeroed) {
     npy_intp const bytes = checked_size(nd, dims, PyDataType_ELSIZE(descr));
     // Empty, negative and impossible shapes: NumPy's own array, or its error.
     if (bytes <= 0) return by_numpy(nd, dims, descr, zeroed);
@@ -103,7 +110,8 @@ PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArra
     return around(nd, dims, strides, descr, block, nbytes);
 }
 
-PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr* descr, size_t bytes) {
+PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr* descr,
+                      size_t bytes) {
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
@@ -175,10 +183,12 @@ PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArr
     return allocate(nd, dims, strides, descr, false);
 }
 
-PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides, char* data, PyArray_Descr* descr) {
+PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides,
+                   char* data, PyArray_Descr* descr) {
     int const flags = fields(base)->flags & (NPY_ARRAY_WRITEABLE | warn_on_write);
     // NumPy collapses chains of views of one type down to the array that owns the data.
-    while (!(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base && is_ours(fields(base)->base))
+    while (!(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base &&
+           is_ours(fields(base)->base))
         base = fields(base)->base;
     PyObject* o;
     if (nd <= max_cached_dims && our_views[nd].n) [[likely]] {
@@ -196,15 +206,16 @@ PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp*
         _Py_NewReference(o);
     } else {
         Py_INCREF(descr);
-        o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims), const_cast<npy_intp*>(strides), data,
-                                 0, nullptr);
+        o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims),
+                                 const_cast<npy_intp*>(strides), data, 0, nullptr);
         if (!o) return nullptr;
     }
     Fields* f = fields(o);
     Py_INCREF(base);
     f->base = base;
     f->flags = flags;
-    PyArray_UpdateFlags(as_array(o), NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED);
+    PyArray_UpdateFlags(as_array(o),
+                        NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED);
     return o;
 }
 
@@ -258,20 +269,23 @@ void array_dealloc(PyObject* o) {
     Fields* f = fields(o);
     if (is_ours(o) && reuse && reusable(f)) {
         if (!f->base) {
-            size_t const capacity = f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)
-                                        ? block_capacity(f->data)
-                                        : small_block + 1;
+            size_t const capacity =
+                f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)
+                    ? block_capacity(f->data)
+                    : small_block + 1;
             Parked& stack = whole[capacity > tiny_block][f->nd];
             if (capacity <= small_block && stack.n < max_parked && dtype_of(f->descr) != no_dtype) {
                 raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));
                 PyArray_Descr* descr = f->descr;
                 f->descr = nullptr;
                 park(stack, o);
-                Py_DECREF(array_type);  // parked objects hold no reference: the type's count is that of live arrays
+                Py_DECREF(array_type);  // parked objects hold no reference: the type's count is
+                                        // that of live arrays
                 Py_DECREF(descr);
                 return;
             }
-        } else if (!(f->flags & NPY_ARRAY_OWNDATA) && !f->mem_handler && our_views[f->nd].n < max_parked) {
+        } else if (!(f->flags & NPY_ARRAY_OWNDATA) && !f->mem_handler &&
+                   our_views[f->nd].n < max_parked) {
             PyObject* base = f->base;
             PyArray_Descr* descr = f->descr;
             f->base = nullptr;
@@ -284,7 +298,8 @@ void array_dealloc(PyObject* o) {
             return;
         }
     }
-    // Also right below a subclass's dealloc: ours is a heap type, and it must drop the reference of the instance's type.
+    // Also right below a subclass's dealloc: ours is a heap type, and it must drop the reference of
+    // the instance's type.
     PyTypeObject* type = Py_TYPE(o);
     numpy_dealloc(o);
     Py_DECREF(type);
@@ -298,7 +313,8 @@ void init_object_cache() {
     unsigned major = 0, minor = 0;
     if (std::sscanf(version.c_str(), "%u.%u", &major, &minor) != 2) major = newest_major + 1;
     reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
-    if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE")) reuse = reuse && std::strcmp(env, "0") != 0;
+    if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE"))
+        reuse = reuse && std::strcmp(env, "0") != 0;
     if (const char* env = std::getenv("RAPTORS_CACHE_MAX_BYTES"); env && *env) {
         char* end = nullptr;
         errno = 0;
@@ -330,8 +346,8 @@ void register_object_cache(py::module_& m) {
         return d;
     });
     m.def("_trim", &trim_blocks);
-    // NumPy's own temporaries and results come from our blocks, too. A handler is a context variable: new threads start with
-    // NumPy's, which only means that their arrays are not reused.
+    // NumPy's own temporaries and results come from our blocks, too. A handler is a context
+    // variable: new threads start with NumPy's, which only means that their arrays are not reused.
     m.def("_use_handler", [] { Py_XDECREF(PyDataMem_SetHandler(handler_capsule)); });
 }
 

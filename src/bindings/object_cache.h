@@ -1,12 +1,12 @@
-// Where array objects come from: free lists of whole dead arrays with their data block, of our views, and of the base-class
-// views handed to NumPy. All state is guarded by the GIL.
+// Where array objects come from: free lists of whole dead arrays with their data block, of our
+// views, and of the base-class views handed to NumPy. All state is guarded by the GIL.
 #pragma once
 #include "array.h"
 
 namespace raptors {
 
-// A new C-ordered raptors.ndarray that owns uninitialised data. nullptr and MemoryError / ValueError when it cannot be.
-// descr: one of descr_of_num (borrowed).
+// A new C-ordered raptors.ndarray that owns uninitialised data. nullptr and MemoryError /
+// ValueError when it cannot be. descr: one of descr_of_num (borrowed).
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr);
 // The same filled with zero bytes; O(1) for big arrays.
 PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr);
@@ -15,7 +15,8 @@ PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArr
 
 // A raptors.ndarray view of an exact raptors.ndarray. `base` (borrowed) is collapsed as NumPy does.
 // Writeable and warn-on-write flags follow `like`; contiguity and alignment are computed.
-PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides, char* data, PyArray_Descr* descr);
+PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides,
+                   char* data, PyArray_Descr* descr);
 
 // A view of `a` of exact type numpy.ndarray; its base is `a`.
 PyObject* new_base_view(PyObject* a);

@@ -21,7 +21,8 @@ Isa process_isa;
 std::string available_text() {
     std::string text;
     for (int i = 0; i < n_isas; ++i)
-        if (table(static_cast<Isa>(i))) text += (text.empty() ? "" : ", ") + std::string(isa_name(static_cast<Isa>(i)));
+        if (table(static_cast<Isa>(i)))
+            text += (text.empty() ? "" : ", ") + std::string(isa_name(static_cast<Isa>(i)));
     return text + ", auto";
 }
 
@@ -34,11 +35,13 @@ Isa checked_isa(const std::string& text, const char* who) {
     if (text == "auto" || text.empty()) return best_isa();
     Isa isa;
     if (text.find('\0') != std::string::npos || !parse_isa(text.c_str(), &isa))
-        throw py::value_error(std::string(who) + ": " + shown(text) + " is not an instruction set; this machine has " + available_text());
+        throw py::value_error(std::string(who) + ": " + shown(text) +
+                              " is not an instruction set; this machine has " + available_text());
     if (!table(isa)) {
-        auto const message = std::string(who) + ": " + shown(text) +
-                             (isa_compiled(isa) ? " is not supported by this CPU" : " is not part of this build") +
-                             "; this machine has " + available_text();
+        auto const message =
+            std::string(who) + ": " + shown(text) +
+            (isa_compiled(isa) ? " is not supported by this CPU" : " is not part of this build") +
+            "; this machine has " + available_text();
         PyErr_SetString(PyExc_RuntimeError, message.c_str());
         throw py::error_already_set();
     }

@@ -1,7 +1,8 @@
-// Which kernels run for the calling context: the table of the chosen ISA, or none (RAPTORS_DISABLE).
+// Which kernels run for the calling context: the table of the chosen ISA, or none
+// (RAPTORS_DISABLE).
 #pragma once
 #include "pybind.h"
-// (pybind.h first)
+
 #include "dispatch.h"
 
 namespace raptors {
@@ -20,6 +21,7 @@ inline const Active& active() {
     return context_active();
 }
 
-void register_policy(pybind11::module_& m);  // reads RAPTORS_SIMD and RAPTORS_DISABLE; raises on bad values
+void register_policy(
+    pybind11::module_& m);  // reads RAPTORS_SIMD and RAPTORS_DISABLE; raises on bad values
 
 }  // namespace raptors

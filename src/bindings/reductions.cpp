@@ -15,7 +15,8 @@ Entry* reduce_entry[n_folds + 1];
 
 namespace {
 
-// ---- signatures, after the array -------------------------------------------------------------------------------------------
+// ---- signatures, after the array
+// -------------------------------------------------------------------------------------------
 enum Parameter { p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where, n_parameters };
 struct Form {
     Signature signature;
@@ -25,7 +26,8 @@ Form sum_form = {{6, 6, {"axis", "dtype", "out", "keepdims", "initial", "where"}
                  {p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where}};
 Form min_form = {{5, 5, {"axis", "out", "keepdims", "initial", "where"}, {}},
                  {p_axis, p_out, p_keepdims, p_initial, p_where}};
-Form any_form = {{4, 3, {"axis", "out", "keepdims", "where"}, {}}, {p_axis, p_out, p_keepdims, p_where}};
+Form any_form = {{4, 3, {"axis", "out", "keepdims", "where"}, {}},
+                 {p_axis, p_out, p_keepdims, p_where}};
 Form mean_form = {{5, 4, {"axis", "dtype", "out", "keepdims", "where"}, {}},
                   {p_axis, p_dtype, p_out, p_keepdims, p_where}};
 Form arg_form = {{3, 2, {"axis", "out", "keepdims"}, {}}, {p_axis, p_out, p_keepdims}};
@@ -33,31 +35,43 @@ Form arg_form = {{3, 2, {"axis", "out", "keepdims"}, {}}, {p_axis, p_out, p_keep
 const Form& form_of(Reduce what) {
     switch (what) {
         case Reduce::sum:
-        case Reduce::prod: return sum_form;
+        case Reduce::prod:
+            return sum_form;
         case Reduce::min:
-        case Reduce::max: return min_form;
+        case Reduce::max:
+            return min_form;
         case Reduce::any:
-        case Reduce::all: return any_form;
-        case Reduce::mean: return mean_form;
-        default: return arg_form;
+        case Reduce::all:
+            return any_form;
+        case Reduce::mean:
+            return mean_form;
+        default:
+            return arg_form;
     }
 }
 
-inline Fold fold_of(Reduce what) { return what == Reduce::mean ? Fold::sum : static_cast<Fold>(what); }
+inline Fold fold_of(Reduce what) {
+    return what == Reduce::mean ? Fold::sum : static_cast<Fold>(what);
+}
 
-// ---- identities ------------------------------------------------------------------------------------------------------------
+// ---- identities
+// ------------------------------------------------------------------------------------------------------------
 template <class T>
 void put(void* element, T value) {
     std::memcpy(element, &value, sizeof value);
 }
 
-// An element of dtype t (the accumulator's) that leaves the fold as it is; false: min and max have none.
+// An element of dtype t (the accumulator's) that leaves the fold as it is; false: min and max have
+// none.
 bool identity(Fold fold, DType t, void* element) {
     std::memset(element, 0, 8);
     switch (fold) {
         case Fold::sum:
-        case Fold::any: return true;
-        case Fold::all: put(element, uint8_t{1}); return true;
+        case Fold::any:
+            return true;
+        case Fold::all:
+            put(element, uint8_t{1});
+            return true;
         case Fold::prod:
             if (t == DType::float64)
                 put(element, 1.0);
@@ -66,7 +80,8 @@ bool identity(Fold fold, DType t, void* element) {
             else
                 put(element, int64_t{1});
             return true;
-        default: return false;
+        default:
+            return false;
     }
 }
 
@@ -113,7 +128,10 @@ bool divide_array(const Table& table, Fields* f, DType t, npy_intp n) {
         return true;
     }
     Conversion const conversions[max_operands] = {
-        {table.cast[index(t)][index(DType::float64)], 8, 4}, {}, {table.cast[index(DType::float64)][index(t)], 8, 4}, {}};
+        {table.cast[index(t)][index(DType::float64)], 8, 4},
+        {},
+        {table.cast[index(DType::float64)][index(t)], 8, 4},
+        {}};
     return run(divide, nest, conversions);
 }
 
@@ -157,7 +175,8 @@ bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* ty
     Fold const fold = fold_of(what);
     bool const arithmetic = what == Reduce::sum || what == Reduce::prod || what == Reduce::mean;
     *types = {t, accumulator(fold, t), accumulator(fold, t), descr->type_num};
-    if (fold_info[index(fold)].index || types->accumulator != t || fold == Fold::any || fold == Fold::all)
+    if (fold_info[index(fold)].index || types->accumulator != t || fold == Fold::any ||
+        fold == Fold::all)
         types->result_num = num_of_dtype[index(types->accumulator)];
     if (what == Reduce::mean && !is_floating(t)) {
         *types = {DType::float64, DType::float64, DType::float64, NPY_DOUBLE};
@@ -171,13 +190,16 @@ bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* ty
     Py_DECREF(wanted);
     if (w == no_dtype || w == DType::boolean) return false;
     if (what == Reduce::mean && !is_floating(w)) return false;
-    // Truncating a wide integer sum equals summing in the narrow type; narrowing floats would raise events in the cast.
+    // Truncating a wide integer sum equals summing in the narrow type; narrowing floats would raise
+    // events in the cast.
     if (is_floating(t) && (!is_floating(w) || size_of(w) < size_of(t))) return false;
     *types = {w, accumulator(fold, w), w, num};
     return true;
 }
 
-Layout layout_of(const Fields* f) { return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided; }
+Layout layout_of(const Fields* f) {
+    return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
+}
 
 struct Call {
     PyObject* given[n_parameters];
@@ -209,7 +231,8 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
     return as_scalar(element, types.result, types.result_num);
 }
 
-// Casts `from` (in place) between integer dtypes or int to float: the wide accumulator to the dtype asked for.
+// Casts `from` (in place) between integer dtypes or int to float: the wide accumulator to the dtype
+// asked for.
 void convert_element(const Table& table, char* element, DType from, DType to) {
     if (from == to) return;
     alignas(8) char converted[8];
@@ -222,21 +245,27 @@ void convert_element(const Table& table, char* element, DType from, DType to) {
 }
 
 // Whether `out` can take a result of this shape and dtype in place; Why::none if so.
-Why judge_output(PyObject* out, const Fields* f, DType t, int nd, const npy_intp* dims, DType result) {
+Why judge_output(PyObject* out, const Fields* f, DType t, int nd, const npy_intp* dims,
+                 DType result) {
     if (!is_exact(out)) return Why::type;
     Fields const* o = fields(out);
-    bool ok = dtype_of(o->descr) == result && o->nd == nd && (o->flags & NPY_ARRAY_WRITEABLE) && !(o->flags & warn_on_write);
+    bool ok = dtype_of(o->descr) == result && o->nd == nd && (o->flags & NPY_ARRAY_WRITEABLE) &&
+              !(o->flags & warn_on_write);
     for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
     if (!ok) return Why::keyword;
     // Extents of memory: where they meet, NumPy works on a copy.
     npy_intp low_in = 0, high_in = size_of(t), low_out = 0, high_out = size_of(result);
-    for (int d = 0; d < f->nd; ++d) (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
-    for (int d = 0; d < nd; ++d) (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
-    bool const apart = o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
+    for (int d = 0; d < f->nd; ++d)
+        (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
+    for (int d = 0; d < nd; ++d)
+        (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
+    bool const apart =
+        o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
     return size_of(f) && !apart ? Why::overlap : Why::none;
 }
 
-PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t, const Call& call) {
+PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t,
+                     const Call& call) {
     Fields* const f = fields(self);
     bool keepdims;
     if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
@@ -254,8 +283,13 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
             if (!ordered) return nullptr;
         }
         int64_t where = 0;
-        Reduction const r = {ordered ? fields(ordered)->data : f->data, reinterpret_cast<char*>(&where), size, size_of(t),
-                             1, 0, 0};
+        Reduction const r = {ordered ? fields(ordered)->data : f->data,
+                             reinterpret_cast<char*>(&where),
+                             size,
+                             size_of(t),
+                             1,
+                             0,
+                             0};
         kernel(r);
         Py_XDECREF(ordered);
         count_native(entry, t, layout_of(f), f->nd, f->dimensions);
@@ -310,11 +344,13 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
-    if (what == Reduce::argmin || what == Reduce::argmax) return arg_reduce(what, act, entry, self, t, call);
+    if (what == Reduce::argmin || what == Reduce::argmax)
+        return arg_reduce(what, act, entry, self, t, call);
 
     Fold const fold = fold_of(what);
     Types types;
-    if (!resolve_types(what, f->descr, call.given[p_dtype], &types)) return PyErr_Occurred() ? nullptr : decline(Why::dtype);
+    if (!resolve_types(what, f->descr, call.given[p_dtype], &types))
+        return PyErr_Occurred() ? nullptr : decline(Why::dtype);
     ReduceFn const kernel = act.table->reduce[index(fold)][index(types.kernel)];
     if (!kernel) return decline(Why::dtype);
 
@@ -322,7 +358,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     if (total == 0 && what == Reduce::mean) return decline(Why::shape);  // NumPy warns
     bool plain = true;
     for (PyObject* x : call.given) plain &= x == nullptr;
-    if (plain && types.kernel == t && types.accumulator == types.result && f->nd && (f->flags & NPY_ARRAY_C_CONTIGUOUS))
+    if (plain && types.kernel == t && types.accumulator == types.result && f->nd &&
+        (f->flags & NPY_ARRAY_C_CONTIGUOUS))
         return fold_all(what, act, entry, f, types);
 
     bool keepdims;
@@ -334,7 +371,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     PyObject* const mask = call.given[p_where] == Py_True ? nullptr : call.given[p_where];
     npy_intp mask_strides[NPY_MAXDIMS];
     if (mask) {
-        if (!is_exact(mask) || fields(mask)->descr != descr_of(DType::boolean) || what == Reduce::mean)
+        if (!is_exact(mask) || fields(mask)->descr != descr_of(DType::boolean) ||
+            what == Reduce::mean)
             return decline(Why::keyword);
         Fields const* m = fields(mask);
         if (m->nd > f->nd) return decline(Why::shape);
@@ -361,7 +399,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     npy_intp folded_count = 1;
     for (int d = 0; d < f->nd; ++d)
         if (folded[d]) folded_count *= f->dimensions[d];
-    if (first_element && (mask || folded_count == 0)) return decline(Why::shape);  // NumPy: no identity
+    if (first_element && (mask || folded_count == 0))
+        return decline(Why::shape);  // NumPy: no identity
 
     // The result: kept axes in the input's order, as NumPy's iterator lays it out.
     npy_intp dims[NPY_MAXDIMS];
@@ -393,9 +432,11 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
             ++kept;
         }
         k_order(order, order.operands, perm);
-        out = new_array_ordered(nd, dims, perm, descr_of_num[num_of_dtype[index(types.accumulator)]]);
+        out =
+            new_array_ordered(nd, dims, perm, descr_of_num[num_of_dtype[index(types.accumulator)]]);
         if (!out) return nullptr;
-        if (types.accumulator == types.result && fields(out)->descr != descr_of_num[types.result_num]) {
+        if (types.accumulator == types.result &&
+            fields(out)->descr != descr_of_num[types.result_num]) {
             // longlong and long share a kernel; the descriptor is the input's
             Py_INCREF(descr_of_num[types.result_num]);
             PyArray_Descr* old = fields(out)->descr;
@@ -426,12 +467,14 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         if (folded[d]) filling.shape[d] = 1;
     simplify(filling);
     DType const filled = first_element ? t : types.accumulator;
-    run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(filled)][index(types.accumulator)]), filling);
+    run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(filled)][index(types.accumulator)]),
+        filling);
 
     bool const reports = is_floating(types.kernel) && (fold == Fold::sum || fold == Fold::prod);
     if (reports) clear_fp_status();
-    Conversion const conversion = {types.kernel == t ? nullptr : act.table->cast[index(t)][index(types.kernel)],
-                                   size_of(types.kernel), size_of(t)};
+    Conversion const conversion = {
+        types.kernel == t ? nullptr : act.table->cast[index(t)][index(types.kernel)],
+        size_of(types.kernel), size_of(t)};
     bool done = true;
     if (total == 0) {
         // outputs keep what they start with
@@ -439,8 +482,9 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         nest.operands = 3;
         nest.data[2] = fields(mask)->data;
         for (int d = 0; d < f->nd; ++d) nest.strides[2][d] = mask_strides[d];
-        done = run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)], nest, conversion,
-                                 fill);
+        done =
+            run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)],
+                              nest, conversion, fill);
     } else if (conversion.cast) {
         done = run_reduce(kernel, nest, conversion);
     } else {
@@ -483,7 +527,9 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
             copy.strides[1][d] = fields(narrow)->strides[d];
         }
         simplify(copy);
-        run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(types.accumulator)][index(types.result)]), copy);
+        run(reinterpret_cast<ElementwiseFn>(
+                act.table->cast[index(types.accumulator)][index(types.result)]),
+            copy);
     }
     Py_DECREF(out);
     return narrow;
@@ -491,8 +537,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
 
 }  // namespace
 
-PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                        PyObject* kwnames) {
+PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                        Py_ssize_t nargs, PyObject* kwnames) {
     auto const what = static_cast<Reduce>(which);
     Call call{};
     if (nargs || kwnames) {
@@ -504,8 +550,8 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
     return reduce(what, entry, self, call);
 }
 
-PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                              PyObject* kwnames) {
+PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                              Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* slots[max_parameters];
     if (!sum_form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     Call call{};
@@ -517,7 +563,8 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
 }
 
 void init_reductions() {
-    for (Form* form : {&sum_form, &min_form, &any_form, &mean_form, &arg_form}) form->signature.intern();
+    for (Form* form : {&sum_form, &min_form, &any_form, &mean_form, &arg_form})
+        form->signature.intern();
     for (int i = 0; i < n_folds; ++i) reduce_entry[i] = new_entry(fold_info[i].name);
     reduce_entry[n_folds] = new_entry("mean");
 }

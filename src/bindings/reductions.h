@@ -1,4 +1,5 @@
-// Reductions on Python objects: methods, functions and ufunc.reduce, over any axes, with dtype, out, keepdims, initial, where.
+// Reductions on Python objects: methods, functions and ufunc.reduce, over any axes, with dtype,
+// out, keepdims, initial, where.
 #pragma once
 #include "call.h"
 
@@ -12,12 +13,13 @@ enum class Reduce : int {
     mean
 };
 
-// Native (see call.h): `which` is a Reduce; self the array; arguments as of the method of that name.
-PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                        PyObject* kwnames);
+// Native (see call.h): `which` is a Reduce; self the array; arguments as of the method of that
+// name.
+PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                        Py_ssize_t nargs, PyObject* kwnames);
 // ufunc.reduce(self, axis=0, dtype=None, out=None, keepdims=False, initial, where).
-PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                              PyObject* kwnames);
+PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                              Py_ssize_t nargs, PyObject* kwnames);
 
 void init_reductions();
 extern Entry* reduce_entry[n_folds + 1];  // by Reduce

@@ -18,11 +18,12 @@ PyTypeObject *ufunc_type, *function_type, *builtin_type;
 
 namespace {
 
-std::unordered_map<PyObject*, UfuncInfo>* ufuncs;       // by NumPy's object
+std::unordered_map<PyObject*, UfuncInfo>* ufuncs;        // by NumPy's object
 std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
 PyObject *name_reduce, *name_reduce_ex, *name_call, *by_path;
 
-// ---- calling ---------------------------------------------------------------------------------------------------------------
+// ---- calling
+// ---------------------------------------------------------------------------------------------------------------
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -49,7 +50,8 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
     Fields* b = fields(base);
     auto const bytes = static_cast<size_t>(f->nd) * sizeof(npy_intp);
     if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
-        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) && !std::memcmp(f->dimensions, b->dimensions, bytes) &&
+        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) &&
+        !std::memcmp(f->dimensions, b->dimensions, bytes) &&
         !std::memcmp(f->strides, b->strides, bytes)) {
         Py_INCREF(base);
         Py_DECREF(o);
@@ -59,7 +61,8 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
 }
 
 // NumPy's ufunc, or one of its methods, for arguments that our kernels declined.
-PyObject* numpy_ufunc_call(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* numpy_ufunc_call(PyObject* fn, PyObject* const* args, Py_ssize_t nargs,
+                           PyObject* kwnames) {
     if (any_overrides_ufunc(args, nargs, kwnames)) return call_original(fn, args, nargs, kwnames);
     return call_numpy(fn, args, nargs, kwnames, kwnames != nullptr);  // deep for out=(a, b)
 }
@@ -70,8 +73,9 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
     declined = Why::dtype;
     if (p->which < n_ops) {
         auto const op = static_cast<Op>(p->which);
-        PyObject* o = nargs == 2 && !kwnames && p->inputs == 2 ? binary(op, args[0], args[1])
-                                                               : elementwise_call(op, args, nargs, kwnames);
+        PyObject* o = nargs == 2 && !kwnames && p->inputs == 2
+                          ? binary(op, args[0], args[1])
+                          : elementwise_call(op, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
@@ -87,7 +91,8 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
     if (which == 0 && nargs) {
         const UfuncInfo* info = find_ufunc(p->fn);
         if (info && info->fold < n_folds) {
-            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0], args + 1, nargs - 1, kwnames);
+            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0],
+                                              args + 1, nargs - 1, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
     }
@@ -99,15 +104,20 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
     return o;
 }
 
-// ---- looking like the wrapped object ---------------------------------------------------------------------------------------
-PyObject* proxy_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(O)", by_path, proxy(self)->path); }
+// ---- looking like the wrapped object
+// ---------------------------------------------------------------------------------------
+PyObject* proxy_reduce(PyObject* self, PyObject*) {
+    return Py_BuildValue("O(O)", by_path, proxy(self)->path);
+}
 
 PyObject* proxy_getattro(PyObject* self, PyObject* name) {
-    if (name == name_reduce || name == name_reduce_ex || name == name_call) return PyObject_GenericGetAttr(self, name);
+    if (name == name_reduce || name == name_reduce_ex || name == name_call)
+        return PyObject_GenericGetAttr(self, name);
     if (Py_TYPE(self) == ufunc_type) {
         PyObject* found = _PyType_Lookup(ufunc_type, name);
         if (found && Py_TYPE(found) == &PyMethodDescr_Type) {
-            PyObject* theirs = PyObject_GetAttr(wrapped(self), name);  // e.g. the error of generalized ufuncs
+            PyObject* theirs =
+                PyObject_GetAttr(wrapped(self), name);  // e.g. the error of generalized ufuncs
             if (!theirs) return nullptr;
             Py_DECREF(theirs);
             return PyObject_GenericGetAttr(self, name);
@@ -116,7 +126,8 @@ PyObject* proxy_getattro(PyObject* self, PyObject* name) {
     return PyObject_GetAttr(wrapped(self), name);
 }
 int proxy_setattro(PyObject* self, PyObject* name, PyObject* value) {
-    return value ? PyObject_SetAttr(wrapped(self), name, value) : PyObject_DelAttr(wrapped(self), name);
+    return value ? PyObject_SetAttr(wrapped(self), name, value)
+                 : PyObject_DelAttr(wrapped(self), name);
 }
 PyObject* proxy_repr(PyObject* self) { return PyObject_Repr(wrapped(self)); }
 Py_hash_t proxy_hash(PyObject* self) { return PyObject_Hash(wrapped(self)); }
@@ -131,7 +142,9 @@ PyObject* function_get(PyObject* self, PyObject* instance, PyObject*) {
 }
 void proxy_dealloc(PyObject* self) {
     PyTypeObject* t = Py_TYPE(self);
-    if (auto it = functions->find(wrapped(self)); it != functions->end() && it->second == proxy(self)) functions->erase(it);
+    if (auto it = functions->find(wrapped(self));
+        it != functions->end() && it->second == proxy(self))
+        functions->erase(it);
     Py_XDECREF(proxy(self)->fn);
     Py_XDECREF(proxy(self)->path);
     PyObject_Free(self);
@@ -144,10 +157,14 @@ PyCFunction fast(F f) {
 }
 constexpr int fast_flags = METH_FASTCALL | METH_KEYWORDS;
 PyMethodDef ufunc_methods[] = {
-    {"reduce", fast(ufunc_method<0>), fast_flags, nullptr},     {"accumulate", fast(ufunc_method<1>), fast_flags, nullptr},
-    {"reduceat", fast(ufunc_method<2>), fast_flags, nullptr},   {"outer", fast(ufunc_method<3>), fast_flags, nullptr},
-    {"at", fast(ufunc_method<4>), fast_flags, nullptr},         {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
-    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},           {nullptr, nullptr, 0, nullptr},
+    {"reduce", fast(ufunc_method<0>), fast_flags, nullptr},
+    {"accumulate", fast(ufunc_method<1>), fast_flags, nullptr},
+    {"reduceat", fast(ufunc_method<2>), fast_flags, nullptr},
+    {"outer", fast(ufunc_method<3>), fast_flags, nullptr},
+    {"at", fast(ufunc_method<4>), fast_flags, nullptr},
+    {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
 };
 PyMethodDef function_methods[] = {
     {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
@@ -183,7 +200,8 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
     return reinterpret_cast<PyTypeObject*>(t);
 }
 
-py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path, const std::string& name, Hand hand) {
+py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path,
+                      const std::string& name, Hand hand) {
     Proxy* p = PyObject_New(Proxy, type);
     if (!p) throw py::error_already_set();
     p->fn = py::object(fn).release().ptr();
@@ -210,7 +228,8 @@ const Proxy* find_function(PyObject* numpy_function) {
     return it == functions->end() ? nullptr : it->second;
 }
 
-PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames) {
     const UfuncInfo* info = find_ufunc(numpy_ufunc);
     declined = Why::dtype;
     if (info && info->op < n_ops) {
@@ -238,19 +257,23 @@ void register_ufuncs(py::module_& m) {
         (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i]};
     }
 
-    // wrap(function, "raptors.name", "deep" | "top" | "original"): the object that stands for a NumPy function or ufunc.
-    m.def("_wrap", [](const py::object& fn, const std::string& path, const std::string& hand, bool binds) {
+    // wrap(function, "raptors.name", "deep" | "top" | "original"): the object that stands for a
+    // NumPy function or ufunc.
+    m.def("_wrap", [](const py::object& fn, const std::string& path, const std::string& hand,
+                      bool binds) {
         auto const name = path.substr(path.rfind('.') + 1);
         auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
         if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
             py::object o = make_proxy(ufunc_type, fn, path, name, mode);
-            auto [it, fresh] = ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, proxy(o.ptr())->entry});
+            auto [it, fresh] =
+                ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, proxy(o.ptr())->entry});
             proxy(o.ptr())->which = it->second.op;
             proxy(o.ptr())->entry = it->second.entry;
             if (it->second.op < n_ops) proxy(o.ptr())->inputs = op_info[it->second.op].inputs;
             return o;
         }
-        py::object o = make_proxy(binds ? function_type : builtin_type, fn, path, path.substr(path.find('.') + 1), mode);
+        py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
+                                  path.substr(path.find('.') + 1), mode);
         if (path == "raptors." + name)
             if (const NativeRow* row = find_native_function(name.c_str())) {
                 Proxy* p = proxy(o.ptr());
@@ -264,7 +287,8 @@ void register_ufuncs(py::module_& m) {
     m.def("_unwrap", [](const py::object& o) {
         return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
     });
-    m.def("_bind_path", [](const py::object& loader) { by_path = py::object(loader).release().ptr(); });
+    m.def("_bind_path",
+          [](const py::object& loader) { by_path = py::object(loader).release().ptr(); });
 }
 
 }  // namespace raptors

@@ -1,14 +1,15 @@
-// Callables: one type for all ufuncs (instances made by walking ops.def and NumPy's namespace) and two for functions that
-// stand for NumPy's. Everything but calling and pickling is the wrapped object's: docs, signatures, __class__.
+// Callables: one type for all ufuncs (instances made by walking ops.def and NumPy's namespace) and
+// two for functions that stand for NumPy's. Everything but calling and pickling is the wrapped
+// object's: docs, signatures, __class__.
 #pragma once
 #include "call.h"
 
 namespace raptors {
 
 enum class Hand : uint8_t {
-    deep,       // views, also inside lists and tuples
-    top,        // views for top-level arguments only: object arrays must store the very objects of a list
-    original,   // arguments as they are: ownership matters, or user code sees the array
+    deep,  // views, also inside lists and tuples
+    top,  // views for top-level arguments only: object arrays must store the very objects of a list
+    original,  // arguments as they are: ownership matters, or user code sees the array
 };
 
 struct Proxy {
@@ -24,9 +25,9 @@ struct Proxy {
     bool on_array;  // native takes the first argument as `self`
 };
 
-extern PyTypeObject* ufunc_type;      // stands for numpy.ufunc
-extern PyTypeObject* function_type;   // binds like a Python function
-extern PyTypeObject* builtin_type;    // does not bind, like a builtin
+extern PyTypeObject* ufunc_type;     // stands for numpy.ufunc
+extern PyTypeObject* function_type;  // binds like a Python function
+extern PyTypeObject* builtin_type;   // does not bind, like a builtin
 
 inline bool is_proxy(PyObject* o) {
     PyTypeObject* t = Py_TYPE(o);
@@ -35,7 +36,8 @@ inline bool is_proxy(PyObject* o) {
 inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
 inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
 
-// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), and its ledger entry.
+// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), and its
+// ledger entry.
 struct UfuncInfo {
     int op, fold;
     Entry* entry;
@@ -45,7 +47,8 @@ const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
 const Proxy* find_function(PyObject* numpy_function);
 
 // A ufunc's method called on arrays that override nothing: natively where possible.
-PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames);
 
 void register_ufuncs(pybind11::module_& m);
 

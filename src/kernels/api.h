@@ -41,7 +41,8 @@ constexpr int max_dims = 64;     // NumPy's own limit
 constexpr int max_operands = 4;  // three inputs and the output, which comes last
 
 // rows x n elements of every operand; strides in bytes, of any sign; pointers need no alignment.
-// The output may be one of the inputs (same pointer, same strides) but must not overlap them otherwise.
+// The output may be one of the inputs (same pointer, same strides) but must not overlap them
+// otherwise.
 struct Block {
     char* data[max_operands];
     ptrdiff_t inner[max_operands];
@@ -52,9 +53,10 @@ struct Block {
 using ElementwiseFn = void (*)(const Block&) noexcept;  // inputs first, then the output
 using CastFn = void (*)(const Block&) noexcept;         // data[0] -> data[1]
 
-// `rows` outputs, each folded from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op) in[r][n-1].
-// The caller sets the outputs beforehand (identity, `initial`, or the first element for min and max).
-// For argmin and argmax the outputs are int64 indices in 0..n-1 and are only written; n > 0.
+// `rows` outputs, each folded from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op)
+// in[r][n-1]. The caller sets the outputs beforehand (identity, `initial`, or the first element for
+// min and max). For argmin and argmax the outputs are int64 indices in 0..n-1 and are only written;
+// n > 0.
 struct Reduction {
     const char* in;
     char* out;

@@ -1,4 +1,5 @@
-// Which kernels run: one table per ISA, scalar entries first, overwritten by what the ISA does better.
+// Which kernels run: one table per ISA, scalar entries first, overwritten by what the ISA does
+// better.
 #pragma once
 #include "api.h"
 

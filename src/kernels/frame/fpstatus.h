@@ -14,8 +14,8 @@ namespace raptors {
 enum FpStatus : int { fp_divide_by_zero = 1, fp_overflow = 2, fp_underflow = 4, fp_invalid = 8 };
 
 #if defined(__x86_64__)
-// Invalid, divide by zero, overflow, underflow: inexact and denormal are not looked at, and may stay set (writing the register
-// is slow). The control bits stay as they are.
+// Invalid, divide by zero, overflow, underflow: inexact and denormal are not looked at, and may
+// stay set (writing the register is slow). The control bits stay as they are.
 constexpr unsigned mxcsr_status = 0x1dU;
 inline void clear_fp_status() noexcept {
     unsigned const csr = _mm_getcsr();
@@ -30,19 +30,22 @@ inline int fp_status() noexcept {
            (csr & 0x10U ? fp_underflow : 0) | (csr & 0x01U ? fp_invalid : 0);
 }
 #elif defined(__aarch64__)
-inline void clear_fp_status() noexcept { __asm__ volatile("msr fpsr, %0" ::"r"(uint64_t{0}) : "memory"); }
+inline void clear_fp_status() noexcept {
+    __asm__ volatile("msr fpsr, %0" ::"r"(uint64_t{0}) : "memory");
+}
 inline int fp_status() noexcept {
     uint64_t fpsr;
     __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr)::"memory");
-    return (fpsr & 2 ? fp_divide_by_zero : 0) | (fpsr & 4 ? fp_overflow : 0) | (fpsr & 8 ? fp_underflow : 0) |
-           (fpsr & 1 ? fp_invalid : 0);
+    return (fpsr & 2 ? fp_divide_by_zero : 0) | (fpsr & 4 ? fp_overflow : 0) |
+           (fpsr & 8 ? fp_underflow : 0) | (fpsr & 1 ? fp_invalid : 0);
 }
 #else
 inline void clear_fp_status() noexcept { std::feclearexcept(FE_ALL_EXCEPT); }
 inline int fp_status() noexcept {
     int const raised = std::fetestexcept(FE_ALL_EXCEPT);
-    return (raised & FE_DIVBYZERO ? fp_divide_by_zero : 0) | (raised & FE_OVERFLOW ? fp_overflow : 0) |
-           (raised & FE_UNDERFLOW ? fp_underflow : 0) | (raised & FE_INVALID ? fp_invalid : 0);
+    return (raised & FE_DIVBYZERO ? fp_divide_by_zero : 0) |
+           (raised & FE_OVERFLOW ? fp_overflow : 0) | (raised & FE_UNDERFLOW ? fp_underflow : 0) |
+           (raised & FE_INVALID ? fp_invalid : 0);
 }
 #endif
 

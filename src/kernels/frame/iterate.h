@@ -4,7 +4,8 @@
 
 namespace raptors {
 
-// Operands over one common shape (already broadcast: stride 0 where an operand repeats). Output last.
+// Operands over one common shape (already broadcast: stride 0 where an operand repeats). Output
+// last.
 struct Nest {
     int ndim;
     int operands;
@@ -13,12 +14,14 @@ struct Nest {
     char* data[max_operands];
 };
 
-// NumPy's axis order for order='K' outputs: perm[0] is the outermost axis. `inputs` operands are looked at.
+// NumPy's axis order for order='K' outputs: perm[0] is the outermost axis. `inputs` operands are
+// looked at.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept;
 
-// Reverses axes that run backwards in every operand, sorts axes so that the innermost has the smallest strides, drops
-// length-1 axes and merges axes that are one run in memory for every operand. Elements correspond as before.
-// An empty nest (some length 0) is reduced to one axis of length 0.
+// Reverses axes that run backwards in every operand, sorts axes so that the innermost has the
+// smallest strides, drops length-1 axes and merges axes that are one run in memory for every
+// operand. Elements correspond as before. An empty nest (some length 0) is reduced to one axis of
+// length 0.
 void simplify(Nest& nest) noexcept;
 
 // Number of elements.
@@ -27,7 +30,8 @@ ptrdiff_t count(const Nest& nest) noexcept;
 // The part [first, last) of a simplified nest's outermost axis.
 Nest slice(const Nest& nest, ptrdiff_t first, ptrdiff_t last) noexcept;
 
-// Splits a simplified nest into parts of about `grain` elements along its outermost axes; calls body(context, part) for each.
+// Splits a simplified nest into parts of about `grain` elements along its outermost axes; calls
+// body(context, part) for each.
 using ChunkBody = void (*)(void* context, const Nest& part);
 void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* context);
 
@@ -40,28 +44,35 @@ struct Conversion {
     int size;      // bytes of an element of the kernel's dtype
     int own_size;  // bytes of an element of the operand's dtype
 };
-// The same with casts: pieces of cache size are converted into buffers from the thread's arena, and the result out of one.
-// False: out of memory (nothing written).
-[[nodiscard]] bool run(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions) noexcept;
+// The same with casts: pieces of cache size are converted into buffers from the thread's arena, and
+// the result out of one. False: out of memory (nothing written).
+[[nodiscard]] bool run(ElementwiseFn kernel, const Nest& nest,
+                       const Conversion* conversions) noexcept;
 
-// where=: operand number nest.operands-1 is the boolean mask, the output comes before it. The kernel is called only on runs of
-// selected elements. nest.operands <= max_operands: so ternaries have no masked form. Conversions may be nullptr.
-[[nodiscard]] bool run_masked(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions) noexcept;
+// where=: operand number nest.operands-1 is the boolean mask, the output comes before it. The
+// kernel is called only on runs of selected elements. nest.operands <= max_operands: so ternaries
+// have no masked form. Conversions may be nullptr.
+[[nodiscard]] bool run_masked(ElementwiseFn kernel, const Nest& nest,
+                              const Conversion* conversions) noexcept;
 
-// Whether two operands of a (not necessarily simplified) nest may share memory in a way that matters to an elementwise kernel:
-// false if their extents are disjoint or they are the same elements in the same order (same pointer and strides).
+// Whether two operands of a (not necessarily simplified) nest may share memory in a way that
+// matters to an elementwise kernel: false if their extents are disjoint or they are the same
+// elements in the same order (same pointer and strides).
 bool overlaps(const Nest& nest, int input, int input_size, int output, int output_size) noexcept;
 
-// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the folded axes; the kernel's own dtypes.
-// Outputs hold their initial values. Axes may come in any order.
+// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the folded axes; the
+// kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
 void run_reduce(ReduceFn kernel, const Nest& nest, int in_size) noexcept;
 // The same with the input cast first, piece by piece.
-[[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion) noexcept;
-// Folds only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an element of the kernel's input dtype
-// that leaves the result as it is. `select` is the kernel of `where` for that dtype.
-[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, ElementwiseFn select, const Nest& nest, const Conversion& conversion,
-                                     const void* fill) noexcept;
-// argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64, stride 0 along it.
+[[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest,
+                              const Conversion& conversion) noexcept;
+// Folds only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an element
+// of the kernel's input dtype that leaves the result as it is. `select` is the kernel of `where`
+// for that dtype.
+[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, ElementwiseFn select, const Nest& nest,
+                                     const Conversion& conversion, const void* fill) noexcept;
+// argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64,
+// stride 0 along it.
 void run_argreduce(ReduceFn kernel, const Nest& nest, int axis) noexcept;
 
 }  // namespace raptors

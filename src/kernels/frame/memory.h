@@ -5,8 +5,9 @@
 
 namespace raptors {
 
-// Scratch memory of the calling thread, given back in reverse order of taking; 64-byte aligned; nullptr: out of memory.
-// Never handed to another thread, never kept beyond the native call that took it.
+// Scratch memory of the calling thread, given back in reverse order of taking; 64-byte aligned;
+// nullptr: out of memory. Never handed to another thread, never kept beyond the native call that
+// took it.
 class Scratch {
 public:
     explicit Scratch(size_t bytes) noexcept;
@@ -27,9 +28,10 @@ struct ScratchStats {
 };
 ScratchStats scratch_stats() noexcept;
 
-// Blocks of array data: 64-byte aligned, capacity known from a header in front of the block. Big freed blocks are kept for
-// reuse (last in, first out) up to a cap, since a fresh one costs page faults. Thread-safe.
-// Capacities of small blocks: requests are rounded up to one of these two, bigger ones as below.
+// Blocks of array data: 64-byte aligned, capacity known from a header in front of the block. Big
+// freed blocks are kept for reuse (last in, first out) up to a cap, since a fresh one costs page
+// faults. Thread-safe. Capacities of small blocks: requests are rounded up to one of these two,
+// bigger ones as below.
 constexpr size_t tiny_block = 128, small_block = 1024;
 char* block_new(size_t bytes) noexcept;
 char* block_new_zeroed(size_t bytes) noexcept;

@@ -30,9 +30,10 @@ ptrdiff_t stream_from() noexcept {
     return bytes;
 }
 
-// A piece of output to memory. Meanwhile the inputs of the next piece are fetched: reading and writing would otherwise take
-// turns.
-void store_past_caches(char* to, const char* from, const Block& next, int inputs, int out_size) noexcept {
+// A piece of output to memory. Meanwhile the inputs of the next piece are fetched: reading and
+// writing would otherwise take turns.
+void store_past_caches(char* to, const char* from, const Block& next, int inputs,
+                       int out_size) noexcept {
     ptrdiff_t step[max_operands];  // of an input, per line of output
     for (int i = 0; i < inputs; ++i) step[i] = next.inner[i] * (line / out_size);
     for (ptrdiff_t k = 0; k < piece / line; ++k) {
@@ -76,8 +77,10 @@ void stream_row(ElementwiseFn kernel, const Block& row, int operands, int out_si
 void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept {
     int const out = operands - 1;
     ptrdiff_t width = 0;  // bytes of all operands per element
-    for (int i = 0; i < operands; ++i) width += block.inner[i] < 0 ? -block.inner[i] : block.inner[i];
-    if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size || block.n < 2 * piece / out_size ||
+    for (int i = 0; i < operands; ++i)
+        width += block.inner[i] < 0 ? -block.inner[i] : block.inner[i];
+    if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size ||
+        block.n < 2 * piece / out_size ||
         reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||
         block.outer[out] % out_size) {
         kernel(block);

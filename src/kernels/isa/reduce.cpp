@@ -333,14 +333,14 @@ void add_tiles(T* to, const T* a, const T* b, ptrdiff_t columns) {
 template <class T>
 void sum_columns(const Reduction& r) {
     constexpr ptrdiff_t size = size_of<T>, block = 64;
-    constexpr ptrdiff_t stack_bytes = 65536;  // long rows of a tile are streams that the hardware prefetches
+    constexpr ptrdiff_t stack_bytes =
+        65536;  // long rows of a tile are streams that the hardware prefetches
     alignas(64) T stack[stack_bytes / size];
     ptrdiff_t const blocks = (r.n + block - 1) / block;
     int levels = 1;
     while (blocks >> levels) ++levels;
     // one tile per level of the counter and one for the block being added up
-    ptrdiff_t const width =
-        stack_bytes / size / (levels + 1) / (64 / size) * (64 / size);
+    ptrdiff_t const width = stack_bytes / size / (levels + 1) / (64 / size) * (64 / size);
     for (ptrdiff_t column = 0; column < r.rows; column += width) {
         ptrdiff_t const columns = smaller(width, r.rows - column);
         T* const fresh = stack + levels * width;

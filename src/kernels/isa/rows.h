@@ -1,6 +1,7 @@
 // Expands the UNARY and BINARY rows of one status. The including file defines RAPTORS_ROWS_REPORTS
 // or RAPTORS_ROWS_QUIET as RAPTORS_ROW, the other one as nothing, and RAPTORS_FILL as the name of
 // its function.
+#pragma once
 #include "loops.h"
 #include "table.h"
 
