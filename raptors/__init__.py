@@ -17,7 +17,8 @@ except ImportError as error:
         raise ImportError(
             f"this is raptors' source tree ({_here}), which is not compiled in place, and it hides an "
             "installed raptors. Install with `pip install .` and run Python from another directory, or as "
-            "`python -P`, or use the commands `raptors` and `pytest`, which do not look into the current directory."
+            "`python -P`, or use the commands `raptors` and `pytest`, which do not look into the current "
+            "directory."
         ) from error
     raise
 

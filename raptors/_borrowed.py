@@ -1,7 +1,7 @@
 """Names that NumPy serves in a particular way, each with its reason.
 
-Every other public function of NumPy that has no native code is borrowed plainly: NumPy's function on base-class
-views of the arguments (also inside lists and tuples), its results made ours.
+Every other public function of NumPy that has no native code is borrowed plainly: NumPy's function on
+base-class views of the arguments (also inside lists and tuples), its results made ours.
 """
 
 from __future__ import annotations

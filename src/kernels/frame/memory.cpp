@@ -262,9 +262,11 @@ char* allocate(size_t bytes, bool zeroed) noexcept {
         Header* h;
         {
             Lock lock;
+            // At most 1/4 longer; big ones, whose pages would otherwise be touched anew, up to
+            // twice as long.
+            int const last = kind.index + (kind.capacity < mapped_from ? 1 : 8);
             int index = kind.index;
-            h = cache.stacks[index];
-            if (!h && index + 1 < class_count) h = cache.stacks[++index];  // at most 1/4 longer
+            while (!(h = cache.stacks[index]) && index < last && index + 1 < class_count) ++index;
             if (h) take_out(h, index);
             ++(h ? cache.hits : cache.misses);
         }

@@ -185,7 +185,7 @@ T eight_leaves(const char* p, ptrdiff_t eights) {
     constexpr ptrdiff_t group = 8 * size_of<T>;
     constexpr int together = Eight<T>::parts == 1 ? 8 : 4;
     // Eight streams within one page are more than the hardware's prefetcher follows.
-    constexpr ptrdiff_t ahead = 4096;
+    constexpr ptrdiff_t ahead = 1024 * size_of<T>;  // the next eight leaves
     ptrdiff_t length[8];
     for (int i = 0; i < 8; ++i) {
         ptrdiff_t k = eights;
@@ -208,7 +208,7 @@ T eight_leaves(const char* p, ptrdiff_t eights) {
         }
         for (ptrdiff_t k = 1; k < steps; ++k)
             for (int i = 0; i < together; ++i) {
-                if constexpr (sizeof(T) == 4) __builtin_prefetch(at[i] + k * group + ahead);
+                __builtin_prefetch(at[i] + k * group + ahead);
                 r[i].add(at[i] + k * group);
             }
         for (int i = 0; i < together; ++i)
