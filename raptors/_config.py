@@ -28,8 +28,8 @@ class simd:
 
     As a function, ``raptors.simd("avx2")``, it holds until changed; as a context manager,
     ``with raptors.simd("scalar"): ...``, until the end of the block. The choice is a context variable:
-    other threads and asyncio tasks keep theirs. The environment variable ``RAPTORS_SIMD`` sets the start value
-    of the process.
+    other threads and asyncio tasks keep theirs. The environment variable ``RAPTORS_SIMD`` sets the value that
+    the process starts with.
 
     Parameters
     ----------

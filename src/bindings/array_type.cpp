@@ -33,7 +33,6 @@ bool is_array_cousin(PyObject* x) {
 Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
 
 // ---- number slots
-// ----------------------------------------------------------------------------------------------------------
 // In this order: our kernels; the slot of an array type that is not ours; the base slot with the
 // originals where someone overrides __array_ufunc__ (NumPy's slot knows the rules of deferring);
 // the base slot with base-class views.
@@ -151,7 +150,6 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
 }
 
 // ---- mapping
-// ---------------------------------------------------------------------------------------------------------------
 PyObject* subscript(PyObject* x, PyObject* key) {
     binaryfunc const base = PyArray_Type.tp_as_mapping->mp_subscript;
     if (!is_ours(x)) return base(x, key);
@@ -175,7 +173,6 @@ int assign_subscript(PyObject* x, PyObject* key, PyObject* value) {
 }
 
 // ---- repr
-// ------------------------------------------------------------------------------------------------------------------
 // NumPy guards against self-containing object arrays by id(): a re-entered array must get the very
 // same view.
 struct Shown {
@@ -206,7 +203,6 @@ PyObject* represent(PyObject* x) {
 }
 
 // ---- methods
-// ---------------------------------------------------------------------------------------------------------------
 // NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they
 // are, since they must see the object itself: resize, setflags, __setstate__, sort, partition, put,
 // itemset, setfield, item, tolist, tobytes, tofile, dump(s), view (subclass hooks see .base),
@@ -442,7 +438,6 @@ PyGetSetDef getset[] = {
 };
 
 // ---- metaclass
-// -------------------------------------------------------------------------------------------------------------
 PyObject* abc_check(PyObject* cls, PyObject* o, const char* name) {
     return PyObject_CallMethod(reinterpret_cast<PyObject*>(meta_type->tp_base), name, "OO", cls, o);
 }

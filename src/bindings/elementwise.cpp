@@ -19,10 +19,9 @@ PyObject* numpy_ufunc_of[n_ops];
 
 namespace {
 
-Signature keywords = {3, 1, {"out", "where", "dtype"}, {}};
+Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
 
 // ---- operands
-// --------------------------------------------------------------------------------------------------------------
 // NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
 // type numbers.
 constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
@@ -189,7 +188,6 @@ bool settle(Operand& x, DType t) {
 }
 
 // ---- promotion: asked of NumPy once per (operation, dtypes)
-// -----------------------------------------------------------------
 struct Resolution {
     DType loop;  // no_dtype: NumPy's business
     PyArray_Descr* result;
@@ -274,7 +272,6 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 }
 
 // ---- tier 0
-// ----------------------------------------------------------------------------------------------------------------
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
 constexpr npy_intp short_row = 1 << 17;  // elements: certainly no case for run_block
 
@@ -474,7 +471,6 @@ static bool refuses_big_int(Op op, const char* element) {
 }
 
 // ---- tier 1
-// ----------------------------------------------------------------------------------------------------------------
 PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
@@ -675,7 +671,7 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
     }
     if (nargs < nin) return decline(Why::keyword);
     PyObject* slots[3];
-    if (!keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
+    if (!call_keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
     // NumPy deprecates a third positional argument of these.
     if (nargs > nin && (op == Op::minimum || op == Op::maximum)) return decline(Why::keyword);
     PyObject* out = slots[0];
@@ -689,7 +685,7 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
 }
 
 void init_elementwise() {
-    keywords.intern();
+    call_keywords.intern();
     resolutions = new std::unordered_map<uint32_t, Resolution>;
     auto numpy = py::module_::import("numpy");
     numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();

@@ -16,7 +16,6 @@ Entry* reduce_entry[n_folds + 1];
 namespace {
 
 // ---- signatures, after the array
-// -------------------------------------------------------------------------------------------
 enum Parameter { p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where, n_parameters };
 struct Form {
     Signature signature;
@@ -32,22 +31,15 @@ Form mean_form = {{5, 4, {"axis", "dtype", "out", "keepdims", "where"}, {}},
                   {p_axis, p_dtype, p_out, p_keepdims, p_where}};
 Form arg_form = {{3, 2, {"axis", "out", "keepdims"}, {}}, {p_axis, p_out, p_keepdims}};
 
+// What follows from a row of ops.def.
+struct FoldTraits {
+    const Form* form;  // by the accumulator: WIDE has dtype=, SAME has initial=, BOOL neither
+    int identity;      // NumPy's of the ufunc: 0 or 1; -1: none
+};
+FoldTraits traits[n_folds];
+
 const Form& form_of(Reduce what) {
-    switch (what) {
-        case Reduce::sum:
-        case Reduce::prod:
-            return sum_form;
-        case Reduce::min:
-        case Reduce::max:
-            return min_form;
-        case Reduce::any:
-        case Reduce::all:
-            return any_form;
-        case Reduce::mean:
-            return mean_form;
-        default:
-            return arg_form;
-    }
+    return what == Reduce::mean ? mean_form : *traits[static_cast<int>(what)].form;
 }
 
 inline Fold fold_of(Reduce what) {
@@ -55,35 +47,26 @@ inline Fold fold_of(Reduce what) {
 }
 
 // ---- identities
-// ------------------------------------------------------------------------------------------------------------
 template <class T>
 void put(void* element, T value) {
     std::memcpy(element, &value, sizeof value);
 }
 
-// An element of dtype t (the accumulator's) that leaves the fold as it is; false: min and max have
-// none.
+// An element of dtype t that leaves the fold as it is; false: there is none (min, max).
 bool identity(Fold fold, DType t, void* element) {
+    int const value = traits[index(fold)].identity;
     std::memset(element, 0, 8);
-    switch (fold) {
-        case Fold::sum:
-        case Fold::any:
-            return true;
-        case Fold::all:
-            put(element, uint8_t{1});
-            return true;
-        case Fold::prod:
-            if (t == DType::float64)
-                put(element, 1.0);
-            else if (t == DType::float32)
-                put(element, 1.0F);
-            else
-                put(element, int64_t{1});
-            return true;
-        default:
-            return false;
-    }
+    if (t == DType::float64)
+        put(element, static_cast<double>(value));
+    else if (t == DType::float32)
+        put(element, static_cast<float>(value));
+    else  // 0 and 1 have the same low bytes in every integer dtype
+        put(element, static_cast<int64_t>(value));
+    return value >= 0;
 }
+
+// Whether floating-point status goes to errstate: where results are rounded.
+bool reports(Fold fold) { return !fold_info[index(fold)].exact; }
 
 PyObject* as_scalar(const char* data, DType t, int num) {
     if (t == DType::float64) {
@@ -173,10 +156,9 @@ struct Types {
 bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* types) {
     DType const t = dtype_of(descr);
     Fold const fold = fold_of(what);
-    bool const arithmetic = what == Reduce::sum || what == Reduce::prod || what == Reduce::mean;
+    bool const arithmetic = what == Reduce::mean || &form_of(what) == &sum_form;
     *types = {t, accumulator(fold, t), accumulator(fold, t), descr->type_num};
-    if (fold_info[index(fold)].index || types->accumulator != t || fold == Fold::any ||
-        fold == Fold::all)
+    if (fold_info[index(fold)].index || types->accumulator != t || &form_of(what) == &any_form)
         types->result_num = num_of_dtype[index(types->accumulator)];
     if (what == Reduce::mean && !is_floating(t)) {
         *types = {DType::float64, DType::float64, DType::float64, NPY_DOUBLE};
@@ -218,7 +200,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
     npy_intp const size = size_of(types.kernel);
     Reduction const r = {f->data, element, n, size, 1, 0, 0};
     int status = 0;
-    if (is_floating(types.kernel) && (fold == Fold::sum || fold == Fold::prod)) {
+    if (is_floating(types.kernel) && reports(fold)) {
         clear_fp_status();
         kernel(r);
         status = fp_status();
@@ -344,8 +326,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
-    if (what == Reduce::argmin || what == Reduce::argmax)
-        return arg_reduce(what, act, entry, self, t, call);
+    if (fold_info[index(fold_of(what))].index) return arg_reduce(what, act, entry, self, t, call);
 
     Fold const fold = fold_of(what);
     Types types;
@@ -394,7 +375,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     if (initial) {
         if (!scalar_element(initial, types.accumulator, start)) return decline(Why::value);
         first_element = false;
-        if (fold == Fold::min || fold == Fold::max) std::memcpy(fill, start, sizeof fill);
+        if (traits[index(fold)].identity < 0) std::memcpy(fill, start, sizeof fill);
     }
     npy_intp folded_count = 1;
     for (int d = 0; d < f->nd; ++d)
@@ -470,8 +451,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(filled)][index(types.accumulator)]),
         filling);
 
-    bool const reports = is_floating(types.kernel) && (fold == Fold::sum || fold == Fold::prod);
-    if (reports) clear_fp_status();
+    bool const reporting = is_floating(types.kernel) && reports(fold);
+    if (reporting) clear_fp_status();
     Conversion const conversion = {
         types.kernel == t ? nullptr : act.table->cast[index(t)][index(types.kernel)],
         size_of(types.kernel), size_of(t)};
@@ -500,7 +481,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         Py_XDECREF(out);
         return PyErr_NoMemory();
     }
-    if (reports) {
+    if (reporting) {
         int const status = fp_status();
         if (status && report_fp_status("reduce", status) < 0) {
             Py_XDECREF(out);
@@ -565,7 +546,18 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
 void init_reductions() {
     for (Form* form : {&sum_form, &min_form, &any_form, &mean_form, &arg_form})
         form->signature.intern();
-    for (int i = 0; i < n_folds; ++i) reduce_entry[i] = new_entry(fold_info[i].name);
+    for (int i = 0; i < n_folds; ++i) {
+        reduce_entry[i] = new_entry(fold_info[i].name);
+        traits[i] = {&arg_form, -1};
+        if (fold_info[i].index) continue;
+        DType const small = accumulator(static_cast<Fold>(i), DType::int8);
+        traits[i].form = small == DType::int64     ? &sum_form
+                         : small == DType::boolean ? &any_form
+                                                   : &min_form;
+        auto const ufunc = pybind11::handle(numpy_ufunc_of[index(fold_info[i].ufunc)]);
+        auto const value = pybind11::object(ufunc.attr("identity"));
+        if (!value.is_none()) traits[i].identity = value.cast<bool>();
+    }
     reduce_entry[n_folds] = new_entry("mean");
 }
 

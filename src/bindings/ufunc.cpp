@@ -23,7 +23,6 @@ std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
 PyObject *name_reduce, *name_reduce_ex, *name_call, *by_path;
 
 // ---- calling
-// ---------------------------------------------------------------------------------------------------------------
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -105,7 +104,6 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
 }
 
 // ---- looking like the wrapped object
-// ---------------------------------------------------------------------------------------
 PyObject* proxy_reduce(PyObject* self, PyObject*) {
     return Py_BuildValue("O(O)", by_path, proxy(self)->path);
 }

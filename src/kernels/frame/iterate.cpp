@@ -165,7 +165,6 @@ void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* con
 }
 
 // ---- Blocks of two axes, the rest walked
-// ---------------------------------------------------------
 
 namespace {
 
@@ -437,7 +436,7 @@ bool run_masked(ElementwiseFn kernel, const Nest& nest, const Conversion* conver
                         });
 }
 
-// ---- Overlap ------------------------------------------------------------------------------------
+// ---- Overlap
 
 namespace {
 

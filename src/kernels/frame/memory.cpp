@@ -20,7 +20,7 @@ constexpr size_t line = 64;
 #define RAPTORS_TLS static thread_local
 #endif
 
-// ---- Scratch ------------------------------------------------------------------------------------
+// ---- Scratch
 
 constexpr size_t arena_least = size_t{128} << 10;
 constexpr size_t arena_most = size_t{1} << 20;  // a longer request goes to malloc
@@ -90,7 +90,7 @@ Scratch::~Scratch() {
 
 ScratchStats scratch_stats() noexcept { return {arena.taken, arena.capacity}; }
 
-// ---- Blocks -------------------------------------------------------------------------------------
+// ---- Blocks
 
 namespace {
 

@@ -48,7 +48,7 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; ++i) to[i] = get<T>(from + i * stride);
 }
 
-// ---- Sums of floats -----------------------------------------------------------------------------
+// ---- Sums of floats
 // Along a row: NumPy's pairwise summation, bit by bit (numpy/_core/src/umath/loops_utils.h.src):
 // halves, cut at multiples of 8, down to leaves of at most 128 elements, which have 8 accumulators
 // each. Error at most (16 + 3 + log2(n / 128)) eps sum|x|.
@@ -391,7 +391,6 @@ void sum_few_columns(const Reduction& r) {
 }
 
 // ---- Sums of integers: 64 bits wide, exact, so that order does not matter
-// -----------------------------
 
 template <class T>
 struct Widened;  // unsigned type of the same size, and of twice the size
@@ -492,8 +491,7 @@ uint64_t dense_sum(const char* p, ptrdiff_t n) {
 }
 
 // ---- Folds whose elements go into an accumulator one after the other
-// --------------------------------- start(out) -> accumulator; next(accumulator, element) ->
-// accumulator.
+// start(out) -> accumulator; next(accumulator, element) -> accumulator.
 
 template <class T>
 struct IntegerSum {
@@ -745,7 +743,7 @@ void fold_columns(const Reduction& r) {
     }
 }
 
-// ---- argmin, argmax -----------------------------------------------------------------------------
+// ---- argmin, argmax
 
 template <class T, bool largest>
 struct Arg {
@@ -884,7 +882,7 @@ struct Arg<boolean, largest> {
     }
 };
 
-// ---- The slots ----------------------------------------------------------------------------------
+// ---- The slots
 
 template <class F>
 void fold_all(const Reduction& r) noexcept {
