@@ -9,7 +9,7 @@ namespace py = pybind11;
 
 namespace raptors {
 
-constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
+constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec"))) = {};
 Why declined;
 
 namespace {
