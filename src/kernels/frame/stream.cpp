@@ -24,12 +24,6 @@ ptrdiff_t last_cache() noexcept {
     return static_cast<ptrdiff_t>(kilobytes > 0 ? kilobytes << 10 : 32L << 20);
 }
 
-// Bytes of all operands from which on streaming gains.
-ptrdiff_t stream_from() noexcept {
-    static ptrdiff_t const bytes = last_cache() / 2 * 3;
-    return bytes;
-}
-
 // A piece of output to memory. Meanwhile the inputs of the next piece are fetched: reading and
 // writing would otherwise take turns.
 void store_past_caches(char* to, const char* from, const Block& next, int inputs,
@@ -74,12 +68,17 @@ void stream_row(ElementwiseFn kernel, const Block& row, int operands, int out_si
 
 }  // namespace
 
+ptrdiff_t stream_threshold() noexcept {
+    static ptrdiff_t const bytes = last_cache() / 2 * 3;
+    return bytes;
+}
+
 void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept {
     int const out = operands - 1;
     ptrdiff_t width = 0;  // bytes of all operands per element
     for (int i = 0; i < operands; ++i)
         width += block.inner[i] < 0 ? -block.inner[i] : block.inner[i];
-    if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size ||
+    if (block.n * block.rows * width < stream_threshold() || block.inner[out] != out_size ||
         block.n < 2 * piece / out_size ||
         reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||
         block.outer[out] % out_size) {
@@ -100,6 +99,7 @@ void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_s
     _mm_sfence();
 }
 #else
+ptrdiff_t stream_threshold() noexcept { return PTRDIFF_MAX; }
 void run_block(ElementwiseFn kernel, const Block& block, int, int) noexcept { kernel(block); }
 #endif
 

@@ -11,4 +11,7 @@ namespace raptors {
 // operation would miss what it finds in L3 now (0.8x).
 void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept;
 
+// Bytes of all operands from which on run_block streams; PTRDIFF_MAX: never on this processor.
+ptrdiff_t stream_threshold() noexcept;
+
 }  // namespace raptors
