@@ -144,8 +144,8 @@ def soft_spots(path: Path) -> list[str]:
 
 
 def own_exports(path: Path) -> list[str]:
-    """Symbols that another library in the process could collide with."""
-    return [n for _, n in symbols(path, "-D", "--defined-only") if "raptors::" in n or "pybind11::" in n]
+    """Symbols that another library in the process could collide with: all but the module's entry."""
+    return [n for _, n in symbols(path, "-D", "--defined-only") if n != "PyInit__raptors_core"]
 
 
 # ---- the files

@@ -246,6 +246,22 @@ Why judge_output(PyObject* out, const Fields* f, DType t, int nd, const npy_intp
     return size_of(f) && !apart ? Why::overlap : Why::none;
 }
 
+// The input and, with stride 0 along the folded axes, the result: `out`, or one element.
+Nest fold_nest(const Fields* f, const bool* folded, bool keepdims, PyObject* out, char* element) {
+    Nest nest;
+    nest.ndim = f->nd;
+    nest.operands = 2;
+    nest.data[0] = f->data;
+    nest.data[1] = out ? fields(out)->data : element;
+    for (int d = 0, kept = 0; d < f->nd; ++d) {
+        nest.shape[d] = f->dimensions[d];
+        nest.strides[0][d] = f->strides[d];
+        nest.strides[1][d] = folded[d] || !out ? 0 : fields(out)->strides[kept];
+        kept += !folded[d] || keepdims;
+    }
+    return nest;
+}
+
 PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t,
                      const Call& call) {
     Fields* const f = fields(self);
@@ -301,18 +317,7 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
         out = new_array(nd, dims, descr_of(DType::int64));
         if (!out) return nullptr;
     }
-    Nest nest;
-    nest.ndim = f->nd;
-    nest.operands = 2;
-    nest.data[0] = f->data;
-    nest.data[1] = out ? fields(out)->data : element;
-    for (int d = 0, kept = 0; d < f->nd; ++d) {
-        nest.shape[d] = f->dimensions[d];
-        nest.strides[0][d] = f->strides[d];
-        bool const in_out = !folded[d] || keepdims;
-        nest.strides[1][d] = folded[d] ? 0 : fields(out)->strides[kept];
-        kept += in_out;
-    }
+    Nest const nest = fold_nest(f, folded, keepdims, out, element);
     run_argreduce(kernel, nest, axis);
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     if (out) return out;
@@ -426,17 +431,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         }
     }
 
-    Nest nest;
-    nest.ndim = f->nd;
-    nest.operands = 2;
-    nest.data[0] = f->data;
-    nest.data[1] = out ? fields(out)->data : element;
-    for (int d = 0, kept = 0; d < f->nd; ++d) {
-        nest.shape[d] = f->dimensions[d];
-        nest.strides[0][d] = f->strides[d];
-        nest.strides[1][d] = folded[d] || !out ? 0 : fields(out)->strides[kept];
-        kept += !folded[d] || keepdims;
-    }
+    Nest nest = fold_nest(f, folded, keepdims, out, element);
 
     // Fill the outputs: with `start`, or with the first element of each fold.
     Nest filling = nest;
@@ -466,10 +461,8 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         done =
             run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)],
                               nest, conversion, fill);
-    } else if (conversion.cast) {
-        done = run_reduce(kernel, nest, conversion);
     } else {
-        run_reduce(kernel, nest, size_of(t));
+        done = run_reduce(kernel, nest, conversion);
     }
     if (done && what == Reduce::mean) {
         if (out)

@@ -309,7 +309,7 @@ void check_reduce() {
         else if (casts || below(2))
             done = run_reduce(sum_kernel, nest, conversion);
         else
-            run_reduce(sum_kernel, nest, 8);
+            run_reduce(sum_kernel, nest);
         CHECK(done);
         CHECK(wanted == out.bytes);
     }

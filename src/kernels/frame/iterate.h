@@ -62,7 +62,7 @@ bool overlaps(const Nest& nest, int input, int input_size, int output, int outpu
 
 // Reductions: operand 0 is the input, operand 1 the output with stride 0 along the folded axes; the
 // kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
-void run_reduce(ReduceFn kernel, const Nest& nest, int in_size) noexcept;
+void run_reduce(ReduceFn kernel, const Nest& nest) noexcept;
 // The same with the input cast first, piece by piece.
 [[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest,
                               const Conversion& conversion) noexcept;

@@ -176,8 +176,7 @@ void cast_block(CastFn cast, const Block& block, ptrdiff_t size, char* buffer) n
 
 }  // namespace
 
-void run_reduce(ReduceFn kernel, const Nest& nest, int in_size) noexcept {
-    static_cast<void>(in_size);
+void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
     // The common calls: everything folded, or one axis of two.
     if (nest.ndim == 1 && nest.strides[out][0] == 0) {
         if (nest.shape[0])
@@ -191,7 +190,7 @@ void run_reduce(ReduceFn kernel, const Nest& nest, int in_size) noexcept {
 
 bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion) noexcept {
     if (!conversion.cast) {
-        run_reduce(kernel, nest, conversion.size);
+        run_reduce(kernel, nest);
         return true;
     }
     Plan plan;
