@@ -40,7 +40,7 @@ template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false>
 PyObject* binary_slot(PyObject* l, PyObject* r) {
     declined = Why::type;
     if constexpr (op != Op::count) {
-        PyObject* o = inplace ? in_place(op, l, r) : binary(op, l, r);
+        PyObject* o = inplace ? in_place(op, l, r) : binary(op, l, r, true);
         if (o || PyErr_Occurred()) return o;
     } else {
         declined = Why::dtype;
@@ -67,7 +67,7 @@ template <unaryfunc NumberSlots::*slot, Op op>
 PyObject* unary_slot(PyObject* x) {
     unaryfunc const base = PyArray_Type.tp_as_number->*slot;
     if (!is_ours(x)) return base(x);
-    PyObject* o = unary(op, x);
+    PyObject* o = unary(op, x, true);
     if (o || PyErr_Occurred()) return o;
     count_numpy(entry_of(op), declined, x);
     Views views;
@@ -97,7 +97,7 @@ PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
     } else {
         return nullptr;
     }
-    if (!inplace) return unary(op, x);
+    if (!inplace) return unary(op, x, true);
     ElementwiseOptions options{};
     options.out = x;
     return elementwise(op, &x, options);

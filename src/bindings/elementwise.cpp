@@ -9,6 +9,7 @@
 #include "frame/iterate.h"
 #include "frame/stream.h"
 #include "object_cache.h"
+#include "temporary.h"
 
 namespace py = pybind11;
 
@@ -317,6 +318,32 @@ inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
     return status ? report_fp_status(info.name, status) : 0;
 }
 
+// A temporary among the operands that can hold a C-ordered result of this shape and dtype; nullptr:
+// none.
+PyObject* dying_operand(PyObject* const* inputs, int nin, int nd, const npy_intp* dims,
+                        PyArray_Descr* descr) {
+    npy_intp bytes = PyDataType_ELSIZE(descr);
+    for (int d = 0; d < nd; ++d) bytes *= dims[d];
+    if (bytes < shortest_temporary) return nullptr;
+    for (int i = 0; i < nin; ++i) {
+        if (!is_ours(inputs[i]) || Py_REFCNT(inputs[i]) != 1) continue;
+        Fields const* f = fields(inputs[i]);
+        bool fits = f->descr == descr && f->nd == nd && (f->flags & flat_flags);
+        for (int d = 0; fits && d < nd; ++d) fits = f->dimensions[d] == dims[d];
+        if (fits && is_temporary(inputs[i])) return inputs[i];
+    }
+    return nullptr;
+}
+
+// Where the result of tier 0 goes: a new array, or a temporary operand.
+inline PyObject* new_result(PyObject* const* inputs, int nin, const Fields* like,
+                            PyArray_Descr* descr, npy_intp n, bool is_operator) {
+    if (is_operator && n >= shortest_temporary / 8) [[unlikely]]
+        if (PyObject* dying = dying_operand(inputs, nin, like->nd, like->dimensions, descr))
+            return new_ref(dying);
+    return new_array(like->nd, like->dimensions, descr);
+}
+
 inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
     return op_info[index(op)].result == Result::boolean ? descr_of_num[NPY_BOOL] : descr;
 }
@@ -336,13 +363,15 @@ bool scalar_element(PyObject* x, DType t, void* element) {
     return true;
 }
 
-PyObject* binary(Op op, PyObject* l, PyObject* r) {
+PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     bool const ours_l = is_ours(l), ours_r = is_ours(r);
     PyObject* const like = ours_l ? l : r;
     PyObject* const inputs[2] = {l, r};
-    if (!is_ours(like)) return elementwise(op, inputs, {});
+    ElementwiseOptions options{};
+    options.is_operator = is_operator;
+    if (!is_ours(like)) return elementwise(op, inputs, options);
     Fields* const f = fields(like);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
@@ -366,12 +395,12 @@ PyObject* binary(Op op, PyObject* l, PyObject* r) {
             layout = Layout::scalar;
         }
         PyArray_Descr* const descr = result_descr(op, f->descr);
-        PyObject* out = new_array(f->nd, f->dimensions, descr);
+        block.n = size_of(f);
+        PyObject* out = new_result(inputs, 2, f, descr, block.n, is_operator);
         if (!out) return nullptr;
         block.data[2] = fields(out)->data;
         block.inner[2] = PyDataType_ELSIZE(descr);
         block.outer[0] = block.outer[1] = block.outer[2] = 0;
-        block.n = size_of(f);
         block.rows = 1;
         if (run_flat(kernel, op, t, block) < 0) {
             Py_DECREF(out);
@@ -381,10 +410,10 @@ PyObject* binary(Op op, PyObject* l, PyObject* r) {
         return out;
     }
 general:
-    return elementwise(op, inputs, {});
+    return elementwise(op, inputs, options);
 }
 
-PyObject* unary(Op op, PyObject* x) {
+PyObject* unary(Op op, PyObject* x, bool is_operator) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     if (is_ours(x)) {
@@ -394,15 +423,15 @@ PyObject* unary(Op op, PyObject* x) {
         ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
         if (kernel && f->nd && (f->flags & flat_flags)) {
             PyArray_Descr* const descr = result_descr(op, f->descr);
-            PyObject* out = new_array(f->nd, f->dimensions, descr);
-            if (!out) return nullptr;
             Block block;
+            block.n = size_of(f);
+            PyObject* out = new_result(&x, 1, f, descr, block.n, is_operator);
+            if (!out) return nullptr;
             block.data[0] = f->data;
             block.data[1] = fields(out)->data;
             block.inner[0] = size_of(t);
             block.inner[1] = PyDataType_ELSIZE(descr);
             block.outer[0] = block.outer[1] = 0;
-            block.n = size_of(f);
             block.rows = 1;
             if (run_flat(kernel, op, t, block) < 0) {
                 Py_DECREF(out);
@@ -412,7 +441,9 @@ PyObject* unary(Op op, PyObject* x) {
             return out;
         }
     }
-    return elementwise(op, &x, {});
+    ElementwiseOptions options{};
+    options.is_operator = is_operator;
+    return elementwise(op, &x, options);
 }
 
 PyObject* in_place(Op op, PyObject* l, PyObject* r) {
@@ -597,7 +628,12 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     } else {
         int perm[max_dims];
         k_order(nest, nin, perm);
-        out = new_array_ordered(nd, nest.shape, perm, descr);
+        if (options.is_operator && !converting) {
+            bool c_order = true;
+            for (int d = 0; d < nd; ++d) c_order &= perm[d] == d;
+            if (c_order) out = dying_operand(inputs, nin, nd, nest.shape, descr);
+        }
+        out = out ? new_ref(out) : new_array_ordered(nd, nest.shape, perm, descr);
         if (!out) return nullptr;
         nest.data[nin] = fields(out)->data;
         for (int d = 0; d < nd; ++d) nest.strides[nin][d] = fields(out)->strides[d];
@@ -681,7 +717,7 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
     }
     if (slots[2] == Py_None)
         return decline(Why::keyword);  // dtype=None: NumPy's default, rarely written
-    return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2]});
+    return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2], false});
 }
 
 void init_elementwise() {

@@ -10,15 +10,16 @@ extern Entry* op_entry[n_ops];
 extern PyObject* numpy_ufunc_of[n_ops];  // NumPy's object; nullptr for `where`
 
 struct ElementwiseOptions {
-    PyObject* out;    // nullptr, or an array
-    PyObject* where;  // nullptr, or the mask
-    PyObject* dtype;  // nullptr, or anything that means a dtype
+    PyObject* out;     // nullptr, or an array
+    PyObject* where;   // nullptr, or the mask
+    PyObject* dtype;   // nullptr, or anything that means a dtype
+    bool is_operator;  // called by an operator: the result may take a temporary operand's place
 };
 
 // nullptr without an error: declined.
 PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options);
-PyObject* binary(Op op, PyObject* l, PyObject* r);
-PyObject* unary(Op op, PyObject* x);
+PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator = false);
+PyObject* unary(Op op, PyObject* x, bool is_operator = false);
 PyObject* in_place(Op op, PyObject* l, PyObject* r);  // l is the output, too
 // Arguments of a ufunc call: inputs, then out, and the keywords out, where, dtype.
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "frame/memory.h"
+#include "temporary.h"
 
 namespace py = pybind11;
 
@@ -342,6 +343,8 @@ void register_object_cache(py::module_& m) {
         d["array_misses"] = stats.array_misses;
         d["view_hits"] = stats.view_hits;
         d["base_view_hits"] = stats.base_view_hits;
+        d["temporaries_reused"] = temporary_stats.reused;
+        d["temporaries_refused"] = temporary_stats.refused;
         d["object_cache"] = reuse;
         return d;
     });
