@@ -3,11 +3,12 @@
 #include <cstring>
 
 #include "borrow.h"
-#include "creation.h"
+#include "conversion.h"
 #include "elementwise.h"
 #include "indexing.h"
 #include "natives.h"
 #include "reductions.h"
+#include "shaping.h"
 #include "ufunc.h"
 
 namespace py = pybind11;
@@ -319,7 +320,6 @@ PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObje
 // __array_function__(self, func, types, args, kwargs)
 PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, PyObject* kwnames) {
     static Signature signature = {4, 4, {"func", "types", "args", "kwargs"}, {}};
-    signature.intern();
     PyObject* v[max_parameters];
     if (!signature.parse(given, nargs, kwnames, v) || !v[0] || !v[1] || !v[2] || !v[3]) {
         PyErr_SetString(PyExc_TypeError, "__array_function__() takes exactly 4 arguments");

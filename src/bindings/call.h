@@ -12,11 +12,7 @@ struct Signature {
     int n;
     int positional;  // how many may be given by position
     const char* names[max_parameters];
-    PyObject* interned[max_parameters];  // filled by intern()
-    void intern() {
-        for (int i = 0; i < n; ++i)
-            if (!interned[i]) interned[i] = PyUnicode_InternFromString(names[i]);
-    }
+    mutable PyObject* interned[max_parameters];  // the names, made when first needed
     // slots[i]: borrowed value or nullptr. False: something that only NumPy can judge (unknown,
     // repeated, too many).
     bool parse(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, PyObject** slots) const {
@@ -24,6 +20,8 @@ struct Signature {
         if (nargs > positional) return false;
         for (Py_ssize_t i = 0; i < nargs; ++i) slots[i] = args[i];
         if (!kwnames) return true;
+        if (!interned[0]) [[unlikely]]
+            for (int i = 0; i < n; ++i) interned[i] = PyUnicode_InternFromString(names[i]);
         Py_ssize_t const nkw = PyTuple_GET_SIZE(kwnames);
         for (Py_ssize_t k = 0; k < nkw; ++k) {
             PyObject* name = PyTuple_GET_ITEM(kwnames, k);
@@ -46,6 +44,22 @@ struct Signature {
 using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* const* args,
                              Py_ssize_t nargs, PyObject* kwnames);
 
+#define RAPTORS_NATIVE(name)                                                       \
+    PyObject* name(int which, Entry* entry, PyObject* self, PyObject* const* args, \
+                   Py_ssize_t nargs, PyObject* kwnames)
+
+// ---- single arguments
 inline bool is_none(PyObject* x) { return !x || x == Py_None; }
+// A Python int that fits. False: NumPy judges.
+bool parse_integer(PyObject* x, npy_intp* value);
+// A shape: an int, or a tuple or list of them. False: NumPy judges.
+bool parse_shape(PyObject* shape, int* nd, npy_intp* dims);
+// The instance of a dtype that has kernels, borrowed; None means float64. nullptr: declined, or an
+// error is set.
+PyArray_Descr* parse_dtype(PyObject* dtype);
+// None or "C".
+bool is_c_order(PyObject* order);
+// 'K' (keep) or 'C'. False: another order.
+bool parse_order(PyObject* order, bool* keep);
 
 }  // namespace raptors

@@ -21,6 +21,7 @@ PyObject* numpy_ufunc_of[n_ops];
 namespace {
 
 Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
+Signature clip_signature = {5, 3, {"a_min", "a_max", "out", "min", "max"}, {}};
 
 // ---- operands
 // NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
@@ -720,8 +721,39 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
     return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2], false});
 }
 
+PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
+    if (!is_exact(self)) return decline(Why::type);
+    PyObject* slots[max_parameters];
+    if (!clip_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    PyObject* const low = slots[0] ? slots[0] : slots[3];
+    PyObject* const high = slots[1] ? slots[1] : slots[4];
+    if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
+    // The function wants both positional bounds, or the keywords min and max.
+    if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4])))
+        return decline(Why::keyword);
+    ElementwiseOptions options{};
+    options.out = is_none(slots[2]) ? nullptr : slots[2];
+    if (is_none(low) && is_none(high)) return decline(Why::keyword);
+    if (is_none(low)) {
+        PyObject* const inputs[2] = {self, high};
+        return elementwise(Op::minimum, inputs, options);
+    }
+    if (is_none(high)) {
+        PyObject* const inputs[2] = {self, low};
+        return elementwise(Op::maximum, inputs, options);
+    }
+    PyObject* const inputs[3] = {self, low, high};
+    return elementwise(Op::clip, inputs, options);
+}
+
+PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
+    if (nargs != 3 || kwnames) return decline(Why::keyword);
+    return elementwise(Op::where, args, {});
+}
+
 void init_elementwise() {
-    call_keywords.intern();
     resolutions = new std::unordered_map<uint32_t, Resolution>;
     auto numpy = py::module_::import("numpy");
     numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();

@@ -24,6 +24,9 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r);  // l is the output, too
 // Arguments of a ufunc call: inputs, then out, and the keywords out, where, dtype.
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
+RAPTORS_NATIVE(clip_native);  // which 0: the method, 1: the function
+RAPTORS_NATIVE(where_native);
+
 // x as an element of dtype t (Python and NumPy scalars that fit without a floating-point event):
 // false if it does not.
 bool scalar_element(PyObject* x, DType t, void* element);

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "creation.h"
+#include "conversion.h"
 #include "elementwise.h"
 #include "object_cache.h"
 

@@ -57,6 +57,20 @@ inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_int
     last.isa = active().isa;
 }
 
+inline Layout layout_of(const Fields* f) {
+    return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
+}
+
+// Counts a call by its result and hands that on (views and identities: dtypes without kernels have
+// no column). nullptr stays nullptr.
+inline PyObject* counted(Entry* e, PyObject* out) {
+    if (!out) return nullptr;
+    Fields const* f = fields(out);
+    DType const t = dtype_of(f->descr);
+    if (t != no_dtype) count_native(e, t, layout_of(f), f->nd, f->dimensions);
+    return out;
+}
+
 // Set by native code that declines a call (returns nullptr without an error): why.
 extern Why declined;
 inline PyObject* decline(Why why) {

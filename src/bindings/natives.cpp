@@ -2,8 +2,11 @@
 
 #include <cstring>
 
+#include "conversion.h"
 #include "creation.h"
+#include "elementwise.h"
 #include "reductions.h"
+#include "shaping.h"
 
 namespace raptors {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <limits>
 
-#include "creation.h"
+#include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
 #include "frame/iterate.h"
@@ -177,10 +177,6 @@ bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* ty
     if (is_floating(t) && (!is_floating(w) || size_of(w) < size_of(t))) return false;
     *types = {w, accumulator(fold, w), w, num};
     return true;
-}
-
-Layout layout_of(const Fields* f) {
-    return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
 }
 
 struct Call {
@@ -537,8 +533,6 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
 }
 
 void init_reductions() {
-    for (Form* form : {&sum_form, &min_form, &any_form, &mean_form, &arg_form})
-        form->signature.intern();
     for (int i = 0; i < n_folds; ++i) {
         reduce_entry[i] = new_entry(fold_info[i].name);
         traits[i] = {&arg_form, -1};

@@ -1,0 +1,52 @@
+#include "call.h"
+
+namespace raptors {
+
+bool parse_integer(PyObject* x, npy_intp* value) {
+    if (!PyLong_CheckExact(x)) return false;
+    int overflow = 0;
+    long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
+    *value = v;
+    return !overflow;
+}
+
+bool parse_shape(PyObject* shape, int* nd, npy_intp* dims) {
+    if (PyLong_CheckExact(shape)) {
+        *nd = 1;
+        return parse_integer(shape, dims);
+    }
+    if (!PyTuple_CheckExact(shape) && !PyList_CheckExact(shape)) return false;
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(shape);
+    if (n > NPY_MAXDIMS) return false;
+    *nd = static_cast<int>(n);
+    for (Py_ssize_t i = 0; i < n; ++i)
+        if (!parse_integer(PySequence_Fast_ITEMS(shape)[i], dims + i)) return false;
+    return true;
+}
+
+PyArray_Descr* parse_dtype(PyObject* dtype) {
+    if (is_none(dtype) || dtype == reinterpret_cast<PyObject*>(&PyFloat_Type))
+        return descr_of(DType::float64);
+    PyArray_Descr* d = nullptr;
+    if (!PyArray_DescrConverter(dtype, &d)) return nullptr;
+    int const num = d->type_num;
+    bool const ok = dtype_of(d) != no_dtype;
+    Py_DECREF(d);
+    if (ok) return descr_of_num[num];
+    declined = Why::dtype;
+    return nullptr;
+}
+
+bool is_c_order(PyObject* order) {
+    return is_none(order) ||
+           (PyUnicode_CheckExact(order) && PyUnicode_CompareWithASCIIString(order, "C") == 0);
+}
+
+bool parse_order(PyObject* order, bool* keep) {
+    if (!PyUnicode_CheckExact(order) || PyUnicode_GET_LENGTH(order) != 1) return false;
+    Py_UCS4 const c = PyUnicode_READ_CHAR(order, 0);
+    *keep = c == 'K';
+    return c == 'K' || c == 'C';
+}
+
+}  // namespace raptors
