@@ -47,7 +47,7 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
         declined = Why::dtype;
     }
     binaryfunc const base = PyArray_Type.tp_as_number->*slot;
-    if (is_ours(l) && is_array_cousin(r)) {
+    if (!inplace && is_ours(l) && is_array_cousin(r)) {
         binaryfunc const theirs =
             Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
@@ -56,7 +56,8 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
             Py_DECREF(o);
         }
     }
-    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) return base(l, r);
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r))
+        return adopt(base(l, r));
     count_numpy(entry_of(op), declined, is_ours(l) ? l : r);
     Views views;
     PyObject* a = is_ours(l) ? views.of(l) : l;
@@ -67,7 +68,7 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
 template <unaryfunc NumberSlots::*slot, Op op>
 PyObject* unary_slot(PyObject* x) {
     unaryfunc const base = PyArray_Type.tp_as_number->*slot;
-    if (!is_ours(x)) return base(x);
+    if (!is_ours(x)) return adopt(base(x));
     PyObject* o = unary(op, x, true);
     if (o || PyErr_Occurred()) return o;
     count_numpy(entry_of(op), declined, x);
@@ -111,7 +112,7 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
         PyObject* o = simple_power(l, r, inplace);
         if (o || PyErr_Occurred()) return o;
     }
-    if (is_ours(l) && is_array_cousin(r)) {
+    if (!inplace && is_ours(l) && is_array_cousin(r)) {
         ternaryfunc const theirs =
             Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
@@ -121,7 +122,7 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
         }
     }
     if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r))
-        return base(l, r, modulus);
+        return adopt(base(l, r, modulus));
     static Entry* const entry = new_entry("power");
     count_numpy(entry, declined, is_ours(l) ? l : r);
     Views views;
@@ -137,12 +138,13 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
     PyObject* o = binary(ops[comparison], l, r);
     if (o || PyErr_Occurred()) return o;
     richcmpfunc const base = PyArray_Type.tp_richcompare;
-    if (is_ours(l) && is_array_cousin(r) && Py_TYPE(r)->tp_richcompare != base) {
+    if (is_ours(l) &&
+        is_array_cousin(r)) {  // also with NumPy's own: the mirrored operator comes first
         o = Py_TYPE(r)->tp_richcompare(r, l, swapped[comparison]);
         if (o != Py_NotImplemented) return o;
         Py_DECREF(o);
     }
-    if (!is_ours(l) || overrides_ufunc(r)) return base(l, r, comparison);
+    if (!is_ours(l) || overrides_ufunc(r)) return adopt(base(l, r, comparison));
     count_numpy(op_entry[index(ops[comparison])], declined, l);
     Views views;
     PyObject* a = views.of(l);
@@ -206,7 +208,7 @@ PyObject* represent(PyObject* x) {
 // ---- methods
 // NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they
 // are, since they must see the object itself: resize, setflags, __setstate__, sort, partition, put,
-// itemset, setfield, item, tolist, tobytes, tofile, dump(s), view (subclass hooks see .base),
+// itemset, setfield, item, tolist, tobytes, tofile, dump(s),
 // getters and setters, __array_finalize__.
 const char* const method_names[] = {
     "all",       "any",        "argmax",    "argmin",   "argpartition", "argsort",
@@ -222,7 +224,7 @@ constexpr int n_methods = sizeof method_names / sizeof *method_names;
 PyObject* numpy_method[n_methods];
 const NativeRow* native_method[n_methods];
 Entry* method_entry[n_methods];
-PyMethodDef method_defs[n_methods + 8];
+PyMethodDef method_defs[n_methods + 9];
 
 PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                       PyObject* kwnames) {
@@ -288,16 +290,40 @@ PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
 }
 
+// Every operand that overrides is an array of another library (astropy's Quantity, say).
+bool only_arrays_override(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    auto other = [](PyObject* x) { return !PyArray_Check(x) && overrides_ufunc(x); };
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    for (Py_ssize_t i = 0; i < total; ++i) {
+        if (other(args[i])) return false;
+        if (i >= nargs && PyTuple_CheckExact(args[i]))
+            for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(args[i]); ++j)
+                if (other(PyTuple_GET_ITEM(args[i], j))) return false;
+    }
+    return true;
+}
+
 // __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any
 // argument overrides, and ours do: so refuse for foreign overrides only, then our kernels, then
 // NumPy's ufunc on views.
-PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs < 2 || !PyUnicode_Check(args[1])) {
         PyErr_SetString(PyExc_TypeError, "__array_ufunc__ requires at least 4 arguments");
         return nullptr;
     }
-    if (any_overrides_ufunc(args + 2, nargs - 2, kwnames)) Py_RETURN_NOTIMPLEMENTED;
     PyObject* ufunc = is_proxy(args[0]) ? wrapped(args[0]) : args[0];
+    if (any_overrides_ufunc(args + 2, nargs - 2, kwnames)) {
+        // An array class that calls super().__array_ufunc__ gets NumPy's default, which refuses
+        // because of us. NumPy is asked again with base-class views, and the class then sees what
+        // it would see without us. No view is left to ask a third time.
+        if (!is_ours(self) || !only_arrays_override(args + 2, nargs - 2, kwnames))
+            Py_RETURN_NOTIMPLEMENTED;
+        PyObject* const bound = PyObject_GetAttr(ufunc, args[1]);
+        if (!bound) return nullptr;
+        PyObject* const o = call_numpy(bound, args + 2, nargs - 2, kwnames, true);
+        Py_DECREF(bound);
+        return o;
+    }
     // NumPy makes the method's name anew for each call: no comparison of pointers.
     if (PyUnicode_CompareWithASCIIString(args[1], "__call__") == 0)
         return call_ufunc(ufunc, args + 2, nargs - 2, kwnames);
@@ -315,6 +341,33 @@ PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObje
     PyObject* o = call_numpy(bound, args + 2, nargs - 2, kwnames, true);
     Py_DECREF(bound);
     return o;
+}
+
+// view(): another library's array class looks at what it is a view of (__array_finalize__), and
+// expects numpy.ndarray.
+PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    static PyObject* const base =
+        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "view");
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    bool foreign = false;
+    for (Py_ssize_t i = 0; i < total; ++i)
+        foreign |= PyType_Check(args[i]) && args[i] != reinterpret_cast<PyObject*>(&PyArray_Type) &&
+                   PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), &PyArray_Type) &&
+                   !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), array_type);
+    PyObject* given[4];
+    if (total > 3) {
+        PyErr_Format(PyExc_TypeError, "view() takes at most 2 arguments (%zd given)", total);
+        return nullptr;
+    }
+    std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
+    given[0] = self;
+    if (!foreign || !is_ours(self))
+        return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
+    Views views;
+    given[0] = views.of(self);
+    return given[0] ? views.adopt(
+                          PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames))
+                    : nullptr;
 }
 
 // __array_function__(self, func, types, args, kwargs)
@@ -520,6 +573,7 @@ void fill_method_defs(PyObject* numpy_type) {
     PyMethodDef* more = method_defs + n_methods;
     constexpr int keywords = METH_FASTCALL | METH_KEYWORDS;
     *more++ = {"fill", with_keywords(fill_method), keywords, nullptr};
+    *more++ = {"view", with_keywords(view_method), keywords, nullptr};
     *more++ = {"__array_ufunc__", with_keywords(array_ufunc), keywords, nullptr};
     *more++ = {"__array_function__", with_keywords(array_function), keywords, nullptr};
     *more++ = {"__array_namespace__", with_keywords(array_namespace), keywords, nullptr};

@@ -39,12 +39,15 @@ PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyOb
 // Calls fn with the arguments as they are and adopts the result.
 PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
+// What NumPy returned becomes ours; no view was given. Steals r; nullptr stays nullptr.
+PyObject* adopt(PyObject* r);
+
 // Does the type override the protocol with anything but NumPy's default and ours? (Looked up along
 // the MRO, as NumPy does.)
 bool overrides_ufunc(PyObject* x);
 // The same for __array_function__; looks into lists and tuples, too.
 bool overrides_function(PyObject* x);
-// Any of the arguments, tuples of outputs included.
+// Any of the operands of a ufunc's call: inputs, out (also in a tuple) and where.
 bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 // NumPy's default implementations and ours, for the identity tests; set when the array type exists.

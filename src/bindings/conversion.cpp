@@ -6,16 +6,178 @@
 #include "elementwise.h"
 #include "frame/fpstatus.h"
 #include "frame/iterate.h"
+#include "joining.h"
 #include "object_cache.h"
 
 namespace raptors {
 namespace {
 
 Signature asarray_signature = {1, 1, {"dtype"}, {}};
+Signature array_signature = {5, 1, {"dtype", "copy", "order", "subok", "ndmin"}, {}};
 Signature order_signature = {1, 1, {"order"}, {}};
 Signature astype_signature = {5, 5, {"dtype", "order", "casting", "subok", "copy"}, {}};
 
-// A nest of two operands: `from` (strides given) -> `to`.
+// A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in
+// self's own axis order.
+PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
+    const Active& act = active();
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr), u = dtype_of(descr);
+    // Which of these casts raise an event depends on the compiler, in NumPy, too.
+    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
+    int perm[max_dims];
+    if (keep)
+        stride_order(f, perm);
+    else
+        for (int d = 0; d < f->nd; ++d) perm[d] = d;
+    PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
+    if (!out) return nullptr;
+    bool const quiet = quiet_cast(t, u);
+    if (!quiet) clear_fp_status();
+    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
+              fields(out)->strides, u);
+    if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
+        clear_fp_status();
+        Py_DECREF(out);
+        return decline(Why::value);
+    }
+    return out;
+}
+
+// ---- nested lists of numbers
+constexpr int deepest = 8;
+
+// What array() finds in a list or tuple: a regular nest of Python's numbers and NumPy's float64,
+// the types that it meets without asking any of them. No Python code runs here, so nothing changes
+// meanwhile.
+struct Numbers {
+    int nd = 0;
+    npy_intp dims[deepest] = {};
+    bool floats = false, integers = false, booleans = false;
+};
+
+bool is_list(PyObject* x) { return PyList_CheckExact(x) || PyTuple_CheckExact(x); }
+
+// Looks into `sequence` at depth `level`. False: NumPy judges.
+bool survey(PyObject* sequence, int level, Numbers& found) {
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
+    PyObject* const* const items = PySequence_Fast_ITEMS(sequence);
+    if (n == 0 || level == deepest) return false;
+    if (found.dims[level] == 0)
+        found.dims[level] = n;
+    else if (found.dims[level] != n)
+        return false;
+    if (is_list(items[0])) {
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (!is_list(items[i]) || !survey(items[i], level + 1, found)) return false;
+        return true;
+    }
+    if (found.nd == 0)
+        found.nd = level + 1;
+    else if (found.nd != level + 1)
+        return false;
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        PyTypeObject* const type = Py_TYPE(items[i]);
+        if (type == &PyFloat_Type || type == &PyDoubleArrType_Type)
+            found.floats = true;
+        else if (type == &PyLong_Type)
+            found.integers = true;
+        else if (type == &PyBool_Type)
+            found.booleans = true;
+        else
+            return false;
+    }
+    return true;
+}
+
+// One number as an element. False: it does not fit, NumPy judges.
+bool store_number(PyObject* x, DType t, char* to) {
+    if (t == DType::float64) {
+        double v;
+        if (PyFloat_Check(x)) {  // NumPy's float64 is one, too
+            v = PyFloat_AS_DOUBLE(x);
+        } else {
+            npy_intp whole;
+            if (x == Py_True || x == Py_False)
+                whole = x == Py_True;
+            else if (!parse_integer(x, &whole))
+                return false;
+            v = static_cast<double>(whole);
+        }
+        std::memcpy(to, &v, sizeof v);
+        return true;
+    }
+    alignas(8) char element[8];
+    if (PyBool_Check(x)) {
+        if (is_floating(t)) return false;
+        std::memset(element, 0, sizeof element);
+        element[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : size_of(t) - 1] = x == Py_True;
+    } else if (!scalar_element(x, t, element)) {
+        return false;
+    }
+    std::memcpy(to, element, static_cast<size_t>(size_of(t)));
+    return true;
+}
+
+bool store_numbers(PyObject* sequence, DType t, char*& to) {
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
+    PyObject* const* const items = PySequence_Fast_ITEMS(sequence);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        if (is_list(items[i])) {
+            if (!store_numbers(items[i], t, to)) return false;
+        } else {
+            if (!store_number(items[i], t, to)) return false;
+            to += size_of(t);
+        }
+    }
+    return true;
+}
+
+// A list or tuple as a new array; `descr` may be nullptr.
+PyObject* from_sequence(Entry* entry, PyObject* sequence, PyArray_Descr* descr) {
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
+    if (n && is_exact(PySequence_Fast_ITEMS(sequence)[0]))
+        return descr ? decline(Why::type) : stacked(entry, PySequence_Fast_ITEMS(sequence), n);
+    Numbers found;
+    if (!survey(sequence, 0, found)) return decline(Why::type);
+    if (!descr)
+        descr = descr_of(found.floats     ? DType::float64
+                         : found.integers ? DType::int64
+                                          : DType::boolean);
+    DType const t = dtype_of(descr);
+    if (t == DType::boolean && (found.floats || found.integers)) return decline(Why::value);
+    PyObject* out = new_array(found.nd, found.dims, descr);
+    if (!out) return nullptr;
+    char* to = fields(out)->data;
+    if (!store_numbers(sequence, t, to)) {
+        Py_DECREF(out);
+        return decline(Why::value);
+    }
+    count_native(entry, t, Layout::contiguous, found.nd, found.dims);
+    return out;
+}
+
+// A copy of an exact array in its own dtype.
+PyObject* copied(PyObject* self, bool keep) {
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num])
+        return decline(Why::dtype);  // keeps the very instance
+    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !size_of(f)) return converted(self, f->descr, keep);
+    PyObject* out = new_array(f->nd, f->dimensions, f->descr);
+    if (out) std::memcpy(fields(out)->data, f->data, static_cast<size_t>(size_of(f) * size_of(t)));
+    return out;
+}
+
+// An exact array as ours without a copy.
+PyObject* as_ours(PyObject* self) {
+    Fields* const f = fields(self);
+    return is_ours(self) ? new_ref(self)
+                         : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
+}
+
+}  // namespace
+
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
                DType to_t) {
@@ -33,68 +195,72 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
     run(reinterpret_cast<ElementwiseFn>(table.cast[index(from_t)][index(to_t)]), nest);
 }
 
-// A cast that cannot raise a floating-point event.
-bool quiet_cast(DType from, DType to) {
-    return !is_floating(from) || to == DType::boolean ||
-           (is_floating(to) && size_of(to) >= size_of(from));
-}
-
-// A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in
-// self's own axis order.
-PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
-    const Active& act = active();
-    Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr), u = dtype_of(descr);
-    // Which of these casts raise an event depends on the compiler, in NumPy, too.
-    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
-    int perm[max_dims];
+void stride_order(const Fields* f, int* perm) {
     for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    // Axes by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs) call order
-    // 'K'.
-    if (keep && !(f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
-        auto size = [f](int d) { return f->strides[d] < 0 ? -f->strides[d] : f->strides[d]; };
-        for (int i = 1; i < f->nd; ++i)
-            for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j)
-                std::swap(perm[j - 1], perm[j]);
-    }
-    PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
-    if (!out) return nullptr;
-    bool const quiet = quiet_cast(t, u);
-    if (!quiet) clear_fp_status();
-    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
-              fields(out)->strides, u);
-    if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
-        clear_fp_status();
-        Py_DECREF(out);
-        return decline(Why::value);
-    }
-    return out;
+    if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return;
+    auto size = [f](int d) { return f->strides[d] < 0 ? -f->strides[d] : f->strides[d]; };
+    for (int i = 1; i < f->nd; ++i)
+        for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j)
+            std::swap(perm[j - 1], perm[j]);
 }
-
-}  // namespace
 
 PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr, false); }
+
+PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    bool const list = is_list(self);
+    if (!list && !is_exact(self)) return decline(Why::type);
+    PyObject* slots[max_parameters];
+    if (!array_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    PyObject *const dtype = slots[0], *const copy = slots[1], *const subok = slots[3];
+    bool keep = true;
+    if (!is_none(slots[2]) && !parse_order(slots[2], &keep)) return decline(Why::keyword);
+    npy_intp ndmin = 0;
+    if ((copy && copy != Py_True && copy != Py_None) ||
+        (subok && subok != Py_True && subok != Py_False) ||
+        (slots[4] && (!parse_integer(slots[4], &ndmin) || ndmin > 1)))
+        return decline(Why::keyword);
+    PyArray_Descr* descr = nullptr;
+    if (!is_none(dtype) && !(descr = parse_dtype(dtype))) return nullptr;
+    if (list) return from_sequence(entry, self, descr);
+    Fields* const f = fields(self);
+    if (f->nd < ndmin) return decline(Why::shape);
+    bool const same = !descr || descr == f->descr;
+    if (copy == Py_None && same)
+        return keep || f->flags & NPY_ARRAY_C_CONTIGUOUS ? counted(entry, as_ours(self))
+                                                         : decline(Why::keyword);
+    if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
+    return counted(entry, same ? copied(self, keep) : converted(self, descr, keep));
+}
 
 PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                          Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    if (!is_exact(self)) return decline(Why::type);
+    bool const contiguous = which == 1;
     if (!nargs && !kwnames && is_ours(self) &&
-        which == 0) {  // itself: nothing runs, so nothing but the counter is touched
+        !contiguous) {  // itself: nothing runs, so nothing but the counter is touched
         DType const t = dtype_of(fields(self)->descr);
         if (t != no_dtype) ++entry->native[index(t)][static_cast<int>(Layout::contiguous)];
         return new_ref(self);
     }
+    bool const list = is_list(self);
+    if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    PyObject* const dtype = slots[0];
+    PyArray_Descr* descr = nullptr;
+    if (!is_none(dtype) && (list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr)) &&
+        !(descr = parse_dtype(dtype)))
+        return nullptr;
+    if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
-    if (!is_none(slots[0]) && slots[0] != reinterpret_cast<PyObject*>(f->descr))
-        return decline(Why::dtype);
-    if (which == 1 && (f->nd == 0 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS)))
-        return decline(Why::shape);
-    return counted(
-        entry, is_ours(self) ? new_ref(self)
-                             : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr));
+    if (contiguous && f->nd == 0) return decline(Why::shape);
+    bool const same = !descr || descr == f->descr;
+    if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
+        return counted(entry, as_ours(self));
+    if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
+    return counted(entry, same ? copied(self, false) : converted(self, descr, !contiguous));
 }
 
 PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -105,21 +271,9 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!order_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     bool keep = which == 1;
     if (slots[0] && !parse_order(slots[0], &keep)) return decline(Why::keyword);
+    PyObject* out = copied(self, keep);
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
-    PyObject* out;
-    if (f->descr == descr_of_num[f->descr->type_num] && (f->flags & NPY_ARRAY_C_CONTIGUOUS) &&
-        size_of(f)) {
-        out = new_array(f->nd, f->dimensions, f->descr);
-        if (out)
-            std::memcpy(fields(out)->data, f->data, static_cast<size_t>(size_of(f) * size_of(t)));
-    } else {
-        if (f->descr != descr_of_num[f->descr->type_num])
-            return decline(Why::dtype);  // keeps the very instance
-        out = converted(self, f->descr, keep);
-    }
-    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return out;
 }
 

@@ -1,4 +1,4 @@
-// Arrays from other objects: asarray, copy, astype, fill, assignment.
+// Arrays from other objects: array, asarray, copy, astype, fill, assignment.
 #pragma once
 #include "call.h"
 
@@ -7,6 +7,21 @@ namespace raptors {
 RAPTORS_NATIVE(asarray_native);  // which 1: ascontiguousarray
 RAPTORS_NATIVE(copy_native);     // which 0: the method (order='C'), 1: the function (order='K')
 RAPTORS_NATIVE(astype_native);
+
+RAPTORS_NATIVE(array_native);
+
+// Elements of one layout and dtype into another, same shape.
+void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
+               const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
+               DType to_t);
+// A cast that cannot raise a floating-point event.
+inline bool quiet_cast(DType from, DType to) {
+    return !is_floating(from) || to == DType::boolean ||
+           (is_floating(to) && size_of(to) >= size_of(from));
+}
+// The axes of an array by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs)
+// call order 'K'.
+void stride_order(const Fields* f, int* perm);
 
 // A new C-ordered array with the elements of an exact array whose dtype has kernels.
 PyObject* c_ordered(PyObject* self);

@@ -5,13 +5,17 @@
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
+#include "joining.h"
 #include "reductions.h"
 #include "shaping.h"
 
 namespace raptors {
 namespace {
 
-constexpr int id(Reduce what) { return static_cast<int>(what); }
+template <class What>
+constexpr int id(What what) {
+    return static_cast<int>(what);
+}
 
 const NativeRow functions[] = {
 #define REDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
@@ -25,12 +29,33 @@ const NativeRow functions[] = {
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},
+    {"full", full_native, 0, false},
+    {"empty_like", like_native, id(Filling::nothing), true},
+    {"zeros_like", like_native, id(Filling::zeros), true},
+    {"ones_like", like_native, id(Filling::ones), true},
+    {"full_like", like_native, id(Filling::value), true},
+    {"eye", eye_native, 0, false},
+    {"identity", eye_native, 1, false},
+    {"arange", arange_native, 0, false},
+    {"linspace", linspace_native, 0, false},
+    {"array", array_native, 0, true},
     {"asarray", asarray_native, 0, true},
     {"asanyarray", asarray_native, 0, true},
     {"ascontiguousarray", asarray_native, 1, true},
     {"copy", copy_native, 1, true},
     {"reshape", reshape_native, 1, true},
     {"transpose", transpose_native, 1, true},
+    {"permute_dims", transpose_native, 1, true},
+    {"swapaxes", swapaxes_native, 1, true},
+    {"squeeze", squeeze_native, 1, true},
+    {"ravel", ravel_native, 1, true},
+    {"expand_dims", expand_dims_native, 1, true},
+    {"broadcast_to", broadcast_to_native, 1, true},
+    {"concatenate", concatenate_native, 0, false},
+    {"concat", concatenate_native, 0, false},
+    {"stack", stack_native, 0, false},
+    {"vstack", stack_axis_native, 0, false},
+    {"hstack", stack_axis_native, 1, false},
 };
 
 const NativeRow methods[] = {
@@ -43,6 +68,10 @@ const NativeRow methods[] = {
     {"astype", astype_native, 0, true},
     {"reshape", reshape_native, 0, true},
     {"transpose", transpose_native, 0, true},
+    {"swapaxes", swapaxes_native, 0, true},
+    {"squeeze", squeeze_native, 0, true},
+    {"ravel", ravel_native, 0, true},
+    {"flatten", flatten_native, 0, true},
 };
 
 template <size_t N>

@@ -2,6 +2,7 @@
 
 #include <structmember.h>
 
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -23,6 +24,26 @@ std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
 PyObject *name_reduce, *name_reduce_ex, *name_call, *by_path;
 
 // ---- calling
+// array(x) where x.__array__() gave one of ours: NumPy returned a whole view of it, the caller
+// wants the array.
+PyObject* without_whole_view(PyObject* o) {
+    if (!o || !is_ours(o)) return o;
+    Fields* f = fields(o);
+    PyObject* base = f->base;
+    if (!base || !is_ours(base) || Py_REFCNT(o) != 1) return o;
+    Fields* b = fields(base);
+    auto const bytes = static_cast<size_t>(f->nd) * sizeof(npy_intp);
+    if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
+        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) &&
+        !std::memcmp(f->dimensions, b->dimensions, bytes) &&
+        !std::memcmp(f->strides, b->strides, bytes)) {
+        Py_INCREF(base);
+        Py_DECREF(o);
+        return base;
+    }
+    return o;
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -39,24 +60,9 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
     count_numpy(p->entry, declined, total ? args[0] : nullptr);
     bool originals = p->hand == Hand::original;
     for (Py_ssize_t i = 0; i < total && !originals; ++i) originals = overrides_function(args[i]);
-    if (originals) return call_original(p->fn, args, nargs, kwnames);
-    PyObject* o = call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
-    if (!o || p->hand != Hand::top || !is_ours(o)) return o;
-    // array(x) where x.__array__() gave one of ours: NumPy returned a whole view of it.
-    Fields* f = fields(o);
-    PyObject* base = f->base;
-    if (!base || !is_ours(base) || Py_REFCNT(o) != 1) return o;
-    Fields* b = fields(base);
-    auto const bytes = static_cast<size_t>(f->nd) * sizeof(npy_intp);
-    if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
-        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) &&
-        !std::memcmp(f->dimensions, b->dimensions, bytes) &&
-        !std::memcmp(f->strides, b->strides, bytes)) {
-        Py_INCREF(base);
-        Py_DECREF(o);
-        return base;
-    }
-    return o;
+    PyObject* o = originals ? call_original(p->fn, args, nargs, kwnames)
+                            : call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
+    return p->hand == Hand::top ? without_whole_view(o) : o;
 }
 
 // NumPy's ufunc, or one of its methods, for arguments that our kernels declined.

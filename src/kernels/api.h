@@ -68,11 +68,15 @@ struct Reduction {
 };
 using ReduceFn = void (*)(const Reduction&) noexcept;
 
+// out[i] = first + i * step for n contiguous elements; all of the kernel's dtype.
+using RampFn = void (*)(const void* first, const void* step, void* out, ptrdiff_t n) noexcept;
+
 // The kernels of one ISA. A null entry: no kernel for that dtype.
 struct Table {
     ElementwiseFn elementwise[n_ops][n_dtypes];
     ReduceFn reduce[n_folds][n_dtypes];  // by input dtype; the output has accumulator(fold, dtype)
     CastFn cast[n_dtypes][n_dtypes];     // [from][to]; [t][t] copies
+    RampFn ramp[n_dtypes];
 };
 
 enum class Result : uint8_t { same, boolean };

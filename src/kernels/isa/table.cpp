@@ -7,6 +7,7 @@ void fill_table(Table& table) noexcept {
     fill_elementwise(table);
     fill_select(table);
     fill_cast(table);
+    fill_ramp(table);
     fill_reduce(table);
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
 #define BOOLEAN(name, other)                          \

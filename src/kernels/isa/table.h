@@ -10,6 +10,7 @@ void fill_arithmetic(Table& table) noexcept;   // arithmetic.cpp: elementwise ro
 void fill_elementwise(Table& table) noexcept;  // elementwise.cpp: elementwise rows that do not
 void fill_select(Table& table) noexcept;       // select.cpp
 void fill_cast(Table& table) noexcept;         // cast_copy.cpp
+void fill_ramp(Table& table) noexcept;         // ramp.cpp
 void fill_reduce(Table& table);                // reduce.cpp
 
 }  // namespace raptors::RAPTORS_ISA
