@@ -85,6 +85,13 @@ def _adopting(key: str, value: Any) -> Any:
     return type(base.__name__, (base,), body)()
 
 
+def _calling(base: type) -> type:
+    """A class whose instances are called: their results are ours."""
+    method = _core._wrap(base.__call__, f"raptors.{base.__name__}.__call__", "original", True)
+    body = {"__call__": method, "__module__": "raptors", "__doc__": base.__doc__}
+    return type(base)(base.__name__, (base,), body)
+
+
 def mirror(numpy_name: str) -> types.ModuleType:
     """raptors' twin of a public submodule of NumPy, made on first use."""
     name = "raptors" + numpy_name[len("numpy") :]
@@ -177,8 +184,10 @@ def populate(names: dict[str, Any]) -> None:
             names[key] = translate("raptors", key, getattr(numpy, key))
     for key in ("mgrid", "ogrid", "r_", "c_"):
         names[key] = _adopting(key, getattr(numpy, key))
-    for key in ("__array_api_version__", "__array_namespace_info__"):
-        names[key] = getattr(numpy, key)
+    names["vectorize"] = _calling(numpy.vectorize)
+    for key in ("__array_api_version__", "__array_namespace_info__", "__config__", "__numpy_submodules__"):
+        if hasattr(numpy, key):
+            names[key] = getattr(numpy, key)
     names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
 
     for key, value in vars(numpy).items():

@@ -31,6 +31,20 @@ bool is_array_cousin(PyObject* x) {
     return PyArray_Check(x) && !is_plain(x) && !PyType_IsSubtype(Py_TYPE(x), array_type);
 }
 
+// NumPy's slot compares the right operand's slot with its own to see whether a class has operators
+// of its own, and takes our slot in a class derived from ours for one: it defers where it would go
+// on and refuse.
+PyObject* not_deferred(PyObject* o, PyObject* r, bool inherits_ours) {
+    if (o != Py_NotImplemented || !inherits_ours || is_ours(r) ||
+        !PyType_IsSubtype(Py_TYPE(r), array_type) ||
+        _PyType_Lookup(Py_TYPE(r), protocols.name_ufunc) != Py_None)
+        return adopt(o);
+    Py_DECREF(o);
+    PyErr_Format(PyExc_TypeError, "operand '%s' does not support ufuncs (__array_ufunc__=None)",
+                 Py_TYPE(r)->tp_name);
+    return nullptr;
+}
+
 Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
 
 // ---- number slots
@@ -52,12 +66,15 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
             Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
             PyObject* o = theirs(l, r);
-            if (o != Py_NotImplemented) return o;
+            if (o != Py_NotImplemented) return adopt(o);
             Py_DECREF(o);
         }
     }
-    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r))
-        return adopt(base(l, r));
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) {
+        const PyNumberMethods* const number = Py_TYPE(r)->tp_as_number;
+        bool const inherits = number && number->*slot == &binary_slot<slot, op, inplace>;
+        return not_deferred(base(l, r), r, inherits);
+    }
     count_numpy(entry_of(op), declined, is_ours(l) ? l : r);
     Views views;
     PyObject* a = is_ours(l) ? views.of(l) : l;
@@ -117,12 +134,15 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
             Py_TYPE(r)->tp_as_number ? Py_TYPE(r)->tp_as_number->*slot : nullptr;
         if (theirs && theirs != base) {
             PyObject* o = theirs(l, r, modulus);
-            if (o != Py_NotImplemented) return o;
+            if (o != Py_NotImplemented) return adopt(o);
             Py_DECREF(o);
         }
     }
-    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r))
-        return adopt(base(l, r, modulus));
+    if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) {
+        const PyNumberMethods* const number = Py_TYPE(r)->tp_as_number;
+        bool const inherits = number && number->*slot == &power_slot<slot, inplace>;
+        return not_deferred(base(l, r, modulus), r, inherits);
+    }
     static Entry* const entry = new_entry("power");
     count_numpy(entry, declined, is_ours(l) ? l : r);
     Views views;
@@ -141,7 +161,7 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
     if (is_ours(l) &&
         is_array_cousin(r)) {  // also with NumPy's own: the mirrored operator comes first
         o = Py_TYPE(r)->tp_richcompare(r, l, swapped[comparison]);
-        if (o != Py_NotImplemented) return o;
+        if (o != Py_NotImplemented) return adopt(o);
         Py_DECREF(o);
     }
     if (!is_ours(l) || overrides_ufunc(r)) return adopt(base(l, r, comparison));

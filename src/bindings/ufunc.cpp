@@ -44,6 +44,8 @@ PyObject* without_whole_view(PyObject* o) {
     return o;
 }
 
+PyObject* own_ufunc(PyObject* made);
+
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -62,6 +64,7 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
     for (Py_ssize_t i = 0; i < total && !originals; ++i) originals = overrides_function(args[i]);
     PyObject* o = originals ? call_original(p->fn, args, nargs, kwnames)
                             : call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
+    if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->hand == Hand::top ? without_whole_view(o) : o;
 }
 
@@ -218,6 +221,17 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     p->on_array = false;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
     return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
+}
+
+// A ufunc that frompyfunc made: its results become ours, too. Steals `made`.
+PyObject* own_ufunc(PyObject* made) {
+    try {
+        auto const fn = py::reinterpret_steal<py::object>(made);
+        return make_proxy(ufunc_type, fn, "", "frompyfunc", Hand::deep).release().ptr();
+    } catch (py::error_already_set& error) {
+        error.restore();
+        return nullptr;
+    }
 }
 
 }  // namespace
