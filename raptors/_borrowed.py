@@ -43,7 +43,6 @@ MODULES = {
     "core": "NumPy's private names",
     "_core": "NumPy's private names; programs use np._core",
     "ctypeslib": "works on any array",
-    "typing": "types only",
     "exceptions": "classes only",
     "dtypes": "classes only",
     "version": "NumPy's version",

@@ -111,6 +111,8 @@ def mirror(numpy_name: str) -> types.ModuleType:
         from raptors import _random
 
         _random.populate(made)
+    if numpy_name == "numpy.typing" and isinstance(source.NDArray, types.GenericAlias):
+        vars(made)["NDArray"] = types.GenericAlias(_core.ndarray, source.NDArray.__args__)
     sys.modules[name] = made
     parent, _, child = name.rpartition(".")
     if parent in _mirrors:
@@ -119,10 +121,7 @@ def mirror(numpy_name: str) -> types.ModuleType:
 
 
 def _stand_in(key: str, names: dict[str, Any]) -> types.ModuleType:
-    """The submodule `key` until its first use: nothing of it is imported before.
-
-    The package itself has no __getattr__: with one, the interpreter would look every np.name up the slow way.
-    """
+    """The submodule `key` until its first use: nothing of it is imported before."""
     module = types.ModuleType(f"raptors.{key}")
 
     def load() -> types.ModuleType:
@@ -185,7 +184,8 @@ def populate(names: dict[str, Any]) -> None:
     for key in ("mgrid", "ogrid", "r_", "c_"):
         names[key] = _adopting(key, getattr(numpy, key))
     names["vectorize"] = _calling(numpy.vectorize)
-    for key in ("__array_api_version__", "__array_namespace_info__", "__config__", "__numpy_submodules__"):
+    array_api = {"__array_api_version__", "__array_namespace_info__"} & {*dir(numpy)}
+    for key in (*array_api, "__config__", "__numpy_submodules__", "matrixlib"):
         if hasattr(numpy, key):
             names[key] = getattr(numpy, key)
     names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
@@ -200,7 +200,10 @@ def populate(names: dict[str, Any]) -> None:
             names[key] = _stand_in(key, names)
 
     def __dir__() -> list[str]:
-        return sorted({*public, *own, *_SUBMODULES, "__array_api_version__", "__array_namespace_info__"})
+        hidden = {"annotations", "matlib", "version"}
+        return sorted({*public, *own, *_SUBMODULES, *array_api} - hidden)
 
     names["__dir__"] = __dir__
+    names["__getattr__"] = _core._ask_numpy
+    _core._adopt_package(package)
     sys.meta_path.append(_MirrorFinder)

@@ -103,12 +103,12 @@ LEAVES = (
 
 def _terms(rng: random.Random, depth: int, dtype: str) -> str:
     if depth == 0 or rng.random() < 0.15:
-        return rng.choice(LEAVES)
+        return rng.choice(LEAVES).replace("1.5", "3" if dtype.startswith("int") else "1.5")
     left, right = _terms(rng, depth - 1, dtype), _terms(rng, depth - 1, dtype)
     if dtype.startswith("int"):
         if rng.random() < 0.2:
             return rng.choice([f"(-({left}))", f"(~(a + ({left})))", f"abs({left})"])
-        return f"(({left}) {rng.choice(['+', '-', '*', '&', '|', '^'])} ({right}))".replace("1.5", "3")
+        return f"(({left}) {rng.choice(['+', '-', '*', '&', '|', '^'])} ({right}))"
     if rng.random() < 0.2:
         return rng.choice([f"(-({left}))", f"abs({left})", f"(({left}) ** 2)", f"(({left}) * 0.5)"])
     return f"(({left}) {rng.choice(['+', '-', '*', '/', '+', '-'])} ({right}))"

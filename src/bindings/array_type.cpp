@@ -175,7 +175,15 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
 // ---- mapping
 PyObject* subscript(PyObject* x, PyObject* key) {
     binaryfunc const base = PyArray_Type.tp_as_mapping->mp_subscript;
-    if (!is_ours(x)) return base(x, key);
+    if (!is_ours(
+            x)) {  // of a class derived from ours: fancy results are views of a fresh plain array
+        PyObject* const part = base(x, key);
+        if (part && PyArray_Check(part)) {
+            PyObject* const owner = fields(part)->base;
+            if (owner && is_plain(owner) && Py_REFCNT(owner) == 1) retype(owner);
+        }
+        return part;
+    }
     PyObject* o = get_item(x, key);
     if (o || PyErr_Occurred()) return o;
     count_numpy(getitem_entry, declined, x);
@@ -493,6 +501,14 @@ PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, 
 // User subclasses win over ours, scalars (-1e6) do not.
 PyObject* get_priority(PyObject* x, void*) { return PyFloat_FromDouble(is_ours(x) ? -1.0 : 0.0); }
 
+// numpy.ma keeps the class of what it masks and prints its name unless that is numpy.ndarray.
+PyObject* get_baseclass(PyObject* x, void*) {
+    if (is_ours(x)) return new_ref(reinterpret_cast<PyObject*>(&PyArray_Type));
+    PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '_baseclass'",
+                 Py_TYPE(x)->tp_name);
+    return nullptr;
+}
+
 getter numpy_get_t;
 PyObject* get_t(PyObject* x, void*) {
     return is_ours(x) ? reversed_axes(x) : numpy_get_t(x, nullptr);
@@ -507,6 +523,7 @@ int set_t(PyObject* x, PyObject* v, void*) {
 PyGetSetDef getset[] = {
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
     {"T", get_t, nullptr, nullptr, nullptr},
+    {"_baseclass", get_baseclass, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

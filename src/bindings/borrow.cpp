@@ -139,6 +139,15 @@ PyObject* Views::adopt(PyObject* r, int depth) {
         if (is_plain(r) && Py_REFCNT(r) == 1) retype(r);
         return r;
     }
+    if (PyArray_IsScalar(r, Void)) {  // of a structured array: it shows its array as .base
+        PyObject*& base = reinterpret_cast<PyVoidScalarObject*>(r)->base;
+        for (int i = 0; base && i < n_; ++i)
+            if (base == pairs_[i].view) {
+                base = new_ref(pairs_[i].original);
+                Py_DECREF(pairs_[i].view);
+            }
+        return r;
+    }
     bool const tuple = PyTuple_Check(r);
     if (depth < 3 && (tuple || PyList_CheckExact(r)) &&
         Py_REFCNT(r) == 1) {  // a fresh container: in place

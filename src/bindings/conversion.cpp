@@ -238,12 +238,6 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
                          Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
     bool const contiguous = which == 1;
-    if (!nargs && !kwnames && is_ours(self) &&
-        !contiguous) {  // itself: nothing runs, so nothing but the counter is touched
-        DType const t = dtype_of(fields(self)->descr);
-        if (t != no_dtype) ++entry->native[index(t)][static_cast<int>(Layout::contiguous)];
-        return new_ref(self);
-    }
     bool const list = is_list(self);
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];

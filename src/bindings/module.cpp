@@ -8,6 +8,7 @@
 #include "indexing.h"
 #include "introspection.h"
 #include "ledger.h"
+#include "namespace.h"
 #include "object_cache.h"
 #include "policy.h"
 #include "reductions.h"
@@ -30,4 +31,5 @@ PYBIND11_MODULE(_raptors_core, m) {
     register_array_type(m);
     register_ufuncs(m);
     register_introspection(m);
+    register_namespace(m);
 }

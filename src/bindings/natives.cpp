@@ -24,6 +24,8 @@ const NativeRow functions[] = {
     {"amin", reduce_native, id(Reduce::min), true},
     {"amax", reduce_native, id(Reduce::max), true},
     {"mean", reduce_native, id(Reduce::mean), true},
+    {"var", variance_native, variance_function, true},
+    {"std", variance_native, variance_function | variance_root, true},
     {"clip", clip_native, 1, true},
     {"where", where_native, 0, false},
     {"empty", empty_native, 0, false},
@@ -63,6 +65,8 @@ const NativeRow methods[] = {
 #define ARGREDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
 #include "ops.def"
     {"mean", reduce_native, id(Reduce::mean), true},
+    {"var", variance_native, 0, true},
+    {"std", variance_native, variance_root, true},
     {"clip", clip_native, 0, true},
     {"copy", copy_native, 0, true},
     {"astype", astype_native, 0, true},

@@ -1,5 +1,6 @@
 #include "reductions.h"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -78,22 +79,21 @@ PyObject* as_scalar(const char* data, DType t, int num) {
     return PyArray_Scalar(const_cast<char*>(data), descr_of_num[num], nullptr);
 }
 
-// The sum of n elements to their mean, as NumPy divides: in float64, rounded to the sum's dtype.
-void divide_scalar(char* data, DType t, npy_intp n) {
+// A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
+void divide_scalar(char* data, DType t, double n) {
     if (t == DType::float64) {
         double s;
         std::memcpy(&s, data, sizeof s);
-        put(data, s / static_cast<double>(n));
+        put(data, s / n);
     } else {
         float s;
         std::memcpy(&s, data, sizeof s);
-        put(data, static_cast<float>(static_cast<double>(s) / static_cast<double>(n)));
+        put(data, static_cast<float>(static_cast<double>(s) / n));
     }
 }
 
 // Same for a result array.
-bool divide_array(const Table& table, Fields* f, DType t, npy_intp n) {
-    double const count_ = static_cast<double>(n);
+bool divide_array(const Table& table, Fields* f, DType t, double n) {
     Nest nest;
     nest.ndim = f->nd;
     nest.operands = 3;
@@ -103,7 +103,7 @@ bool divide_array(const Table& table, Fields* f, DType t, npy_intp n) {
         nest.strides[1][d] = 0;
     }
     nest.data[0] = nest.data[2] = f->data;
-    nest.data[1] = const_cast<char*>(reinterpret_cast<const char*>(&count_));
+    nest.data[1] = reinterpret_cast<char*>(&n);
     simplify(nest);
     ElementwiseFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
     if (t == DType::float64) {
@@ -204,7 +204,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
         kernel(r);
     }
     if (status && report_fp_status("reduce", status) < 0) return nullptr;
-    if (what == Reduce::mean) divide_scalar(element, types.result, n);
+    if (what == Reduce::mean) divide_scalar(element, types.result, static_cast<double>(n));
     count_native(entry, types.kernel, Layout::contiguous, f->nd, f->dimensions);
     return as_scalar(element, types.result, types.result_num);
 }
@@ -462,9 +462,10 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     }
     if (done && what == Reduce::mean) {
         if (out)
-            done = divide_array(*act.table, fields(out), types.result, folded_count);
+            done = divide_array(*act.table, fields(out), types.result,
+                                static_cast<double>(folded_count));
         else
-            divide_scalar(element, types.result, folded_count);
+            divide_scalar(element, types.result, static_cast<double>(folded_count));
     }
     if (!done) {
         Py_XDECREF(out);
@@ -530,6 +531,105 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
     if (!call.given[p_axis]) call.given[p_axis] = zero;  // None means all, absent means 0
     if (is_exact(self) && fields(self)->nd == 0) return decline(Why::shape);
     return reduce(static_cast<Reduce>(which), entry, self, call);
+}
+
+// numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
+// by n - ddof. Each step is our own kernel, so the mean inside is the one that mean() gives.
+PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    static const Signature signature = {
+        8, 5, {"axis", "dtype", "out", "ddof", "keepdims", "where", "mean", "correction"}, {}};
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(self)) return decline(Why::type);
+    PyObject* slots[max_parameters];
+    if (!signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    PyObject *const axis = slots[0], *const keepdims = slots[4], *const mean = slots[6];
+    bool const is_function = which & variance_function;
+    if (!is_none(slots[1]) || !is_none(slots[2]) || (slots[5] && slots[5] != Py_True) ||
+        (slots[7] && (slots[3] || !is_function)) || (mean && !is_exact(mean)))
+        return decline(Why::keyword);
+    PyObject* const ddof_given = slots[7] ? slots[7] : slots[3];
+    double ddof = 0;
+    npy_intp whole;
+    if (ddof_given && parse_integer(ddof_given, &whole))
+        ddof = static_cast<double>(whole);
+    else if (ddof_given && PyFloat_CheckExact(ddof_given))
+        ddof = PyFloat_AS_DOUBLE(ddof_given);
+    else if (ddof_given)
+        return decline(Why::keyword);
+
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    bool folded[NPY_MAXDIMS];
+    if (t == no_dtype) return decline(Why::dtype);
+    if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, folded)) return decline(Why::shape);
+    double n = 1;
+    for (int d = 0; d < f->nd; ++d)
+        if (folded[d]) n *= static_cast<double>(f->dimensions[d]);
+    if (!(n - ddof > 0)) return decline(Why::value);  // NumPy warns
+
+    Call call{};
+    call.given[p_axis] = axis;
+    PyObject* centre;
+    if (mean) {
+        centre = new_ref(mean);
+    } else {
+        if (!is_none(axis)) call.given[p_keepdims] = Py_True;
+        centre = reduce(Reduce::mean, reduce_entry[n_folds], self, call);
+    }
+    if (!centre) return nullptr;
+    PyObject* const deviation = binary(Op::subtract, self, centre);
+    Py_DECREF(centre);
+    if (!deviation) return nullptr;
+    Fields const* x = fields(deviation);
+    bool same = is_ours(deviation) && x->nd == f->nd && is_floating(dtype_of(x->descr));
+    for (int d = 0; same && d < f->nd; ++d) same = x->dimensions[d] == f->dimensions[d];
+    ElementwiseOptions in_place_of{};
+    in_place_of.out = deviation;
+    PyObject* const squares =
+        same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
+    Py_DECREF(deviation);
+    if (!squares) return nullptr;
+    call.given[p_keepdims] = keepdims;
+    PyObject* out = reduce(Reduce::sum, reduce_entry[index(Fold::sum)], squares, call);
+    Py_DECREF(squares);
+    if (!out) return nullptr;
+
+    bool const root = which & variance_root;
+    if (is_ours(out)) {
+        DType const u = dtype_of(fields(out)->descr);
+        if (!divide_array(*act.table, fields(out), u, n - ddof)) {
+            Py_DECREF(out);
+            return PyErr_NoMemory();
+        }
+        if (root) {
+            ElementwiseOptions rooted{};
+            rooted.out = out;
+            PyObject* const result = elementwise(Op::sqrt, &out, rooted);
+            Py_DECREF(out);
+            out = result;
+        }
+    } else {
+        bool const wide = Py_IS_TYPE(out, &PyDoubleArrType_Type);
+        DType const u = wide ? DType::float64 : DType::float32;
+        alignas(8) char element[8];
+        PyArray_ScalarAsCtype(out, element);
+        Py_DECREF(out);
+        divide_scalar(element, u, n - ddof);
+        if (root && wide) {
+            double v;
+            std::memcpy(&v, element, sizeof v);
+            put(element, std::sqrt(v));
+        } else if (root) {
+            float v;
+            std::memcpy(&v, element, sizeof v);
+            put(element, std::sqrt(v));
+        }
+        out = as_scalar(element, u, num_of_dtype[index(u)]);
+    }
+    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    return out;
 }
 
 void init_reductions() {

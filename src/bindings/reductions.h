@@ -21,6 +21,11 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
 PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                               Py_ssize_t nargs, PyObject* kwnames);
 
+// var and std. which: these bits.
+constexpr int variance_root = 1, variance_function = 2;  // std; the function, not the method
+PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames);
+
 void init_reductions();
 extern Entry* reduce_entry[n_folds + 1];  // by Reduce
 

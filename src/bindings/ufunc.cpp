@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "borrow.h"
+#include "conversion.h"
 #include "elementwise.h"
 #include "natives.h"
 #include "reductions.h"
@@ -66,6 +67,15 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
                             : call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->hand == Hand::top ? without_whole_view(o) : o;
+}
+
+// asarray(a) of one of ours: itself. Nothing runs, so nothing but the counter is touched.
+PyObject* asarray_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table)
+        return function_call(self, args, nargsf, kwnames);
+    DType const t = dtype_of(fields(args[0])->descr);
+    if (t != no_dtype) ++proxy(self)->entry->native[index(t)][static_cast<int>(Layout::contiguous)];
+    return new_ref(args[0]);
 }
 
 // NumPy's ufunc, or one of its methods, for arguments that our kernels declined.
@@ -298,6 +308,7 @@ void register_ufuncs(py::module_& m) {
                 p->native = row->native;
                 p->which = row->which;
                 p->on_array = row->on_array;
+                if (row->native == asarray_native && row->which == 0) p->vectorcall = asarray_call;
                 (*functions)[fn.ptr()] = p;
             }
         return o;

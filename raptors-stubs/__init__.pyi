@@ -1,0 +1,29 @@
+# raptors as type checkers see it: NumPy's own types and raptors' functions. No program imports this folder.
+from typing import Any
+
+# These two stand before and after NumPy's of the same name: mypy keeps the first, pyright the last.
+from raptors._config import show_config as show_config
+from raptors._config import show_runtime as show_runtime
+
+# isort: split
+from numpy import *  # type: ignore[assignment]
+from numpy import __array_api_version__ as __array_api_version__
+from numpy import _CopyMode as _CopyMode
+from numpy import _core as _core
+from numpy import _NoValue as _NoValue
+from numpy import _typing as _typing
+from numpy import matlib as matlib
+from numpy import version as version
+
+# isort: split
+from raptors._config import report as report
+from raptors._config import reset_report as reset_report
+from raptors._config import show_config as show_config  # noqa: F811
+from raptors._config import show_runtime as show_runtime  # noqa: F811
+from raptors._config import simd as simd
+
+# As in raptors/_raptors_core.pyi, which pyright does not see beside a stub package.
+def available_isas() -> tuple[str, ...]: ...
+def explain_last_dispatch() -> dict[str, Any] | None: ...
+def get_simd() -> str: ...
+def ops() -> list[dict[str, Any]]: ...

@@ -1,0 +1,2 @@
+from numpy.exceptions import *
+from numpy.exceptions import RankWarning as RankWarning

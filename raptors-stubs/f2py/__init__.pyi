@@ -1,0 +1,2 @@
+from numpy.f2py import *
+from numpy.f2py import main as main

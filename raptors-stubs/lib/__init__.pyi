@@ -1,0 +1,2 @@
+from numpy.lib import *
+from numpy.lib import format as format

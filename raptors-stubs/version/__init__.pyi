@@ -1,0 +1,2 @@
+from numpy.version import *
+from numpy.version import __version__ as __version__
