@@ -445,14 +445,15 @@ class Verdict:
     numpy_passes: int = 0
     numpy_fails: list[str] = field(default_factory=list)
     passes: int = 0
-    failures: dict[str, Outcome] = field(default_factory=dict)  # without the excused ones
+    failures: dict[str, Outcome] = field(default_factory=dict)  # neither excused nor known
+    known: dict[str, Outcome] = field(default_factory=dict)  # gaps that the list calls open
     excused: dict[str, Outcome] = field(default_factory=dict)
     stale: dict[str, str] = field(default_factory=dict)  # excuse: a test that it covers and that passes
     outside: dict[str, Outcome] = field(default_factory=dict)  # crashes and hangs in no particular test
     seconds: dict[Library, float] = field(default_factory=dict)
 
     def count(self, ended: str) -> int:
-        tests = [*self.failures.values(), *self.excused.values(), *self.outside.values()]
+        tests = [t for some in (self.failures, self.known, self.excused, self.outside) for t in some.values()]
         return sum(test.ended == ended for test in tests)
 
     @property
@@ -471,11 +472,12 @@ class Verdict:
             f"without the {len(self.excused)} excused: {self.passes} of {judged}: "
             f"{100 * self.passes / max(judged, 1):.3f} %",
             f"crashes: {self.count('crashed')}, hangs: {self.count('hung')}, "
-            f"failures: {len(self.failures)}, unused excuses: {len(self.stale)}",
+            f"failures: {len(self.failures)}, known gaps: {len(self.known)}, "
+            f"entries of the list that pass: {len(self.stale)}",
             "seconds of processes: " + ", ".join(f"{k} {spent:.0f}" for k, spent in self.seconds.items()),
         ]
         by_file: dict[str, list[tuple[str, Outcome]]] = {}
-        for name, test in sorted({**self.failures, **self.outside}.items()):
+        for name, test in sorted({**self.failures, **self.known, **self.outside}.items()):
             file, _, rest = name.partition("::")
             by_file.setdefault(file, []).append((rest, test))
         for file, rows in sorted(by_file.items(), key=lambda item: -len(item[1])):
@@ -486,11 +488,15 @@ class Verdict:
         if self.numpy_fails:
             lines += ["", "fail under NumPy, too (not counted):", *(f"  {name}" for name in self.numpy_fails)]
         if self.stale:
-            lines += ["", "excuses for tests that pass:", *(f"  {k}: {v}" for k, v in self.stale.items())]
+            lines += ["", "entries for tests that pass:", *(f"  {k}: {v}" for k, v in self.stale.items())]
         return "\n".join(lines)
 
 
-def compare(expected: Results, got: Results, excuses: dict[str, str]) -> Verdict:
+def compare(
+    expected: Results, got: Results, excuses: dict[str, str], gaps: dict[str, str] | None = None
+) -> Verdict:
+    """Excused tests leave the second rate; those of known gaps count as failures, but are no news."""
+    gaps = gaps or {}
     verdict = Verdict()
     used: dict[str, str] = {}
     for file, tests in expected.items():
@@ -508,14 +514,16 @@ def compare(expected: Results, got: Results, excuses: dict[str, str]) -> Verdict
             if test.ended != "passed":
                 continue
             verdict.numpy_passes += 1
-            excuse = next((pattern for pattern in excuses if covers(pattern, name)), None)
+            excuse = next((pattern for pattern in (*excuses, *gaps) if covers(pattern, name)), None)
             result = got[file].get(name, missing)
             if result.ended == "passed":
                 verdict.passes += 1
                 if excuse is not None:
                     used[excuse] = name
-            elif excuse is not None:
+            elif excuse in excuses:
                 verdict.excused[name] = result
+            elif excuse in gaps:
+                verdict.known[name] = result
             else:
                 verdict.failures[name] = result
     verdict.stale = used
@@ -541,7 +549,7 @@ def rows_of(tests: dict[str, Outcome]) -> dict[str, list[Any]]:
 def judge(arguments: Sequence[str] = ()) -> Verdict:
     """Runs the tests as the command line says and compares."""
     args = parser().parse_args(arguments)
-    from numpy_suite_excused import EXCUSED  # here, since it is not importable in the processes of the tests
+    from numpy_suite_excused import EXCUSED, OPEN  # here: not importable in the processes of the tests
 
     source = numpy_folder()
     scratch = Path(args.folder or tempfile.mkdtemp(prefix="numpy-suite-")).resolve()
@@ -561,7 +569,7 @@ def judge(arguments: Sequence[str] = ()) -> Verdict:
         if args.baseline and wanted:
             content = {"key": key, "files": {file: rows_of(tests) for file, tests in baseline.items()}}
             Path(args.baseline).write_text(json.dumps(content, indent=1), encoding="utf-8")
-        verdict = compare({name: baseline[name] for name in names}, results["raptors"], EXCUSED)
+        verdict = compare({name: baseline[name] for name in names}, results["raptors"], EXCUSED, OPEN)
         verdict.seconds = seconds
     finally:
         if not args.folder:
@@ -573,6 +581,7 @@ def judge(arguments: Sequence[str] = ()) -> Verdict:
             "numpy": {name: rows_of(baseline[name]) for name in names},
             "raptors": {name: rows_of(tests) for name, tests in results["raptors"].items()},
             "failures": rows_of(verdict.failures),
+            "known": rows_of(verdict.known),
             "excused": rows_of(verdict.excused),
             "stale": verdict.stale,
         }
