@@ -501,12 +501,30 @@ PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, 
 // User subclasses win over ours, scalars (-1e6) do not.
 PyObject* get_priority(PyObject* x, void*) { return PyFloat_FromDouble(is_ours(x) ? -1.0 : 0.0); }
 
-// numpy.ma keeps the class of what it masks and prints its name unless that is numpy.ndarray.
+// numpy.ma keeps the class of what it masks in an attribute of this name, and prints it unless it
+// is numpy.ndarray.
 PyObject* get_baseclass(PyObject* x, void*) {
     if (is_ours(x)) return new_ref(reinterpret_cast<PyObject*>(&PyArray_Type));
-    PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '_baseclass'",
-                 Py_TYPE(x)->tp_name);
-    return nullptr;
+    PyObject* const attributes = PyObject_GenericGetDict(x, nullptr);
+    PyObject* found = attributes ? PyDict_GetItemString(attributes, "_baseclass") : nullptr;
+    Py_XINCREF(found);
+    Py_XDECREF(attributes);
+    if (!found)
+        PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '_baseclass'",
+                     Py_TYPE(x)->tp_name);
+    return found;
+}
+int set_baseclass(PyObject* x, PyObject* value, void*) {
+    PyObject* const attributes = is_ours(x) ? nullptr : PyObject_GenericGetDict(x, nullptr);
+    if (!attributes) {
+        PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute '_baseclass'",
+                     Py_TYPE(x)->tp_name);
+        return -1;
+    }
+    int const done = value ? PyDict_SetItemString(attributes, "_baseclass", value)
+                           : PyDict_DelItemString(attributes, "_baseclass");
+    Py_DECREF(attributes);
+    return done;
 }
 
 getter numpy_get_t;
@@ -523,7 +541,7 @@ int set_t(PyObject* x, PyObject* v, void*) {
 PyGetSetDef getset[] = {
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
     {"T", get_t, nullptr, nullptr, nullptr},
-    {"_baseclass", get_baseclass, nullptr, nullptr, nullptr},
+    {"_baseclass", get_baseclass, set_baseclass, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

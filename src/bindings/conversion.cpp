@@ -227,6 +227,8 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     Fields* const f = fields(self);
     if (f->nd < ndmin) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
+    if (!same && dtype_of(descr) == dtype_of(f->descr))
+        return decline(Why::dtype);  // equivalent, such as long and longlong: perhaps a view
     if (copy == Py_None && same)
         return keep || f->flags & NPY_ARRAY_C_CONTIGUOUS ? counted(entry, as_ours(self))
                                                          : decline(Why::keyword);
@@ -251,6 +253,7 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     Fields* const f = fields(self);
     if (contiguous && f->nd == 0) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
+    if (!same && dtype_of(descr) == dtype_of(f->descr)) return decline(Why::dtype);
     if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
         return counted(entry, as_ours(self));
     if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);

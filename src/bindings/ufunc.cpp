@@ -157,14 +157,21 @@ PyObject* function_get(PyObject* self, PyObject* instance, PyObject*) {
     if (is_none(instance)) return new_ref(self);
     return PyMethod_New(self, instance);
 }
+// A ufunc that frompyfunc made may be part of a cycle through the function that it calls.
+int proxy_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(proxy(self)->fn);
+    return 0;
+}
 void proxy_dealloc(PyObject* self) {
     PyTypeObject* t = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     if (auto it = functions->find(wrapped(self));
         it != functions->end() && it->second == proxy(self))
         functions->erase(it);
     Py_XDECREF(proxy(self)->fn);
     Py_XDECREF(proxy(self)->path);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(t);
 }
 
@@ -196,6 +203,7 @@ PyMemberDef members[] = {
 PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds) {
     PyType_Slot slots[] = {
         {Py_tp_dealloc, reinterpret_cast<void*>(proxy_dealloc)},
+        {Py_tp_traverse, reinterpret_cast<void*>(proxy_traverse)},
         {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
         {Py_tp_members, members},
         {Py_tp_getattro, reinterpret_cast<void*>(proxy_getattro)},
@@ -207,11 +215,12 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
         {binds ? Py_tp_descr_get : 0, reinterpret_cast<void*>(function_get)},
         {0, nullptr},
     };
-    PyType_Spec spec = {name, sizeof(Proxy), 0,
-                        static_cast<unsigned>(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
-                                              Py_TPFLAGS_DISALLOW_INSTANTIATION |
-                                              (binds ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0)),
-                        slots};
+    PyType_Spec spec = {
+        name, sizeof(Proxy), 0,
+        static_cast<unsigned>(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                              Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                              (binds ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0)),
+        slots};
     PyObject* t = PyType_FromSpec(&spec);
     if (!t) throw py::error_already_set();
     return reinterpret_cast<PyTypeObject*>(t);
@@ -219,7 +228,7 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
 
 py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path,
                       const std::string& name, Hand hand) {
-    Proxy* p = PyObject_New(Proxy, type);
+    Proxy* p = PyObject_GC_New(Proxy, type);
     if (!p) throw py::error_already_set();
     p->fn = py::object(fn).release().ptr();
     p->path = py::str(path).release().ptr();
@@ -230,6 +239,7 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     p->hand = hand;
     p->on_array = false;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
+    PyObject_GC_Track(reinterpret_cast<PyObject*>(p));
     return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
 }
 
