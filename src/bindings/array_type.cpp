@@ -86,7 +86,7 @@ template <unaryfunc NumberSlots::*slot, Op op>
 PyObject* unary_slot(PyObject* x) {
     unaryfunc const base = PyArray_Type.tp_as_number->*slot;
     if (!is_ours(x)) return adopt(base(x));
-    PyObject* o = unary(op, x, true);
+    PyObject* o = unary(op, x);
     if (o || PyErr_Occurred()) return o;
     count_numpy(entry_of(op), declined, x);
     Views views;

@@ -1,11 +1,16 @@
 // An operand with a single reference is not yet a temporary: C code may call PyNumber_Add(x, y)
 // with the only reference to x in its own hands, and use x afterwards. The interpreter itself drops
-// the operands of BINARY_OP and of the unary operators right after the call. So the reference must
-// be the interpreter's, which holds if
-// 1. the instruction that the current Python frame executes is one of those operators, and
-// 2. between the interpreter's loop and this module there is nothing on the C stack but PyNumber_*:
-// no method of
-//    another type, no functools.partial in an __add__, no compiled module.
+// the operands of BINARY_OP right after the call. So the reference must be the interpreter's, which
+// holds if
+// 1. the instruction that the current Python frame executes is BINARY_OP, and
+// 2. the interpreter's loop called this slot for it: the return addresses on the C stack, from this
+// module up to the
+//    loop, are those of a plain operator. Anything between (a compiled type's slot, even one that
+//    ends in a tail call of PyNumber_Add, functools.partial as an __add__) makes the chain longer
+//    or another one.
+// What the chains of plain operators look like is observed once, on a type that does nothing else.
+// PyNumber_Negative and PyNumber_Invert jump into the slot and leave no trace of their own: unary
+// operators are left alone. NumPy's own elision asks less: that no other library is on the stack.
 // CPython 3.11 to 3.13 push an own reference for every operand. Since 3.14 they may be borrowed
 // from local variables, and there is a function that knows.
 #include "temporary.h"
@@ -14,6 +19,9 @@
 #include <dlfcn.h>
 #if __has_include(<execinfo.h>)
 #include <execinfo.h>
+
+#include <cstring>
+#include <vector>
 #define RAPTORS_WALKS_THE_STACK
 #endif
 #endif
@@ -29,21 +37,17 @@ bool held_by_interpreter(PyObject* o) { return PyUnstable_Object_IsUniqueReferen
 #elif defined(RAPTORS_WALKS_THE_STACK)
 
 // ---- 1. the instruction
-// Numbers of the operators in co_code, which shows them without specialisation.
+// The number of BINARY_OP in co_code, which shows it without specialisation.
 bool is_operator(unsigned char opcode) {
-    static bool known[256];
-    static bool const filled = [] {
+    static int const number = [] {
         namespace py = pybind11;
         try {
-            py::dict const numbers = py::module_::import("opcode").attr("opmap");
-            for (const char* name : {"BINARY_OP", "UNARY_NEGATIVE", "UNARY_INVERT"})
-                if (numbers.contains(name)) known[numbers[name].cast<int>() & 255] = true;
+            return py::module_::import("opcode").attr("opmap")["BINARY_OP"].cast<int>();
         } catch (py::error_already_set&) {
-            return false;
+            return -1;
         }
-        return true;
     }();
-    return filled && known[opcode];
+    return opcode == number;
 }
 
 bool runs_operator() {
@@ -64,43 +68,109 @@ bool runs_operator() {
 }
 
 // ---- 2. the C stack
-enum class Place : unsigned char { unknown, here, loop, elsewhere };
+// Return addresses from the caller of this module up to the loop.
+struct Chain {
+    static constexpr int longest = 4, most_own = 8;  // own: frames of this module
+    void* at[longest];
+    int n;
+};
 
-Place look_up(void* address) {
+// Whether an address lies in this module. dladdr reads the whole symbol table; the addresses are
+// few. Guarded by the GIL.
+bool is_own(void* address) {
     static void* const base = [] {
         Dl_info own;
-        return dladdr(reinterpret_cast<void*>(&look_up), &own) ? own.dli_fbase : nullptr;
+        return dladdr(reinterpret_cast<void*>(&is_own), &own) ? own.dli_fbase : nullptr;
     }();
-    static void* const loop = dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
-    Dl_info info;
-    if (!base || !loop || !dladdr(address, &info)) return Place::elsewhere;
-    return info.dli_fbase == base   ? Place::here
-           : info.dli_saddr == loop ? Place::loop
-                                    : Place::elsewhere;
-}
-
-// dladdr reads the whole symbol table; return addresses are few. Guarded by the GIL.
-Place place_of(void* address) {
     constexpr size_t slots = 256;
     static struct {
         void* address;
-        Place place;
+        bool own;
     } seen[slots];
     auto& slot = seen[(reinterpret_cast<uintptr_t>(address) >> 2) % slots];
-    if (slot.address != address) slot = {address, look_up(address)};
-    return slot.place;
+    if (slot.address != address) {
+        Dl_info info;
+        slot = {address, base && dladdr(address, &info) && info.dli_fbase == base};
+    }
+    return slot.own;
+}
+
+// The frames above this module's.
+Chain callers() {
+    void* frames[Chain::most_own + Chain::longest];
+    int const n = backtrace(frames, Chain::most_own + Chain::longest);
+    int i = 0;
+    while (i < n && is_own(frames[i])) ++i;
+    Chain chain{};
+    while (i < n && chain.n < Chain::longest) chain.at[chain.n++] = frames[i++];
+    return chain;
+}
+
+std::vector<Chain>* operators;  // the chains of plain operators
+
+// Called as an operator: notes the way here, if it ends in the loop.
+void observe() {
+    static void* const loop = dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
+    Chain chain = callers();
+    for (int k = 0; loop && k < chain.n; ++k) {
+        Dl_info info;
+        if (!dladdr(chain.at[k], &info) || info.dli_saddr != loop) continue;
+        chain.n = k + 1;
+        if (k > 0) operators->push_back(chain);  // else nothing tells who called
+        return;
+    }
+}
+PyObject* observe_binary(PyObject*, PyObject*) {
+    observe();
+    Py_RETURN_NONE;
+}
+PyObject* observe_power(PyObject*, PyObject*, PyObject*) {
+    observe();
+    Py_RETURN_NONE;
+}
+
+void observe_operators() {
+    operators = new std::vector<Chain>;
+    auto const binary = reinterpret_cast<void*>(observe_binary);
+    PyType_Slot slots[] = {
+        {Py_nb_add, binary},
+        {Py_nb_subtract, binary},
+        {Py_nb_multiply, binary},
+        {Py_nb_true_divide, binary},
+        {Py_nb_lshift, binary},
+        {Py_nb_rshift, binary},
+        {Py_nb_and, binary},
+        {Py_nb_or, binary},
+        {Py_nb_xor, binary},
+        {Py_nb_power, reinterpret_cast<void*>(observe_power)},
+        {0, nullptr},
+    };
+    PyType_Spec spec = {"raptors._Operand", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT, slots};
+    namespace py = pybind11;
+    try {
+        auto const type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+        if (!type) throw py::error_already_set();
+        py::dict names;
+        names["p"] = type();
+        names["x"] = py::none();
+        for (const char* text : {"p + x", "x + p",  "p - x",  "x - p",  "p * x",  "x * p", "p / x",
+                                 "x / p", "p << x", "x << p", "p >> x", "x >> p", "p & x", "x & p",
+                                 "p | x", "x | p",  "p ^ x",  "x ^ p",  "p ** x", "x ** p"})
+            if (!py::reinterpret_steal<py::object>(
+                    PyRun_String(text, Py_eval_input, names.ptr(), names.ptr())))
+                throw py::error_already_set();
+    } catch (py::error_already_set&) {
+        operators->clear();  // then nothing is ever a temporary
+    }
 }
 
 bool called_by_loop() {
-    // This module's own frames, then PyNumber_Add and what it is made of (one function more at
-    // most; a call through functools or a type's method takes at least three), then the loop.
-    constexpr int most_own = 8, most_between = 2;
-    void* frames[most_own + most_between + 1];
-    int const n = backtrace(frames, most_own + most_between + 1);
-    int i = 0;
-    while (i < n && place_of(frames[i]) == Place::here) ++i;
-    for (int between = 0; i < n && between <= most_between; ++i, ++between)
-        if (place_of(frames[i]) == Place::loop) return true;
+    if (!operators) observe_operators();
+    Chain const chain = callers();
+    for (const Chain& known : *operators)
+        if (known.n <= chain.n &&
+            std::memcmp(known.at, chain.at, static_cast<size_t>(known.n) * sizeof(void*)) == 0)
+            return true;
     return false;
 }
 
