@@ -22,6 +22,14 @@ _BUILTINS = ("builtin_function_or_method", "cython_function_or_method", "method"
 _proxies: dict[int, Any] = {}
 _mirrors: dict[str, types.ModuleType] = {}
 
+#: What a module says of itself: a mirror has its own.
+_IDENTITY = frozenset(
+    {
+        *("__name__", "__doc__", "__spec__", "__loader__", "__path__", "__package__", "__builtins__"),
+        *("__cached__", "__getattr__"),
+    }
+)
+
 _SUBMODULES = frozenset(
     {
         "char",
@@ -104,9 +112,10 @@ def mirror(numpy_name: str) -> types.ModuleType:
         made.__path__ = []
     made.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=hasattr(source, "__path__"))
     for key, value in vars(source).items():
-        if key == "__all__" or not key.startswith("__"):
+        if key not in _IDENTITY:
             setattr(made, key, value if key.startswith("_") else translate(name, key, value))
-    vars(made)["__getattr__"] = lambda key: getattr(source, key)
+    if hasattr(source, "__getattr__"):  # where NumPy has none, the interpreter looks names up the fast way
+        vars(made)["__getattr__"] = lambda key: getattr(source, key)
     if numpy_name == "numpy.random":
         from raptors import _random
 
