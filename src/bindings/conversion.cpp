@@ -222,7 +222,10 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
         (slots[4] && (!parse_integer(slots[4], &ndmin) || ndmin > 1)))
         return decline(Why::keyword);
     PyArray_Descr* descr = nullptr;
-    if (!is_none(dtype) && !(descr = parse_dtype(dtype))) return nullptr;
+    if (!is_none(dtype)) {
+        descr = parse_dtype(dtype);
+        if (!descr) return nullptr;
+    }
     if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
     if (f->nd < ndmin) return decline(Why::shape);
@@ -246,9 +249,10 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     PyObject* const dtype = slots[0];
     PyArray_Descr* descr = nullptr;
-    if (!is_none(dtype) && (list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr)) &&
-        !(descr = parse_dtype(dtype)))
-        return nullptr;
+    if (!is_none(dtype) && (list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr))) {
+        descr = parse_dtype(dtype);
+        if (!descr) return nullptr;
+    }
     if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
     if (contiguous && f->nd == 0) return decline(Why::shape);

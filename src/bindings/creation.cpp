@@ -250,7 +250,10 @@ PyObject* arange_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
         !std::isfinite(real[0] + real[2]) || (distance != 0 && distance / real[2] == 0))
         return decline(Why::value);
     PyArray_Descr* descr = descr_of(integers ? DType::int64 : DType::float64);
-    if (!is_none(dtype) && !(descr = parse_dtype(dtype))) return nullptr;
+    if (!is_none(dtype)) {
+        descr = parse_dtype(dtype);
+        if (!descr) return nullptr;
+    }
     DType const t = dtype_of(descr);
     // The first two elements are converted one by one; other mixes may lose something there.
     if (t != DType::float64 && !(integers && t == DType::int64)) return decline(Why::dtype);

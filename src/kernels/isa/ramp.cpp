@@ -23,8 +23,9 @@ void ramp(const void* first_element, const void* step_element, void* to, ptrdiff
                 out[begin + i] = first + static_cast<T>(base + static_cast<double>(i)) * step;
         } else {
             using U = Wide<T>;
-            auto const base = static_cast<U>(begin), start = static_cast<U>(first),
-                       by = static_cast<U>(step);
+            auto const base = static_cast<U>(begin);
+            auto const start = U{static_cast<Unsigned<T>>(first)};
+            auto const by = U{static_cast<Unsigned<T>>(step)};
             RAPTORS_INDEPENDENT
             for (int32_t i = 0; i < count; ++i)
                 out[begin + i] = static_cast<T>(start + (base + static_cast<U>(i)) * by);
