@@ -6,7 +6,7 @@ from raptors._config import show_config as show_config
 from raptors._config import show_runtime as show_runtime
 
 # isort: split
-from numpy import *  # type: ignore[assignment]
+from numpy import *  # type: ignore[assignment, no-redef]
 from numpy import __array_api_version__ as __array_api_version__
 from numpy import _CopyMode as _CopyMode
 from numpy import _core as _core

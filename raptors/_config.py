@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy
 
@@ -109,9 +109,29 @@ def reset_report() -> None:
     _core._reset_report()
 
 
-def show_config() -> dict[str, Any]:
-    """How this build was made: version, compiler, flags, build_type, system, isas."""
-    return {"version": __version__, **_core._build()}
+@overload
+def show_config(mode: None = None) -> dict[str, Any]: ...
+@overload
+def show_config(mode: str) -> dict[str, Any] | None: ...
+def show_config(mode: str | None = None) -> dict[str, Any] | None:
+    """How this build was made: version, compiler, flags, build_type, system, isas.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}, optional
+        As in `numpy.show_config`: NumPy's configuration, printed or returned as a dict, which then
+        has the entry "raptors", too.
+
+    Raises
+    ------
+    AttributeError
+        Another mode, as NumPy says.
+    """
+    build = {"version": __version__, **_core._build()}
+    if mode is None:
+        return build
+    numpys: dict[str, Any] | None = numpy.show_config(mode=mode)  # type: ignore[call-overload]
+    return numpys if numpys is None else {**numpys, "raptors": build}
 
 
 def show_runtime() -> dict[str, Any]:
