@@ -156,9 +156,9 @@ def test_operands_held_by_c_code_are_left_alone() -> None:
     class Adds:
         """`x + y` is C code that adds to an array with one reference."""
 
-        __add__ = functools.partial(operator.add, fresh())
-        __radd__ = functools.partial(operator.add, fresh())
-        __neg__ = functools.partial(operator.neg, fresh())
+        __add__ = staticmethod(functools.partial(operator.add, fresh()))
+        __radd__ = staticmethod(functools.partial(operator.add, fresh()))
+        __neg__ = staticmethod(functools.partial(operator.neg, fresh()))
         __mul__ = functools.partialmethod(operator.mul)
 
     with reused(most=0):
