@@ -30,7 +30,12 @@ from raptors import _raptors_core as _core
 
 EXPRESSIONS = int(os.environ.get("RAPTORS_EXPRESSIONS", "3000"))
 #: The proof needs glibc's backtrace() and an interpreter whose frames it can name.
-ABLE = not DISABLED and sys.implementation.name == "cpython" and sys.platform == "linux"
+ABLE = (
+    not DISABLED
+    and sys.implementation.name == "cpython"
+    and sys.platform == "linux"
+    and "libasan" not in os.environ.get("LD_PRELOAD", "")  # it has a backtrace() of its own
+)
 N = 256 * 1024 // 8  # elements of the shortest float64 array that is looked at
 
 
