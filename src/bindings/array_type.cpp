@@ -158,8 +158,8 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
     PyObject* o = binary(ops[comparison], l, r);
     if (o || PyErr_Occurred()) return o;
     richcmpfunc const base = PyArray_Type.tp_richcompare;
-    if (is_ours(l) &&
-        is_array_cousin(r)) {  // also with NumPy's own: the mirrored operator comes first
+    if (is_ours(l) && is_array_cousin(r)) {
+        // Also with NumPy's own slot: Python asks a subclass first, with the mirrored operator.
         o = Py_TYPE(r)->tp_richcompare(r, l, swapped[comparison]);
         if (o != Py_NotImplemented) return adopt(o);
         Py_DECREF(o);
@@ -175,8 +175,8 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
 // ---- mapping
 PyObject* subscript(PyObject* x, PyObject* key) {
     binaryfunc const base = PyArray_Type.tp_as_mapping->mp_subscript;
-    if (!is_ours(
-            x)) {  // of a class derived from ours: fancy results are views of a fresh plain array
+    if (!is_ours(x)) {
+        // Of a class derived from ours: fancy results are views of a fresh plain array.
         PyObject* const part = base(x, key);
         if (part && PyArray_Check(part)) {
             PyObject* const owner = fields(part)->base;
@@ -236,8 +236,8 @@ PyObject* represent(PyObject* x) {
 // ---- methods
 // NumPy's, on a base-class view; natively where a row of natives.cpp says so. Inherited as they
 // are, since they must see the object itself: resize, setflags, __setstate__, sort, partition, put,
-// itemset, setfield, item, tolist, tobytes, tofile, dump(s),
-// getters and setters, __array_finalize__.
+// itemset, setfield, item, tolist, tobytes, tofile, dump(s), getters and setters,
+// __array_finalize__.
 const char* const method_names[] = {
     "all",       "any",        "argmax",    "argmin",   "argpartition", "argsort",
     "astype",    "byteswap",   "choose",    "clip",     "compress",     "conj",
@@ -318,17 +318,14 @@ PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
 }
 
-// Every operand that overrides is an array of another library (astropy's Quantity, say).
-bool only_arrays_override(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    auto other = [](PyObject* x) { return !PyArray_Check(x) && overrides_ufunc(x); };
-    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    for (Py_ssize_t i = 0; i < total; ++i) {
-        if (other(args[i])) return false;
-        if (i >= nargs && PyTuple_CheckExact(args[i]))
-            for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(args[i]); ++j)
-                if (other(PyTuple_GET_ITEM(args[i], j))) return false;
-    }
-    return true;
+// A ufunc's method on base-class views.
+PyObject* call_on_views(PyObject* ufunc, PyObject* method, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    PyObject* const bound = PyObject_GetAttr(ufunc, method);
+    if (!bound) return nullptr;
+    PyObject* const o = call_numpy(bound, args, nargs, kwnames, true);
+    Py_DECREF(bound);
+    return o;
 }
 
 // __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any
@@ -344,13 +341,10 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         // An array class that calls super().__array_ufunc__ gets NumPy's default, which refuses
         // because of us. NumPy is asked again with base-class views, and the class then sees what
         // it would see without us. No view is left to ask a third time.
-        if (!is_ours(self) || !only_arrays_override(args + 2, nargs - 2, kwnames))
+        auto other = [](PyObject* x) { return !PyArray_Check(x) && overrides_ufunc(x); };
+        if (!is_ours(self) || any_operand(args + 2, nargs - 2, kwnames, other))
             Py_RETURN_NOTIMPLEMENTED;
-        PyObject* const bound = PyObject_GetAttr(ufunc, args[1]);
-        if (!bound) return nullptr;
-        PyObject* const o = call_numpy(bound, args + 2, nargs - 2, kwnames, true);
-        Py_DECREF(bound);
-        return o;
+        return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
     }
     // NumPy makes the method's name anew for each call: no comparison of pointers.
     if (PyUnicode_CompareWithASCIIString(args[1], "__call__") == 0)
@@ -364,11 +358,7 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
-    PyObject* bound = PyObject_GetAttr(ufunc, args[1]);
-    if (!bound) return nullptr;
-    PyObject* o = call_numpy(bound, args + 2, nargs - 2, kwnames, true);
-    Py_DECREF(bound);
-    return o;
+    return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
 }
 
 // view(): another library's array class looks at what it is a view of (__array_finalize__), and

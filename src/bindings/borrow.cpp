@@ -46,22 +46,8 @@ bool overrides_ufunc(PyObject* x) {
 
 bool overrides_function(PyObject* x) { return function_override(x, 0); }
 
-// NumPy looks at the inputs, at where=, and at out=, which alone may be a tuple.
 bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    for (Py_ssize_t i = 0; i < nargs; ++i)
-        if (overrides_ufunc(args[i])) return true;
-    Py_ssize_t const keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    for (Py_ssize_t k = 0; k < keywords; ++k) {
-        PyObject* const name = PyTuple_GET_ITEM(kwnames, k);
-        PyObject* const x = args[nargs + k];
-        bool const is_out = PyUnicode_CompareWithASCIIString(name, "out") == 0;
-        if (!is_out && PyUnicode_CompareWithASCIIString(name, "where") != 0) continue;
-        if (overrides_ufunc(x)) return true;
-        if (is_out && PyTuple_CheckExact(x))
-            for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(x); ++j)
-                if (overrides_ufunc(PyTuple_GET_ITEM(x, j))) return true;
-    }
-    return false;
+    return any_operand(args, nargs, kwnames, overrides_ufunc);
 }
 
 PyObject* Views::of(PyObject* a) {

@@ -47,7 +47,25 @@ PyObject* adopt(PyObject* r);
 bool overrides_ufunc(PyObject* x);
 // The same for __array_function__; looks into lists and tuples, too.
 bool overrides_function(PyObject* x);
-// Any of the operands of a ufunc's call: inputs, out (also in a tuple) and where.
+// Whether `test` holds for an operand of a ufunc's call, as NumPy looks for overrides: the inputs,
+// where=, and out=, which alone may be a tuple.
+template <class Test>
+bool any_operand(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, Test test) {
+    for (Py_ssize_t i = 0; i < nargs; ++i)
+        if (test(args[i])) return true;
+    Py_ssize_t const keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t k = 0; k < keywords; ++k) {
+        PyObject* const name = PyTuple_GET_ITEM(kwnames, k);
+        PyObject* const x = args[nargs + k];
+        bool const is_out = PyUnicode_CompareWithASCIIString(name, "out") == 0;
+        if (!is_out && PyUnicode_CompareWithASCIIString(name, "where") != 0) continue;
+        if (test(x)) return true;
+        if (is_out && PyTuple_CheckExact(x))
+            for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(x); ++j)
+                if (test(PyTuple_GET_ITEM(x, j))) return true;
+    }
+    return false;
+}
 bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 // NumPy's default implementations and ours, for the identity tests; set when the array type exists.

@@ -10,6 +10,11 @@ bool parse_integer(PyObject* x, npy_intp* value) {
     return !overflow;
 }
 
+bool parse_flag(PyObject* x, bool* flag) {
+    *flag = x == Py_True;
+    return !x || x == Py_False || x == Py_True;
+}
+
 bool parse_shape(PyObject* shape, int* nd, npy_intp* dims) {
     if (PyLong_CheckExact(shape)) {
         *nd = 1;

@@ -52,6 +52,8 @@ using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* 
 inline bool is_none(PyObject* x) { return !x || x == Py_None; }
 // A Python int that fits. False: NumPy judges.
 bool parse_integer(PyObject* x, npy_intp* value);
+// True or False; absent means False. False: NumPy judges.
+bool parse_flag(PyObject* x, bool* flag);
 // A shape: an int, or a tuple or list of them. False: NumPy judges.
 bool parse_shape(PyObject* shape, int* nd, npy_intp* dims);
 // The instance of a dtype that has kernels, borrowed; None means float64. nullptr: declined, or an

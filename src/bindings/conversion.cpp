@@ -17,6 +17,22 @@ Signature array_signature = {5, 1, {"dtype", "copy", "order", "subok", "ndmin"},
 Signature order_signature = {1, 1, {"order"}, {}};
 Signature astype_signature = {5, 5, {"dtype", "order", "casting", "subok", "copy"}, {}};
 
+// Two operands of one shape.
+Nest pair(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, char* to,
+          const npy_intp* to_strides) {
+    Nest nest;
+    nest.ndim = nd;
+    nest.operands = 2;
+    nest.data[0] = from;
+    nest.data[1] = to;
+    for (int d = 0; d < nd; ++d) {
+        nest.shape[d] = dims[d];
+        nest.strides[0][d] = from_strides[d];
+        nest.strides[1][d] = to_strides[d];
+    }
+    return nest;
+}
+
 // A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in
 // self's own axis order.
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
@@ -181,16 +197,7 @@ PyObject* as_ours(PyObject* self) {
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
                DType to_t) {
-    Nest nest;
-    nest.ndim = nd;
-    nest.operands = 2;
-    nest.data[0] = from;
-    nest.data[1] = to;
-    for (int d = 0; d < nd; ++d) {
-        nest.shape[d] = dims[d];
-        nest.strides[0][d] = from_strides[d];
-        nest.strides[1][d] = to_strides[d];
-    }
+    Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
     simplify(nest);
     run(reinterpret_cast<ElementwiseFn>(table.cast[index(from_t)][index(to_t)]), nest);
 }
@@ -213,12 +220,11 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!array_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    PyObject *const dtype = slots[0], *const copy = slots[1], *const subok = slots[3];
-    bool keep = true;
+    PyObject *const dtype = slots[0], *const copy = slots[1];
+    bool keep = true, subok;
     if (!is_none(slots[2]) && !parse_order(slots[2], &keep)) return decline(Why::keyword);
     npy_intp ndmin = 0;
-    if ((copy && copy != Py_True && copy != Py_None) ||
-        (subok && subok != Py_True && subok != Py_False) ||
+    if ((copy && copy != Py_True && copy != Py_None) || !parse_flag(slots[3], &subok) ||
         (slots[4] && (!parse_integer(slots[4], &ndmin) || ndmin > 1)))
         return decline(Why::keyword);
     PyArray_Descr* descr = nullptr;
@@ -312,10 +318,7 @@ int fill(PyObject* self, PyObject* value) {
     if (!act.table || t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) ||
         (f->flags & warn_on_write))
         return 1;
-    if (PyBool_Check(value) && t == DType::boolean)
-        element[0] = value == Py_True;
-    else if (!scalar_element(value, t, element))
-        return 1;
+    if (!scalar_element(value, t, element)) return 1;
     npy_intp zeros[NPY_MAXDIMS] = {};
     copy_nest(*act.table, f->nd, f->dimensions, element, zeros, t, f->data, f->strides, t);
     return 0;
@@ -328,10 +331,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     npy_intp from_strides[NPY_MAXDIMS] = {};
     if (!is_exact(from)) {
         alignas(8) char element[8];
-        if (PyBool_Check(from) && t == DType::boolean)
-            element[0] = from == Py_True;
-        else if (!scalar_element(from, t, element))
-            return 1;
+        if (!scalar_element(from, t, element)) return 1;
         copy_nest(*act.table, nd, dims, element, from_strides, t, data, strides, t);
         return 0;
     }
@@ -350,16 +350,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
         same = same && f->strides[d] == strides[first + d];
     }
     if (same) return 0;  // `a[s] += b` ends in a[s] = a[s]
-    Nest nest;
-    nest.ndim = nd;
-    nest.operands = 2;
-    nest.data[0] = f->data;
-    nest.data[1] = data;
-    for (int d = 0; d < nd; ++d) {
-        nest.shape[d] = dims[d];
-        nest.strides[0][d] = from_strides[d];
-        nest.strides[1][d] = strides[d];
-    }
+    Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
     if (overlaps(nest, 0, size_of(u), 1, size_of(t))) return 1;
     simplify(nest);
     run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(u)][index(t)]), nest);

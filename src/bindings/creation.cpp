@@ -95,14 +95,6 @@ PyArray_Descr* dtype_of_scalar(PyObject* x) {
     return own;
 }
 
-bool scalar_or_bool(PyObject* x, DType t, char* element) {
-    if (PyBool_Check(x) && t == DType::boolean) {
-        element[0] = x == Py_True;
-        return true;
-    }
-    return scalar_element(x, t, element);
-}
-
 }  // namespace
 
 PyObject* empty_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
@@ -138,7 +130,7 @@ PyObject* full_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ss
     PyArray_Descr* descr = is_none(slots[2]) ? dtype_of_scalar(slots[1]) : parse_dtype(slots[2]);
     if (!descr) return PyErr_Occurred() ? nullptr : decline(Why::type);
     alignas(8) char element[8];
-    if (!scalar_or_bool(slots[1], dtype_of(descr), element)) return decline(Why::value);
+    if (!scalar_element(slots[1], dtype_of(descr), element)) return decline(Why::value);
     return counted(entry, filled(new_array(nd, dims, descr), element));
 }
 
@@ -153,10 +145,9 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!(given ? full_like_signature : like_signature).parse(args, nargs, kwnames, slots) ||
         (given && !slots[0]))
         return decline(Why::keyword);
-    PyObject *const dtype = slots[given], *const order = slots[given + 1],
-                    *const subok = slots[given + 2];
-    bool keep = true;
-    if ((order && !parse_order(order, &keep)) || (subok && subok != Py_True && subok != Py_False))
+    PyObject *const dtype = slots[given], *const order = slots[given + 1];
+    bool keep = true, subok;
+    if ((order && !parse_order(order, &keep)) || !parse_flag(slots[given + 2], &subok))
         return decline(Why::keyword);
     Fields const* f = fields(self);
     PyArray_Descr* descr = f->descr;
@@ -167,7 +158,7 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     DType const t = dtype_of(descr);
     if (t == no_dtype || descr_of_num[descr->type_num] != descr) return decline(Why::dtype);
     alignas(8) char element[8];
-    if (given && !scalar_or_bool(slots[0], t, element)) return decline(Why::value);
+    if (given && !scalar_element(slots[0], t, element)) return decline(Why::value);
     if (filling == Filling::ones) store_one(*table, t, element);
     bool const c_order = !keep || f->flags & NPY_ARRAY_C_CONTIGUOUS;
     PyObject* out;
@@ -280,11 +271,11 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     PyObject* slots[max_parameters];
     if (!linspace_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !slots[1])
         return decline(Why::keyword);
-    PyObject* const endpoint_given = slots[3];
     npy_intp num = 50, axis = 0;
+    bool endpoint = true;
     if ((slots[2] && !parse_integer(slots[2], &num)) ||
-        (endpoint_given && endpoint_given != Py_True && endpoint_given != Py_False) ||
-        (slots[4] && slots[4] != Py_False) || (slots[6] && !parse_integer(slots[6], &axis)) || axis)
+        (slots[3] && !parse_flag(slots[3], &endpoint)) || (slots[4] && slots[4] != Py_False) ||
+        (slots[6] && !parse_integer(slots[6], &axis)) || axis)
         return decline(Why::keyword);
     PyArray_Descr* const descr = parse_dtype(slots[5]);
     if (!descr) return nullptr;
@@ -302,7 +293,6 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
         // No overflow and no underflow on the way, so nothing to warn of.
         if (!(std::fabs(ends[i]) < 1e300)) return decline(Why::value);
     }
-    bool const endpoint = endpoint_given != Py_False;
     npy_intp const intervals = endpoint ? num - 1 : num;
     if (intervals < 1) return decline(Why::value);
     double const step = (ends[1] - ends[0]) / static_cast<double>(intervals);

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "conversion.h"
+#include "frame/iterate.h"
+#include "frame/walk.h"
 #include "object_cache.h"
 
 namespace raptors {
@@ -25,30 +27,20 @@ struct Piece {
 
 // NumPy's PyArray_CreateMultiSortedStridePerm: perm[0] is the outermost axis; axes go by falling
 // stride, array by array where both are longer than 1, and C order wins a conflict.
-void sort_axes(const Piece* pieces, Py_ssize_t n, int nd, int* perm) {
+void falling_strides(const Piece* pieces, Py_ssize_t n, int nd, int* perm) {
     for (int d = 0; d < nd; ++d) perm[d] = d;
-    auto magnitude = [](npy_intp s) { return s < 0 ? -s : s; };
-    for (int i = 1; i < nd; ++i) {
-        int const axis = perm[i];
-        int place = i;
-        for (int j = i - 1; j >= 0; --j) {
-            bool ambiguous = true, swap = false;
-            for (Py_ssize_t k = 0; k < n; ++k) {
-                const Piece& p = pieces[k];
-                if (p.dim(axis) == 1 || p.dim(perm[j]) == 1) continue;
-                if (magnitude(p.stride(axis)) <= magnitude(p.stride(perm[j])))
-                    swap = false;
-                else if (ambiguous)
-                    swap = true;
-                ambiguous = false;
-            }
-            if (ambiguous) continue;
-            if (!swap) break;
-            place = j;
+    sort_axes(nd, perm, [&](int axis, int other) {
+        Place place = Place::unknown;
+        for (Py_ssize_t k = 0; k < n; ++k) {
+            const Piece& p = pieces[k];
+            if (p.dim(axis) == 1 || p.dim(other) == 1) continue;
+            if (magnitude(p.stride(axis)) <= magnitude(p.stride(other)))
+                place = Place::after;
+            else if (place == Place::unknown)
+                place = Place::before;
         }
-        for (int j = i; j > place; --j) perm[j] = perm[j - 1];
-        perm[place] = axis;
-    }
+        return place;
+    });
 }
 
 // The dtype of the result, borrowed from NumPy's own; nullptr: declined.
@@ -104,7 +96,7 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
         out = new_array(nd, dims, descr);
     } else {
         int perm[NPY_MAXDIMS];
-        sort_axes(pieces, n, nd, perm);
+        falling_strides(pieces, n, nd, perm);
         out = new_array_ordered(nd, dims, perm, descr);
     }
     if (!out) return nullptr;

@@ -137,16 +137,6 @@ bool parse_axes(PyObject* axis, int nd, bool folded[]) {
     return true;
 }
 
-bool parse_flag(PyObject* x, bool* flag) {
-    if (!x || x == Py_False)
-        *flag = false;
-    else if (x == Py_True)
-        *flag = true;
-    else
-        return false;
-    return true;
-}
-
 // dtype of the fold's kernel, its output, and the result that the caller sees.
 struct Types {
     DType kernel, accumulator, result;
@@ -486,22 +476,9 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     if (types.accumulator == types.result) return out;
     // The dtype asked for is narrower than the accumulator: convert the (small) result.
     PyObject* narrow = new_array_ordered(nd, dims, perm, descr_of_num[types.result_num]);
-    if (narrow) {
-        Nest copy;
-        copy.ndim = nd;
-        copy.operands = 2;
-        copy.data[0] = fields(out)->data;
-        copy.data[1] = fields(narrow)->data;
-        for (int d = 0; d < nd; ++d) {
-            copy.shape[d] = dims[d];
-            copy.strides[0][d] = fields(out)->strides[d];
-            copy.strides[1][d] = fields(narrow)->strides[d];
-        }
-        simplify(copy);
-        run(reinterpret_cast<ElementwiseFn>(
-                act.table->cast[index(types.accumulator)][index(types.result)]),
-            copy);
-    }
+    if (narrow)
+        copy_nest(*act.table, nd, dims, fields(out)->data, fields(out)->strides, types.accumulator,
+                  fields(narrow)->data, fields(narrow)->strides, types.result);
     Py_DECREF(out);
     return narrow;
 }

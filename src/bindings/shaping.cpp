@@ -40,6 +40,16 @@ PyObject* flattened(PyObject* self) {
     return out;
 }
 
+// One shape, or its numbers one by one. False: NumPy judges.
+bool parse_integers(PyObject* const* args, Py_ssize_t nargs, int* nd, npy_intp* values) {
+    if (nargs == 1) return parse_shape(args[0], nd, values);
+    if (nargs > NPY_MAXDIMS) return false;
+    *nd = static_cast<int>(nargs);
+    for (Py_ssize_t i = 0; i < nargs; ++i)
+        if (!parse_integer(args[i], values + i)) return false;
+    return true;
+}
+
 // An axis of `nd`, wrapped. False: NumPy judges.
 bool parse_axis(PyObject* x, int nd, npy_intp* axis) {
     if (!parse_integer(x, axis)) return false;
@@ -58,17 +68,7 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
     int nd = 0;
     npy_intp dims[NPY_MAXDIMS];
-    if (nargs == 1) {
-        if (!parse_shape(args[0], &nd, dims)) return decline(Why::shape);
-    } else {
-        if (nargs > NPY_MAXDIMS) return decline(Why::shape);
-        for (Py_ssize_t i = 0; i < nargs; ++i) {
-            int one;
-            if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, dims + nd))
-                return decline(Why::shape);
-            ++nd;
-        }
-    }
+    if (!parse_integers(args, nargs, &nd, dims)) return decline(Why::shape);
     npy_intp const total = size_of(f);
     npy_intp known = 1;
     int unknown = -1;
@@ -109,19 +109,10 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
     } else {
         npy_intp axes[NPY_MAXDIMS], dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
         int n = 0;
-        if (nargs == 1) {
-            if (PyLong_CheckExact(args[0]) || !parse_shape(args[0], &n, axes))
-                return decline(Why::shape);
-        } else {
-            if (nargs > NPY_MAXDIMS) return decline(Why::shape);
-            for (Py_ssize_t i = 0; i < nargs; ++i) {
-                int one;
-                if (!PyLong_CheckExact(args[i]) || !parse_shape(args[i], &one, axes + n))
-                    return decline(Why::shape);
-                ++n;
-            }
-        }
-        if (n != f->nd) return decline(Why::shape);
+        bool const is_function = which == 1;  // which takes a sequence only
+        if ((is_function && PyLong_CheckExact(args[0])) || !parse_integers(args, nargs, &n, axes) ||
+            n != f->nd)
+            return decline(Why::shape);
         bool seen[NPY_MAXDIMS] = {};
         for (int i = 0; i < n; ++i) {
             npy_intp const axis = axes[i] < 0 ? axes[i] + n : axes[i];

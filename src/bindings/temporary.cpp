@@ -4,10 +4,10 @@
 // holds if
 // 1. the instruction that the current Python frame executes is BINARY_OP, and
 // 2. the interpreter's loop called this slot for it: the return addresses on the C stack, from this
-// module up to the
-//    loop, are those of a plain operator. Anything between (a compiled type's slot, even one that
-//    ends in a tail call of PyNumber_Add, functools.partial as an __add__) makes the chain longer
-//    or another one.
+//    module up to the loop, are those of a plain operator.
+// Anything between (a compiled type's slot, even one that ends in a tail call of PyNumber_Add,
+// functools.partial as an __add__) makes the chain longer or another one. Not told apart: a slot
+// that ends in a jump straight into another type's slot, with an array that it alone holds.
 // What the chains of plain operators look like is observed once, on a type that does nothing else.
 // PyNumber_Negative and PyNumber_Invert jump into the slot and leave no trace of their own: unary
 // operators are left alone. NumPy's own elision asks less: that no other library is on the stack.

@@ -26,9 +26,7 @@ void copy_nest(const Nest& from, Nest& to) noexcept {
 
 }  // namespace
 
-// The insertion sort of NumPy's npyiter_find_best_axis_ordering (nditer_constr.c): axes come from
-// the innermost; two axes are compared operand by operand where both strides count; an axis passes
-// over others that nothing tells it apart from.
+// Axes come from the innermost; two are compared operand by operand where both strides count.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept {
     int const ndim = nest.ndim;
     int order[max_dims];  // innermost first
@@ -36,27 +34,18 @@ void k_order(const Nest& nest, int inputs, int* perm) noexcept {
     auto stride = [&](int operand, int axis) {
         return nest.shape[axis] == 1 ? 0 : magnitude(nest.strides[operand][axis]);
     };
-    for (int i = 1; i < ndim; ++i) {
-        int const axis = order[i];
-        int place = i;
-        for (int j = i - 1; j >= 0; --j) {
-            bool ambiguous = true, swap = false;
-            for (int k = 0; k < inputs; ++k) {
-                ptrdiff_t const own = stride(k, axis), other = stride(k, order[j]);
-                if (!own || !other) continue;
-                if (other <= own)
-                    swap = false;  // in a conflict between operands C order wins
-                else if (ambiguous)
-                    swap = true;
-                ambiguous = false;
-            }
-            if (ambiguous) continue;
-            if (!swap) break;
-            place = j;
+    sort_axes(ndim, order, [&](int axis, int other) {
+        Place place = Place::unknown;
+        for (int k = 0; k < inputs; ++k) {
+            ptrdiff_t const own = stride(k, axis), others = stride(k, other);
+            if (!own || !others) continue;
+            if (others <= own)
+                place = Place::after;  // in a conflict between operands C order wins
+            else if (place == Place::unknown)
+                place = Place::before;
         }
-        for (int j = i; j > place; --j) order[j] = order[j - 1];
-        order[place] = axis;
-    }
+        return place;
+    });
     for (int a = 0; a < ndim; ++a) perm[a] = order[ndim - 1 - a];
 }
 

@@ -14,6 +14,26 @@ struct Nest {
     char* data[max_operands];
 };
 
+// NumPy's insertion sort of axes, in npyiter_find_best_axis_ordering (nditer_constr.c) and
+// PyArray_CreateMultiSortedStridePerm (ctors.c): an axis moves before others and passes over those
+// that nothing tells it apart from. `compare(axis, other)` says which.
+enum class Place : int { after, before, unknown };
+template <class Compare>
+void sort_axes(int ndim, int* axes, Compare compare) {
+    for (int i = 1; i < ndim; ++i) {
+        int const axis = axes[i];
+        int place = i;
+        for (int j = i - 1; j >= 0; --j) {
+            Place const p = compare(axis, axes[j]);
+            if (p == Place::unknown) continue;
+            if (p == Place::after) break;
+            place = j;
+        }
+        for (int j = i; j > place; --j) axes[j] = axes[j - 1];
+        axes[place] = axis;
+    }
+}
+
 // NumPy's axis order for order='K' outputs: perm[0] is the outermost axis. `inputs` operands are
 // looked at.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept;
