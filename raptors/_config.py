@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy
 
+from raptors import _borrowed
 from raptors import _raptors_core as _core
 from raptors._version import __version__
 
@@ -92,7 +93,7 @@ class Report:
         ranked = sorted(self.rows, key=lambda row: -(row["native"] + row["numpy"]))
         lines += [
             f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
-            f"{r['reason']}"
+            f"{(r['reason'] == 'borrowed' and _borrowed.reason(r['function'])) or r['reason']}"
             for r in ranked
         ]
         lines.append(f"native: {self.native_calls} of {self.total_calls} calls")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy
 
-from raptors import _borrowed
+from raptors import _borrowed, _classes
 from raptors import _raptors_core as _core
 
 _FUNCTIONS = (types.FunctionType, type(numpy.sum))
@@ -63,41 +63,29 @@ def by_path(path: str) -> Any:
 def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
     found = _proxies.get(id(fn))
     if found is None:
-        hand = "top" if name in _borrowed.TOP_LEVEL else "original" if name in _borrowed.ORIGINAL else "deep"
+        original = name in _borrowed.ORIGINAL or path.startswith("raptors.ma")
+        hand = "top" if name in _borrowed.TOP_LEVEL else "original" if original else "deep"
         found = _proxies[id(fn)] = _core._wrap(fn, f"{path}.{name}", hand, binds)
     return found
 
 
 def translate(path: str, name: str, value: Any) -> Any:
     """What stands for NumPy's `value` under `path`.`name`: our type, a proxy, a mirror, or itself."""
-    if value is numpy.ndarray:
-        return _core.ndarray
     if isinstance(value, types.ModuleType):
         parts = value.__name__.split(".")
         public = parts[0] == "numpy" and len(parts) > 1 and not any(part.startswith("_") for part in parts)
         return mirror(value.__name__) if public and parts[1] not in _borrowed.MODULES else value
-    if isinstance(value, type) or not callable(value):
+    if isinstance(value, type):
+        return _classes.twin(value)
+    if path.startswith("raptors.ma") and name in _borrowed.MASKS:
         return value
+    if path.startswith("raptors.ma") and type(value).__module__.startswith("numpy.ma"):
+        return _classes.adopting_instance(f"{path}.{name}", value)
     if isinstance(value, numpy.ufunc):
         return _proxy(path, name, value, False)
     if type(value) in _FUNCTIONS or type(value).__name__ in _BUILTINS:
         return _proxy(path, name, value, type(value) in _FUNCTIONS)
     return value
-
-
-def _adopting(key: str, value: Any) -> Any:
-    """An index object such as mgrid whose results are ours."""
-    base = type(value)
-    method = _core._wrap(base.__getitem__, f"raptors.{key}.__getitem__", "deep", True)
-    body = {"__getitem__": method, "__module__": base.__module__, "__doc__": base.__doc__, "__slots__": ()}
-    return type(base.__name__, (base,), body)()
-
-
-def _calling(base: type) -> type:
-    """A class whose instances are called: their results are ours."""
-    method = _core._wrap(base.__call__, f"raptors.{base.__name__}.__call__", "original", True)
-    body = {"__call__": method, "__module__": "raptors", "__doc__": base.__doc__}
-    return type(base)(base.__name__, (base,), body)
 
 
 def mirror(numpy_name: str) -> types.ModuleType:
@@ -191,8 +179,8 @@ def populate(names: dict[str, Any]) -> None:
         if key not in own:  # ours stay: ndarray, show_config, show_runtime
             names[key] = translate("raptors", key, getattr(numpy, key))
     for key in ("mgrid", "ogrid", "r_", "c_"):
-        names[key] = _adopting(key, getattr(numpy, key))
-    names["vectorize"] = _calling(numpy.vectorize)
+        names[key] = _classes.adopting_instance(f"raptors.{key}", getattr(numpy, key))
+    names["vectorize"] = _classes.adopting_calls(numpy.vectorize)
     array_api = {"__array_api_version__", "__array_namespace_info__"} & {*dir(numpy)}
     for key in (*array_api, "__config__", "__numpy_submodules__", "matrixlib"):
         if hasattr(numpy, key):

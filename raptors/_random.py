@@ -9,14 +9,7 @@ import numpy.random as _numpy_random
 import numpy.random._pickle as _numpy_pickle
 
 from raptors import _raptors_core as _core
-
-
-class _LikeNumpy(type):
-    """NumPy's own generators (unpickled, from other libraries) count as instances; subclasses are exact."""
-
-    def __instancecheck__(cls, obj: Any) -> bool:
-        base = cls.__dict__.get("_numpy")
-        return isinstance(obj, base) if base is not None else type.__instancecheck__(cls, obj)
+from raptors._classes import Twin
 
 
 def _subclass(base: type) -> Any:
@@ -32,7 +25,7 @@ def _subclass(base: type) -> Any:
     for key, value in vars(base).items():
         if not key.startswith("_") and callable(value):
             body[key] = _core._wrap(value, f"raptors.random.{base.__name__}.{key}", "deep", True)
-    return _LikeNumpy(base.__name__, (base,), body)
+    return Twin(base.__name__, (base,), body)
 
 
 def _reduce(self: Any) -> Any:

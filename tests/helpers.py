@@ -179,11 +179,16 @@ def _layout(a: Any) -> tuple[Any, ...]:
     return (strides, f.c_contiguous, f.f_contiguous, f.owndata, f.writeable, f.aligned)
 
 
+def numpys_class(cls: type) -> type:
+    """NumPy's class for one of ours that stands for it (raptors.ma.MaskedArray); others are themselves."""
+    return vars(cls).get("_numpy", cls)
+
+
 def difference(e: Any, g: Any, rules: Rules = EXACT) -> str | None:
     """What distinguishes raptors' result `g` from NumPy's `e`, or None."""
     if isinstance(e, numpy.ndarray):
         expected = raptors.ndarray if rules.adopt and type(e) is numpy.ndarray else type(e)
-        if type(g) is not expected and not (not rules.adopt and isinstance(g, numpy.ndarray)):
+        if numpys_class(type(g)) is not expected and not (not rules.adopt and isinstance(g, numpy.ndarray)):
             return f"type {type(g)}, expected {expected}"
         if e.dtype != g.dtype or e.dtype.char != g.dtype.char:
             return f"dtype {g.dtype!r}, NumPy {e.dtype!r}"

@@ -112,7 +112,7 @@ QUICK = (
 NOT_RUN = "not run"
 
 #: Public modules of NumPy in which tests look for private names: they stay NumPy's.
-INTERNAL = re.compile(r"numpy\.(testing|core|f2py|distutils|ma\.\w+)(\.|$)")
+INTERNAL = re.compile(r"numpy\.(testing|core|f2py|distutils|ma\.testutils)(\.|$)")
 
 #: NumPy's pytest.ini, without what is about its source tree, and what newer versions of pytest warn of.
 OPTIONS = """\

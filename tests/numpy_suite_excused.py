@@ -103,12 +103,4 @@ EXCUSED: dict[str, str] = {
     "matrixlib/tests/test_interaction.py::test_iter_allocate_output_subtype": _ITERATOR,
 }
 
-_CLASS = "a method of NumPy's own class, which raptors shares, gives a numpy.ndarray"
-OPEN: dict[str, str] = {
-    "_core/tests/test_memmap.py::TestMemmap::test_getitem": f"{_CLASS}: memmap",
-    "_core/tests/test_records.py::TestFromrecords::test_recarray_returntypes": f"{_CLASS}: recarray",
-    "matrixlib/tests/test_defmatrix.py::TestMatrixReturn::test_instance_methods": f"{_CLASS}: matrix",
-    "matrixlib/tests/test_regression.py::TestRegression::test_matrix_properties": f"{_CLASS}: matrix",
-    "ma/tests/test_core.py::test_astype_mask_ordering": f"{_CLASS}: MaskedArray",
-    "ma/tests/test_core.py::TestMaskedArrayFunctions::test_compressed": f"{_CLASS}: MaskedArray",
-}
+OPEN: dict[str, str] = {}

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy
 import pytest
-from helpers import Mismatches, Rules, mine, same_as_numpy
+from helpers import Mismatches, Rules, mine, numpys_class, same_as_numpy
 
 import raptors
 
@@ -55,7 +55,8 @@ def held(x: Any) -> Any:
 
 
 def class_name(x: Any) -> str:
-    return f"{type(x).__module__}.{type(x).__qualname__}"
+    cls = numpys_class(type(x))
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def seen(x: Any, own: bool) -> Any:
@@ -78,7 +79,7 @@ def seen(x: Any, own: bool) -> Any:
             return (class_name(x), seen(numpy.asarray(x.filled(None)), False), held(x.mask))
         data = held(x.filled(x.dtype.type(0)))
         return (class_name(x), x._baseclass.__name__, data, held(x.mask), x.fill_value)
-    module = type(x).__module__.split(".")[0]
+    module = class_name(x).split(".")[0]
     if module in _PARTS:
         return (class_name(x), *(seen(y, False) for y in _PARTS[module](x)))
     if isinstance(x, numpy.ndarray):

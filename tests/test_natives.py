@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import itertools
+import mmap
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +54,7 @@ def with_dtype(function: str, first: Any, dtype: Any) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("function", ["array", "asarray", "asanyarray", "ascontiguousarray"])
-def test_from_lists(function: str) -> None:
+def test_from_lists(function: str, isa: str) -> None:
     found = Mismatches()
     for values, dtype in itertools.product(LISTS, DTYPES):
         found.check((function, values, dtype), with_dtype(function, values, dtype))
@@ -75,7 +77,7 @@ def test_array_keywords() -> None:
 
 
 @pytest.mark.parametrize("function", ["array", "asarray", "asanyarray", "ascontiguousarray"])
-def test_from_arrays(function: str) -> None:
+def test_from_arrays(function: str, isa: str) -> None:
     found = Mismatches()
     for i, dtype in itertools.product(EACH, (None, "f8", "f4", "i4", "u4", "?", complex)):
         found.check(
@@ -86,7 +88,7 @@ def test_from_arrays(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", ["empty_like", "zeros_like", "ones_like", "full_like"])
-def test_like(function: str) -> None:
+def test_like(function: str, isa: str) -> None:
     found = Mismatches()
     keywords: list[dict[str, Any]] = [
         *({}, {"dtype": "i4"}, {"dtype": None}, {"order": "C"}, {"order": "F"}, {"order": "A"}),
@@ -220,7 +222,7 @@ def test_views_share_memory() -> None:
 
 
 @pytest.mark.parametrize("function", ["concatenate", "stack", "vstack", "hstack", "concat"])
-def test_joining(function: str) -> None:
+def test_joining(function: str, isa: str) -> None:
     found = Mismatches()
     for i, j in itertools.product(EACH, EACH):
         found.check((i, j), lambda xp, i=i, j=j: getattr(xp, function)((arrays(xp)[i], arrays(xp)[j])))
@@ -245,7 +247,7 @@ def test_joining(function: str) -> None:
     found.done(500)
 
 
-def test_array_of_arrays() -> None:
+def test_array_of_arrays(isa: str) -> None:
     found = Mismatches()
     for i, j, dtype in itertools.product(EACH, EACH, (None, "f4")):
         found.check(
@@ -299,6 +301,116 @@ def test_variance_with_mean() -> None:
         assert numpy.array_equal(raptors.var(a, axis=axis), a.var(axis=axis, mean=mean))
 
 
+BUFFERS: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: bytes(range(64)),
+    "bytearray": lambda: bytearray(range(64)),
+    "memoryview": lambda: memoryview(bytearray(64)),
+    "memoryview of items": lambda: memoryview(array.array("d", [1.0, 2.0])),
+    "strided memoryview": lambda: memoryview(bytearray(64))[::2],
+    "array.array": lambda: array.array("d", [1.0, 2.0]),
+    "mmap": lambda: mmap.mmap(-1, 64),
+    "numpy array": lambda: numpy.arange(8.0),
+    "raptors array": lambda: raptors.arange(8.0),
+    "nothing": lambda: b"",
+    "no buffer": lambda: [1.0, 2.0],
+    "text": lambda: "abcdefgh",
+}
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_frombuffer(kind: str) -> None:
+    found = Mismatches()
+    keywords: list[dict[str, Any]] = [
+        *({}, {"count": 3}, {"count": 0}, {"count": 100}, {"count": -2}, {"count": 2.5}, {"nonsense": 1}),
+        *({"offset": value} for value in (0, 3, 8, 64, 65, -1, 2**62)),
+        *({"dtype": dtype} for dtype in ("i4", "u1", "?", "f2", ">i4", "S3", object, "i4,f4", None)),
+        *({"dtype": "i2", "count": 5, "offset": 3}, {"dtype": "f8", "count": 1, "offset": 57}),
+        {"like": None},
+    ]
+    buffer = BUFFERS[kind]()
+
+    def body(xp: Any, given: dict[str, Any]) -> Any:
+        out = xp.frombuffer(buffer, **given)
+        f = out.flags
+        base = type(out.base) if isinstance(buffer, (bytes, array.array, mmap.mmap)) else None
+        return (out, f.writeable, f.aligned, f.owndata, base)
+
+    for given in keywords:
+        found.check((kind, given), lambda xp, given=given: body(xp, given))
+    found.done()
+
+
+def test_frombuffer_holds_the_buffer() -> None:
+    memory = bytearray(range(16))
+    a = raptors.frombuffer(memory, "u1")
+    with pytest.raises(BufferError):
+        memory.extend(b"more")
+    a[3] = 200
+    assert memory[3] == 200
+    b = a[4:]
+    del a
+    assert b.tolist() == list(range(4, 16))
+    del b
+    memory.extend(b"more")
+    file = mmap.mmap(-1, 4096)
+    c = raptors.frombuffer(file)
+    with pytest.raises(BufferError):
+        file.close()
+    del c
+    file.close()
+    with pytest.raises(ValueError, match="mmap closed"):
+        raptors.frombuffer(file)
+
+
+class Hinted:
+    """An iterable that says any length of itself."""
+
+    def __init__(self, hint: int, items: list[Any]) -> None:
+        self.hint, self.items = hint, items
+
+    def __length_hint__(self) -> int:
+        return self.hint
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
+
+
+ITERABLES: list[Any] = [
+    *([1, 2, 3], range(5), [True, False], [1.5, NAN], [1, "a"], [300, -1], [], 5, [2**70], [None], [[1, 2]]),
+    *([numpy.float32(1.5), numpy.int8(3)], [numpy.float64(1.5)], [1j], ["3", "4"], {"a": 1}, "123", b"12"),
+    *(Hinted(100, [1, 2]), Hinted(0, [1, 2, 3] * 10), Hinted(-1, [1]), Hinted(2**62, [1]), Hinted(2**62, [])),
+    *([numpy.array(2.5)], [raptors.array(2)], [raptors.ones(2)], numpy.arange(3), raptors.arange(3.0)),
+]
+
+
+@pytest.mark.parametrize(
+    "dtype", [None, "f8", "f4", "f2", "i8", "i4", "u1", "?", "c16", "O", "S2", ">f8", "i4,f4"], ids=str
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_fromiter(dtype: Any) -> None:
+    found = Mismatches()
+    for values, count in itertools.product(ITERABLES, (None, -1, 0, 2, 5, -7)):
+        given = {} if count is None else {"count": count}
+        found.check((values, count), lambda xp, v=values, g=given: xp.fromiter(v, dtype, **g))
+        found.check((values, count), lambda xp, v=values, g=given: xp.fromiter((x for x in v), dtype, **g))
+    found.done(200)
+
+
+def test_fromiter_takes_no_more_than_asked() -> None:
+    numbers = itertools.count()
+    assert raptors.fromiter(numbers, float, count=5).tolist() == [0, 1, 2, 3, 4]
+    assert next(numbers) == 5
+
+    def fails() -> Any:
+        yield 1.0
+        raise KeyError("in the iterator")
+
+    with pytest.raises(KeyError, match="in the iterator"):
+        raptors.fromiter(fails(), float)
+    assert raptors.fromiter(range(100_000), "i8").tolist() == list(range(100_000))
+    assert raptors.fromiter(iter(range(100_000)), "i8").flags.owndata
+
+
 @pytest.mark.skipif(DISABLED, reason="everything goes to NumPy")
 def test_common_forms_are_native() -> None:
     a, b, m = raptors.arange(8.0), raptors.ones(8), raptors.ones((4, 5))
@@ -308,6 +420,8 @@ def test_common_forms_are_native() -> None:
         "ascontiguousarray": lambda: raptors.ascontiguousarray(m.T),
         "arange": lambda: raptors.arange(8),
         "linspace": lambda: raptors.linspace(0, 1, 8),
+        "frombuffer": lambda: raptors.frombuffer(bytes(64)),
+        "fromiter": lambda: raptors.fromiter([1, 2, 3], float),
         "full": lambda: raptors.full((2, 3), 2.5),
         "eye": lambda: raptors.eye(3),
         "identity": lambda: raptors.identity(3),

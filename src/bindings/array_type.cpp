@@ -18,7 +18,6 @@ namespace {
 
 PyTypeObject* meta_type;
 PyObject* object_class;  // object.__dict__["__class__"]
-PyObject* name_class;    // "__class__"
 PyObject* name_implementation;
 PyObject* namespace_hooks;  // dict from Python: "pickled" (function), "module"
 Entry* slot_entry;          // operators without kernels
@@ -551,7 +550,7 @@ PyObject* instance_check(PyObject* cls, PyObject* o) {
         // An object may claim a class through __class__ (proxies); most cannot.
         PyTypeObject* t = Py_TYPE(o);
         if (t->tp_getattro == PyObject_GenericGetAttr &&
-            _PyType_Lookup(t, name_class) == object_class)
+            _PyType_Lookup(t, protocols.name_class) == object_class)
             Py_RETURN_FALSE;
         return type_check(cls, o, "__instancecheck__");
     }
@@ -691,9 +690,9 @@ void register_array_type(py::module_& m) {
     auto intern = [](const char* text) { return PyUnicode_InternFromString(text); };
     protocols.name_ufunc = intern("__array_ufunc__");
     protocols.name_function = intern("__array_function__");
-    name_class = intern("__class__");
+    protocols.name_class = intern("__class__");
     name_implementation = intern("_implementation");
-    object_class = _PyType_Lookup(&PyBaseObject_Type, name_class);
+    object_class = _PyType_Lookup(&PyBaseObject_Type, protocols.name_class);
     slot_entry = new_entry("operator");
     auto* numpy_type = reinterpret_cast<PyObject*>(&PyArray_Type);
     protocols.numpy_ufunc = PyObject_GetAttr(numpy_type, protocols.name_ufunc);

@@ -1,6 +1,7 @@
 #include "borrow.h"
 
 #include <cstring>
+#include <stdexcept>
 
 #include "ufunc.h"
 
@@ -9,6 +10,48 @@ namespace raptors {
 Protocols protocols;
 
 namespace {
+
+// NumPy's array classes and what stands for them; see raptors/_classes.py.
+constexpr int max_classes = 8;
+struct ClassPair {
+    PyTypeObject *numpy, *own;
+    bool views;
+};
+ClassPair classes[max_classes];
+int n_classes;
+
+const ClassPair* find_class(PyTypeObject* ClassPair::*side, PyTypeObject* t) {
+    for (int i = 0; i < n_classes; ++i)
+        if (classes[i].*side == t) return classes + i;
+    return nullptr;
+}
+
+// A view of class `t`, made without showing __array_finalize__ the original: it might call
+// functions on that (memmap's does), and so come back here.
+PyObject* new_class_view(PyObject* a, PyTypeObject* t) {
+    Fields const* f = fields(a);
+    Py_INCREF(f->descr);
+    PyObject* const view = PyArray_NewFromDescr(t, f->descr, f->nd, f->dimensions, f->strides,
+                                                f->data, f->flags & NPY_ARRAY_WRITEABLE, nullptr);
+    if (!view) return nullptr;
+    PyObject* const from = PyObject_GenericGetDict(a, nullptr);
+    PyObject* const to = from ? PyObject_GenericGetDict(view, nullptr) : nullptr;
+    bool const done = to && PyDict_Update(to, from) == 0 &&
+                      PyArray_SetBaseObject(as_array(view), new_ref(a)) == 0;
+    Py_XDECREF(from);
+    Py_XDECREF(to);
+    if (done) return view;
+    Py_DECREF(view);
+    return nullptr;
+}
+
+// Arrays that NumPy is shown through a view.
+bool is_viewed(PyObject* x) {
+    if (is_ours(x)) return true;
+    if (!PyArray_Check(x) || is_plain(x)) return false;
+    const ClassPair* const pair = find_class(&ClassPair::own, Py_TYPE(x));
+    return pair && pair->views;
+}
 
 // Types that override nothing and are met most.
 bool is_simple_type(PyTypeObject* t) {
@@ -40,6 +83,13 @@ bool function_override(PyObject* x, int depth) {
 
 }  // namespace
 
+void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views) {
+    if (n_classes == max_classes) throw std::length_error("too many array classes");
+    Py_INCREF(numpy);
+    Py_INCREF(own);
+    classes[n_classes++] = {numpy, own, views};
+}
+
 bool overrides_ufunc(PyObject* x) {
     return overrides(x, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
 }
@@ -61,7 +111,8 @@ PyObject* Views::of(PyObject* a) {
         pairs_ = more;
         room_ = max_views;
     }
-    PyObject* view = new_base_view(a);
+    PyObject* view = is_ours(a) ? new_base_view(a)
+                                : new_class_view(a, find_class(&ClassPair::own, Py_TYPE(a))->numpy);
     if (!view) return nullptr;
     pairs_[n_++] = {view, a};
     return view;
@@ -74,14 +125,14 @@ Views::~Views() {
 }
 
 PyObject* Views::argument(PyObject* x, bool deep) {
-    if (is_ours(x)) return of(x);
+    if (is_viewed(x)) return of(x);
     if (is_proxy(x)) return wrapped(x);
     if (!deep || n_kept_ == max_kept || !(PyList_CheckExact(x) || PyTuple_CheckExact(x))) return x;
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(x);
     // Longer ones go as they are: NumPy treats ours as a subclass, which is correct but slower.
     if (n > max_views) return x;
     Py_ssize_t i = 0;
-    while (i < n && !is_ours(PySequence_Fast_ITEMS(x)[i])) ++i;
+    while (i < n && !is_viewed(PySequence_Fast_ITEMS(x)[i])) ++i;
     if (i == n) return x;
     bool const list = PyList_CheckExact(x);
     PyObject* copy = list ? PyList_New(n) : PyTuple_New(n);
@@ -89,7 +140,7 @@ PyObject* Views::argument(PyObject* x, bool deep) {
     kept_[n_kept_++] = copy;
     for (i = 0; i < n; ++i) {
         PyObject* item = PySequence_Fast_ITEMS(x)[i];
-        if (is_ours(item)) item = of(item);
+        if (is_viewed(item)) item = of(item);
         if (!item) return nullptr;
         Py_INCREF(item);
         if (list)
@@ -122,7 +173,14 @@ PyObject* Views::adopt(PyObject* r, int depth) {
             }
         }
         // Shared ones (cached by NumPy, constants) stay what they are.
-        if (is_plain(r) && Py_REFCNT(r) == 1) retype(r);
+        if (Py_REFCNT(r) != 1 || is_ours(r)) return r;
+        if (is_plain(r)) {
+            retype(r);
+        } else if (const ClassPair* const pair = find_class(&ClassPair::numpy, Py_TYPE(r))) {
+            if (PyObject_GenericSetAttr(r, protocols.name_class,
+                                        reinterpret_cast<PyObject*>(pair->own)) < 0)
+                PyErr_Clear();
+        }
         return r;
     }
     if (PyArray_IsScalar(r, Void)) {  // of a structured array: it shows its array as .base

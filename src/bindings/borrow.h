@@ -42,6 +42,10 @@ PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, P
 // What NumPy returned becomes ours; no view was given. Steals r; nullptr stays nullptr.
 PyObject* adopt(PyObject* r);
 
+// Arrays of NumPy's class `numpy` that NumPy returns take the class `own`, of the same layout. If
+// `views`, NumPy's functions get views of class `numpy` for those of class `own`.
+void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views);
+
 // Does the type override the protocol with anything but NumPy's default and ours? (Looked up along
 // the MRO, as NumPy does.)
 bool overrides_ufunc(PyObject* x);
@@ -71,7 +75,7 @@ bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwna
 // NumPy's default implementations and ours, for the identity tests; set when the array type exists.
 struct Protocols {
     PyObject *numpy_ufunc, *numpy_function, *our_ufunc, *our_function;
-    PyObject *name_ufunc, *name_function;
+    PyObject *name_ufunc, *name_function, *name_class;
 };
 extern Protocols protocols;
 

@@ -9,11 +9,15 @@
 #include "joining.h"
 #include "object_cache.h"
 
+namespace py = pybind11;
+
 namespace raptors {
 namespace {
 
 Signature asarray_signature = {1, 1, {"dtype"}, {}};
 Signature array_signature = {5, 1, {"dtype", "copy", "order", "subok", "ndmin"}, {}};
+Signature frombuffer_signature = {4, 4, {"buffer", "dtype", "count", "offset"}, {}};
+Signature fromiter_signature = {3, 3, {"iter", "dtype", "count"}, {}};
 Signature order_signature = {1, 1, {"order"}, {}};
 Signature astype_signature = {5, 5, {"dtype", "order", "casting", "subok", "copy"}, {}};
 
@@ -106,6 +110,11 @@ bool survey(PyObject* sequence, int level, Numbers& found) {
     return true;
 }
 
+bool is_number(PyObject* x) {
+    return PyFloat_CheckExact(x) || PyLong_CheckExact(x) || PyBool_Check(x) ||
+           Py_IS_TYPE(x, &PyDoubleArrType_Type);
+}
+
 // One number as an element. False: it does not fit, NumPy judges.
 bool store_number(PyObject* x, DType t, char* to) {
     if (t == DType::float64) {
@@ -121,6 +130,11 @@ bool store_number(PyObject* x, DType t, char* to) {
             v = static_cast<double>(whole);
         }
         std::memcpy(to, &v, sizeof v);
+        return true;
+    }
+    if (npy_intp whole; t == DType::int64 && PyLong_CheckExact(x)) {
+        if (!parse_integer(x, &whole)) return false;
+        std::memcpy(to, &whole, sizeof whole);
         return true;
     }
     alignas(8) char element[8];
@@ -308,6 +322,96 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     PyObject* out = converted(self, descr, keep);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
+}
+
+PyObject* frombuffer_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                            PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    npy_intp count = -1, offset = 0;
+    if (!frombuffer_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
+        (slots[2] && !parse_integer(slots[2], &count)) ||
+        (slots[3] && !parse_integer(slots[3], &offset)))
+        return decline(Why::keyword);
+    PyBufferProcs const* const procs = Py_TYPE(slots[0])->tp_as_buffer;
+    if (!procs || !procs->bf_getbuffer || PyArray_Check(slots[0])) return decline(Why::type);
+    PyArray_Descr* const descr = parse_dtype(slots[1]);
+    if (!descr) return nullptr;
+    // Where a buffer has to be released, a memoryview holds it (PyArray_FromBuffer in ctors.c).
+    auto owner = py::reinterpret_steal<py::object>(
+        procs->bf_releasebuffer ? PyMemoryView_FromObject(slots[0]) : new_ref(slots[0]));
+    if (!owner) return nullptr;
+    Py_buffer view;
+    int flags = NPY_ARRAY_WRITEABLE;
+    if (PyObject_GetBuffer(owner.ptr(), &view, PyBUF_WRITABLE | PyBUF_SIMPLE) < 0) {
+        flags = 0;
+        PyErr_Clear();
+        if (PyObject_GetBuffer(owner.ptr(), &view, PyBUF_SIMPLE) < 0) return nullptr;
+    }
+    char* const data = static_cast<char*>(view.buf);
+    npy_intp const bytes = view.len;
+    PyBuffer_Release(&view);
+    DType const t = dtype_of(descr);
+    npy_intp const size = size_of(t);
+    if (offset < 0 || offset > bytes) return decline(Why::value);
+    npy_intp const there = (bytes - offset) / size;
+    if (count < 0 ? (bytes - offset) % size != 0 : count > there) return decline(Why::value);
+    npy_intp const n = count < 0 ? there : count;
+    if (!n) return decline(Why::shape);
+    return counted(entry,
+                   new_view_of_memory(owner.ptr(), flags, 1, &n, &size, data + offset, descr));
+}
+
+PyObject* fromiter_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                          PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    npy_intp count = -1;
+    if (!fromiter_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !slots[1] ||
+        (slots[2] && !parse_integer(slots[2], &count)) || count < -1)
+        return decline(Why::keyword);
+    PyArray_Descr* const descr = parse_dtype(slots[1]);
+    if (!descr) return nullptr;
+    constexpr npy_intp too_many = npy_intp{1} << 48;
+    npy_intp room = count < 0 ? PyObject_LengthHint(slots[0], 0) : count;
+    if (room < 0) return nullptr;
+    if (room > too_many) return decline(Why::shape);
+    auto iterator = py::reinterpret_steal<py::object>(PyObject_GetIter(slots[0]));
+    if (!iterator) return nullptr;
+    DType const t = dtype_of(descr);
+    npy_intp const size = size_of(t);
+    // The iterator may run any code; nobody else sees `out` before it is full.
+    auto out = py::reinterpret_steal<py::object>(new_array(1, &room, descr));
+    // A new array with `length` elements and as many of the old as fit.
+    auto move = [&](npy_intp length, npy_intp used) {
+        auto next = py::reinterpret_steal<py::object>(new_array(1, &length, descr));
+        if (next)
+            std::memcpy(fields(next.ptr())->data, fields(out.ptr())->data,
+                        static_cast<size_t>(used * size));
+        out = std::move(next);
+    };
+    npy_intp i = 0;
+    for (; out && (count < 0 || i < count); ++i) {
+        auto item = py::reinterpret_steal<py::object>(PyIter_Next(iterator.ptr()));
+        if (!item) break;
+        if (i == room) {
+            room += (room >> 1) + 8;
+            move(room, i);
+            if (!out) break;
+        }
+        char* const to = fields(out.ptr())->data + i * size;
+        if (!(is_number(item.ptr()) && store_number(item.ptr(), t, to)) &&
+            PyArray_Pack(descr, to, item.ptr()) < 0)
+            return nullptr;
+    }
+    if (!out || PyErr_Occurred()) return nullptr;
+    if (i < count) {
+        PyErr_Format(PyExc_ValueError,
+                     "iterator too short: Expected %zd but iterator had only %zd items.", count, i);
+        return nullptr;
+    }
+    if (i < room) move(i, i);
+    return counted(entry, out.release().ptr());
 }
 
 int fill(PyObject* self, PyObject* value) {

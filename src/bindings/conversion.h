@@ -9,6 +9,8 @@ RAPTORS_NATIVE(copy_native);     // which 0: the method (order='C'), 1: the func
 RAPTORS_NATIVE(astype_native);
 
 RAPTORS_NATIVE(array_native);
+RAPTORS_NATIVE(frombuffer_native);
+RAPTORS_NATIVE(fromiter_native);
 
 // Elements of one layout and dtype into another, same shape.
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,

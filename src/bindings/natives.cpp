@@ -45,6 +45,8 @@ const NativeRow functions[] = {
     {"asanyarray", asarray_native, 0, true},
     {"ascontiguousarray", asarray_native, 1, true},
     {"copy", copy_native, 1, true},
+    {"frombuffer", frombuffer_native, 0, false},
+    {"fromiter", fromiter_native, 0, false},
     {"reshape", reshape_native, 1, true},
     {"transpose", transpose_native, 1, true},
     {"permute_dims", transpose_native, 1, true},

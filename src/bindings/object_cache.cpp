@@ -191,6 +191,11 @@ PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp*
     while (!(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base &&
            is_ours(fields(base)->base))
         base = fields(base)->base;
+    return new_view_of_memory(base, flags, nd, dims, strides, data, descr);
+}
+
+PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
+                             const npy_intp* strides, char* data, PyArray_Descr* descr) {
     PyObject* o;
     if (nd <= max_cached_dims && our_views[nd].n) [[likely]] {
         o = our_views[nd].items[--our_views[nd].n];
@@ -212,8 +217,8 @@ PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp*
         if (!o) return nullptr;
     }
     Fields* f = fields(o);
-    Py_INCREF(base);
-    f->base = base;
+    Py_INCREF(owner);
+    f->base = owner;
     f->flags = flags;
     PyArray_UpdateFlags(as_array(o),
                         NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED);

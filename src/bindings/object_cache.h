@@ -17,6 +17,10 @@ PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArr
 // Writeable and warn-on-write flags follow `like`; contiguity and alignment are computed.
 PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides,
                    char* data, PyArray_Descr* descr);
+// A raptors.ndarray on memory that `owner`, which is no array, keeps alive. flags: whether it may
+// be written; the others are computed.
+PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
+                             const npy_intp* strides, char* data, PyArray_Descr* descr);
 
 // A view of `a` of exact type numpy.ndarray; its base is `a`.
 PyObject* new_base_view(PyObject* a);

@@ -326,6 +326,13 @@ void register_ufuncs(py::module_& m) {
     m.def("_unwrap", [](const py::object& o) {
         return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
     });
+    m.def("_is_native", [](const py::object& o) {
+        return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
+    });
+    m.def("_adopt_class", [](const py::type& numpy, const py::type& own, bool views) {
+        adopt_class(reinterpret_cast<PyTypeObject*>(numpy.ptr()),
+                    reinterpret_cast<PyTypeObject*>(own.ptr()), views);
+    });
     m.def("_bind_path",
           [](const py::object& loader) { by_path = py::object(loader).release().ptr(); });
 }

@@ -1,0 +1,124 @@
+"""NumPy's own array classes (memmap, recarray, matrix, MaskedArray): thin subclasses whose results are ours.
+
+Their methods are NumPy's; a plain array that one returns becomes a `raptors.ndarray`. NumPy's own instances
+(from other libraries, unpickled) count as instances, and what a borrowed function returns in NumPy's class
+takes ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+import types
+from typing import Any
+
+import numpy
+
+from raptors import _raptors_core as _core
+
+
+class Twin(type(_core.ndarray)):  # type: ignore[misc]  # so that classes may derive from both
+    """Metaclass of subclasses that stand for a class of NumPy's, whose instances are theirs, too.
+
+    Classes that users derive from them are exact.
+    """
+
+    def __instancecheck__(cls, obj: Any) -> bool:
+        base = cls.__dict__.get("_numpy")
+        return isinstance(obj, base) if base is not None else super().__instancecheck__(obj)
+
+    def __subclasscheck__(cls, other: Any) -> bool:
+        base = cls.__dict__.get("_numpy")
+        return issubclass(other, base) if base is not None else super().__subclasscheck__(other)
+
+
+_METHODS = (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+_array = _core.ndarray(0)
+_twins: dict[type, Any] = {}
+_instances: dict[int, Any] = {}
+
+
+def adopting(path: str, value: Any) -> Any:
+    """The method or property `value` with results that are ours."""
+    if isinstance(value, property):
+        return property(adopting(path, value.fget), value.fset, value.fdel, value.__doc__)
+    return _core._wrap(value, path, "original", True)
+
+
+def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> None:
+    """Register the twin of `base`: its public methods and properties and the `special` ones adopt.
+
+    NumPy's functions get `views` of the exact base class: some ask `type(a) is np.matrix`.
+    """
+    path = f"{module}.{base.__name__}"
+    body |= {"__module__": module, "__doc__": base.__doc__, "__slots__": (), "_numpy": base}
+    if views:
+        body["__array_function__"] = lambda self, *call: _array.__array_function__(*call)
+    for key in (*dir(base), *special):
+        value = inspect.getattr_static(base, key)
+        if key in body or (key.startswith("_") and key not in special) or key == "view":
+            continue
+        if isinstance(value, _METHODS) or (isinstance(value, property) and value.fget):
+            body[key] = adopting(f"{path}.{key}", value)
+    made = Twin(base.__name__, (base,), body)
+    _twins[base] = made
+    _core._adopt_class(base, made, views)
+
+
+def _memmap_getitem(self: Any, index: Any) -> Any:
+    part = numpy.ndarray.__getitem__(self, index)
+    whole = type(part) is not _twins[numpy.memmap] or part._mmap is not None  # of a subclass, or a view
+    return part if whole else part.view(_core.ndarray)
+
+
+def _memmap_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    array = numpy.ndarray.__array_wrap__(self, array, context)
+    if self is array or type(self) is not _twins[numpy.memmap]:
+        return array
+    return array[()] if return_scalar else array.view(_core.ndarray)
+
+
+def _masked_data(self: Any) -> Any:
+    """Returns the underlying data, as a view of the masked array."""
+    base = self._baseclass
+    return numpy.ndarray.view(self, _core.ndarray if base is numpy.ndarray else base)
+
+
+def twin(value: Any) -> Any:
+    """What stands for a class of NumPy's: its twin, or itself."""
+    if value is numpy.ndarray:
+        return _core.ndarray
+    masked = sys.modules.get("numpy.ma")  # imported on first use
+    if value not in _twins and masked and value is masked.MaskedArray:
+        data = property(_masked_data)
+        _make(value, "raptors.ma", views=False, _data=data, data=data)
+    return _twins.get(value, value)
+
+
+def adopting_instance(path: str, value: Any) -> Any:
+    """A copy of an object that acts as a function (ma.add) or is indexed (mgrid): its results are ours."""
+    base = type(value)
+    methods = ("__call__", "__getitem__", "reduce", "accumulate", "outer")
+    special = [key for key in methods if hasattr(base, key)]
+    if isinstance(value, numpy.ndarray) or not (hasattr(value, "__name__") or hasattr(base, "__getitem__")):
+        return value
+    made = _instances.get(id(value))
+    if made is None:
+        body = {key: adopting(f"{path}.{key}", getattr(base, key)) for key in special}
+        body |= {"__module__": base.__module__, "__doc__": base.__doc__, "__slots__": ()}
+        made = _instances[id(value)] = copy.copy(value)
+        made.__class__ = type(base.__name__, (base,), body)
+    return made
+
+
+def adopting_calls(base: type) -> type:
+    """A class whose instances' results, when called, are ours."""
+    method = adopting(f"raptors.{base.__name__}.__call__", base.__call__)
+    body = {"__call__": method, "__module__": "raptors", "__doc__": base.__doc__}
+    return type(base)(base.__name__, (base,), body)
+
+
+_make(numpy.memmap, "raptors", views=True, __getitem__=_memmap_getitem, __array_wrap__=_memmap_wrap)
+_make(numpy.recarray, "raptors", "__getitem__", "__getattribute__", views=False)
+_make(numpy.matrix, "raptors", views=True)

@@ -1,0 +1,183 @@
+"""Every public name of the installed NumPy is ours, borrowed for a reason, or NumPy's own object."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import subprocess
+import sys
+import types
+import warnings
+from typing import Any
+
+import numpy
+import pytest
+
+import raptors
+from raptors import _borrowed
+from raptors import _raptors_core as core
+
+SUBMODULES = [
+    name
+    for name in (
+        *("char", "ctypeslib", "dtypes", "exceptions", "f2py", "fft", "lib", "lib.array_utils", "lib.format"),
+        *("lib.introspect", "lib.mixins", "lib.npyio", "lib.scimath", "lib.stride_tricks", "linalg", "ma"),
+        *("ma.core", "ma.extras", "ma.mrecords", "matlib", "polynomial", "polynomial.chebyshev"),
+        *("polynomial.hermite", "polynomial.hermite_e", "polynomial.laguerre", "polynomial.legendre"),
+        *("polynomial.polynomial", "polynomial.polyutils", "random", "rec", "strings", "testing", "typing"),
+        "version",
+    )
+    if importlib.util.find_spec(f"numpy.{name}")
+]
+MODULES = ["", "emath", *SUBMODULES]
+#: Names of our own that stand where NumPy has others.
+OURS = {"ndarray", "show_config", "show_runtime"}
+
+
+def both(module: str) -> tuple[Any, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # matlib says that it may go
+        if module == "emath":  # an attribute, no module that can be imported
+            return raptors.emath, numpy.emath
+        suffix = f".{module}" if module else ""
+        return importlib.import_module("raptors" + suffix), importlib.import_module("numpy" + suffix)
+
+
+def public(module: types.ModuleType) -> list[str]:
+    return sorted({*(key for key in dir(module) if not key.startswith("_")), *getattr(module, "__all__", ())})
+
+
+def is_proxy(x: Any) -> bool:
+    return core._unwrap(x) is not x
+
+
+def standing(module: str, name: str, ours: Any, numpys: Any) -> str | None:
+    """What the name is; None: nothing that a drop-in may have."""
+    if not module and name in OURS:
+        return "ours"
+    if is_proxy(ours):
+        if core._unwrap(ours) is not numpys:
+            return None
+        if core._is_native(ours):
+            return "native"
+        reason = _borrowed.reason(name) if vars(numpy).get(name) is numpys else None
+        reason = reason or _borrowed.reason(f"{module}.{name}")
+        return f"borrowed: {reason}" if reason else None
+    if ours is numpys or (ours != ours and numpys != numpys):
+        return "numpy's"
+    if isinstance(ours, types.ModuleType):
+        return "module" if ours.__name__.startswith("raptors.") else None
+    if ours is raptors.ndarray:
+        return "class" if numpys is numpy.ndarray else None
+    if isinstance(ours, type):
+        return "class" if issubclass(ours, numpys) or (module, name) == ("random", "Generator") else None
+    if isinstance(numpys, type(ours).__mro__[1]):
+        return "instance"
+    if (module, name) in {("typing", "NDArray"), ("random", "default_rng")}:
+        return "ours"
+    return None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_has_a_standing(module: str) -> None:
+    ours, numpys = both(module)
+    names = [name for name in public(numpys) if name != "test"]
+    missing = [name for name in names if not hasattr(ours, name)]
+    assert missing == []
+    found = {name: standing(module, name, getattr(ours, name), getattr(numpys, name)) for name in names}
+    assert [name for name, what in found.items() if what is None] == []
+    if not module:
+        assert sum(what == "native" for what in found.values()) > 90
+
+
+def test_the_list_of_borrowed_names_is_true() -> None:
+    there = {name for name in _borrowed.BORROWED if hasattr(numpy, name)}
+    assert [name for name in there if core._is_native(getattr(raptors, name))] == []
+    assert len(there) > len(_borrowed.BORROWED) - 10  # the others are of older or newer versions
+    for group in (_borrowed.TOP_LEVEL, _borrowed.ORIGINAL):
+        assert [name for name in group if not is_proxy(getattr(raptors, name))] == []
+    assert all(hasattr(numpy.ma, name) for name in _borrowed.MASKS)
+    assert _borrowed.reason("sum") is None
+    assert _borrowed.reason("linalg.norm") == _borrowed.SUBMODULES["linalg"]
+
+
+LOOKS = ("__name__", "__qualname__", "__module__", "__doc__", "__text_signature__", "__wrapped__")
+
+
+def signature(f: Any) -> Any:
+    try:
+        return inspect.signature(f)
+    except (TypeError, ValueError) as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_functions_look_like_numpys(module: str) -> None:
+    ours, numpys = both(module)
+    for name in public(numpys):
+        f, g = getattr(ours, name), getattr(numpys, name)
+        if not is_proxy(f):
+            continue
+        assert f == g
+        assert hash(f) == hash(g)
+        assert repr(f) == repr(g)
+        assert isinstance(f, type(g)) or not isinstance(g, numpy.ufunc)
+        assert signature(f) == signature(g), name
+        for attribute in LOOKS:
+            assert getattr(f, attribute, None) == getattr(g, attribute, None), (name, attribute)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_methods_look_like_numpys(module: str) -> None:
+    """Those of the classes that stand for NumPy's."""
+    ours, numpys = both(module)
+    for name in public(numpys):
+        cls, base = getattr(ours, name), getattr(numpys, name)
+        if not isinstance(cls, type) or cls is base:
+            continue
+        assert cls.__name__ == base.__name__
+        assert cls.__doc__ == base.__doc__
+        for key in dir(base):
+            f, g = getattr(cls, key, None), getattr(base, key)
+            assert f is not None or g is None, (name, key)
+            if not key.startswith("_") and callable(g):
+                assert signature(f) == signature(g), (name, key)
+                assert f.__doc__ == g.__doc__, (name, key)
+
+
+def test_star_imports_bring_the_same_names() -> None:
+    for module in ("", "linalg", "fft", "random", "ma", "polynomial", "strings", "char", "rec"):
+        ours, numpys = both(module)
+        assert sorted({*ours.__all__} - {"__version__"}) == sorted({*numpys.__all__} - {"__version__"})
+
+
+IMPORTS = """\
+import raptors.linalg as la, raptors.random, raptors.fft, raptors.ma as ma
+import raptors.polynomial.chebyshev as chebyshev
+from raptors.random import Generator, default_rng
+from raptors.lib.stride_tricks import sliding_window_view
+from raptors.lib import NumpyVersion
+from raptors.linalg import LinAlgError, norm
+from raptors.typing import ArrayLike, NDArray
+from raptors.exceptions import AxisError
+from raptors.testing import assert_allclose
+from raptors.polynomial import Polynomial
+from raptors.ma.core import MaskedArray
+import raptors.strings, raptors.char, raptors.rec, raptors.ctypeslib, raptors.dtypes
+import numpy, raptors
+assert la is raptors.linalg and ma.MaskedArray is MaskedArray and norm is la.norm
+assert LinAlgError is numpy.linalg.LinAlgError and AxisError is numpy.exceptions.AxisError
+assert type(sliding_window_view(raptors.arange(5), 2)) is raptors.ndarray
+assert isinstance(default_rng(0), Generator) and isinstance(numpy.random.default_rng(0), Generator)
+assert chebyshev.chebval is raptors.polynomial.chebyshev.chebval
+try:
+    import raptors.nothing
+except ModuleNotFoundError as error:
+    assert error.name == "raptors.nothing"
+"""
+
+
+def test_submodules_import_by_name() -> None:
+    """In a process of its own, in which nothing has been imported before."""
+    subprocess.run([sys.executable, "-P", "-W", "error", "-c", IMPORTS], check=True, timeout=60)
