@@ -81,8 +81,7 @@ def _memmap_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool
 
 def _masked_data(self: Any) -> Any:
     """Returns the underlying data, as a view of the masked array."""
-    base = self._baseclass
-    return numpy.ndarray.view(self, _core.ndarray if base is numpy.ndarray else base)
+    return numpy.ndarray.view(self, twin(self._baseclass))
 
 
 def twin(value: Any) -> Any:

@@ -179,6 +179,9 @@ def _layout(a: Any) -> tuple[Any, ...]:
     return (strides, f.c_contiguous, f.f_contiguous, f.owndata, f.writeable, f.aligned)
 
 
+NUMPY = tuple(int(part) for part in numpy.__version__.split(".")[:2])
+
+
 def numpys_class(cls: type) -> type:
     """NumPy's class for one of ours that stands for it (raptors.ma.MaskedArray); others are themselves."""
     return vars(cls).get("_numpy", cls)

@@ -20,7 +20,18 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import Mismatches, Rules, clones, counted, difference, mine, python_ok, same_as_numpy
+from helpers import (
+    NUMPY,
+    Mismatches,
+    Rules,
+    clones,
+    counted,
+    difference,
+    mine,
+    numpys_class,
+    python_ok,
+    same_as_numpy,
+)
 
 import raptors
 
@@ -754,7 +765,7 @@ def test_masked_arrays_on_either_side() -> None:
 
         def body(xp: Any, case: Any = case) -> Any:
             r = case(mine(xp, p), masked())
-            return type(r), r.filled(-1).tolist(), numpy.ma.getmaskarray(r).tolist()
+            return numpys_class(type(r)), r.filled(-1).tolist(), numpy.ma.getmaskarray(r).tolist()
 
         found.check(i, body, LOOSE)
 
@@ -1208,7 +1219,8 @@ def test_array_namespace() -> None:
     assert a.device == "cpu"
     assert a.to_device("cpu") is a
     assert a.__array_priority__ == -1.0 or type(a.__array_priority__) is float
-    assert raptors.__array_namespace_info__().default_device() == "cpu"
+    if NUMPY > (2, 0):
+        assert raptors.__array_namespace_info__().default_device() == "cpu"
 
 
 def test_array_wrap_and_array() -> None:
@@ -1218,7 +1230,8 @@ def test_array_wrap_and_array() -> None:
     assert isinstance(a.__array_wrap__(p), raptors.ndarray)
     same_as_numpy(lambda xp: mine(xp, p).__array__(copy=True))
     same_as_numpy(lambda xp: mine(xp, p).__array__("i4", copy=False))
-    same_as_numpy(lambda xp: mine(xp, p).__array_wrap__(numpy.array(3.0), None, True))
+    if NUMPY > (2, 0):  # which hands the argument back
+        same_as_numpy(lambda xp: mine(xp, p).__array_wrap__(numpy.array(3.0), None, True))
 
 
 def test_hash_and_sets() -> None:

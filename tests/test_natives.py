@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, EXACT, Mismatches, close, counted
+from helpers import DISABLED, EXACT, NUMPY, Mismatches, close, counted
 
 import raptors
 
@@ -288,7 +288,8 @@ def test_variance(function: str, isa: str) -> None:
                     )
     found.check("inf", lambda xp: getattr(xp, function)(xp.array([1.0, INF, 2.0])))
     found.check("nan", lambda xp: getattr(xp, function)(xp.array([1.0, NAN, 2.0])))
-    found.check("overflow", lambda xp: getattr(xp, function)(xp.array([1e300, -1e300])))
+    if NUMPY >= (2, 4):  # older ones name another ufunc in the warning
+        found.check("overflow", lambda xp: getattr(xp, function)(xp.array([1e300, -1e300])))
     found.done(500)
 
 

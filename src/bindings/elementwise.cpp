@@ -22,6 +22,7 @@ namespace {
 
 Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
 Signature clip_signature = {5, 3, {"a_min", "a_max", "out", "min", "max"}, {}};
+Signature clip_signature_2_0 = {3, 3, {"a_min", "a_max", "out"}, {}};
 
 // ---- operands
 // NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
@@ -725,7 +726,10 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
                       PyObject* kwnames) {
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
-    if (!clip_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    bool const has_min = PyArray_RUNTIME_VERSION >= NPY_2_1_API_VERSION;
+    slots[3] = slots[4] = nullptr;
+    if (!(has_min ? clip_signature : clip_signature_2_0).parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
     PyObject* const low = slots[0] ? slots[0] : slots[3];
     PyObject* const high = slots[1] ? slots[1] : slots[4];
     if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
