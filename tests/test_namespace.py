@@ -18,6 +18,8 @@ import raptors
 from raptors import _borrowed
 from raptors import _raptors_core as core
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*chararray:DeprecationWarning")
+
 SUBMODULES = [
     name
     for name in (
