@@ -34,6 +34,8 @@ class Twin(type(_core.ndarray)):  # type: ignore[misc]  # so that classes may de
 
 
 _METHODS = (types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
+#: `view` gives the class that it is asked for; setters of the others: NumPy looks at who defines them.
+_INHERITED = {"view", "dtype", "shape"}
 _array = _core.ndarray(0)
 _twins: dict[type, Any] = {}
 _instances: dict[int, Any] = {}
@@ -57,7 +59,7 @@ def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> N
         body["__array_function__"] = lambda self, *call: _array.__array_function__(*call)
     for key in (*dir(base), *special):
         value = inspect.getattr_static(base, key)
-        if key in body or (key.startswith("_") and key not in special) or key == "view":
+        if key in body or (key.startswith("_") and key not in special) or key in _INHERITED:
             continue
         if isinstance(value, _METHODS) or (isinstance(value, property) and value.fget):
             body[key] = adopting(f"{path}.{key}", value)
