@@ -16,6 +16,7 @@ from numpy import matlib as matlib
 from numpy import version as version
 
 # isort: split
+from raptors import memory as memory
 from raptors._config import report as report
 from raptors._config import reset_report as reset_report
 from raptors._config import show_config as show_config  # noqa: F811

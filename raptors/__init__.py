@@ -22,6 +22,7 @@ except ImportError as error:
         ) from error
     raise
 
+from raptors import memory as memory
 from raptors._config import (
     available_isas as available_isas,
 )

@@ -1,10 +1,16 @@
 #include "object_cache.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
 
-#include "frame/memory.h"
+#include "frame/blocks.h"
+#include "frame/faults.h"
+#include "frame/scratch.h"
 #include "temporary.h"
 
 namespace py = pybind11;
@@ -32,10 +38,14 @@ struct Parked {
     PyObject* items[max_parked];
     int n;
 };
-Parked whole[2][max_cached_dims + 1];    // arrays with a block of tiny_block or small_block bytes
-Parked our_views[max_cached_dims + 1];   // no data
-Parked base_views[max_cached_dims + 1];  // exact numpy.ndarray, no data
-bool reuse;                              // objects are parked at all
+constexpr size_t small_classes = small_block / block_unit;
+Parked whole[small_classes][max_cached_dims + 1];  // arrays with a block, by its capacity
+Parked our_views[max_cached_dims + 1];             // no data
+Parked base_views[max_cached_dims + 1];            // exact numpy.ndarray, no data
+bool reuse;                                        // objects are parked at all
+// What is kept: the blocks of parked arrays have a share of the limit of their own.
+constexpr size_t most_parked_bytes = size_t{4} << 20;
+size_t cache_limit, parked_bytes, parked_limit;
 struct {
     uint64_t array_hits, array_misses, view_hits, base_view_hits;
 } stats;
@@ -62,6 +72,9 @@ bool reusable(const Fields* f) {
     return f->nd <= max_cached_dims && !f->weakreflist && !f->_buffer_info &&
            !(f->flags & NPY_ARRAY_WRITEBACKIFCOPY);
 }
+
+// Of 1 to small_block bytes.
+constexpr size_t small_class(size_t bytes) { return (bytes - 1) / block_unit; }
 
 void park(Parked& stack, PyObject* o) { stack.items[stack.n++] = o; }
 
@@ -116,6 +129,7 @@ PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
+    parked_bytes -= block_capacity(f->data);
     npy_intp stride = PyDataType_ELSIZE(descr);
     int longer = 0;  // axes of more than one element
     for (int i = nd - 1; i >= 0; --i) {
@@ -145,12 +159,61 @@ inline bool cached_bytes(int nd, const npy_intp* dims, PyArray_Descr* descr, npy
     return true;
 }
 
+void set_cache_limit(size_t bytes) {
+    cache_limit = bytes;
+    parked_limit = reuse ? std::min(bytes / 16, most_parked_bytes) : 0;
+    set_block_cache_limit(bytes - parked_limit);
+}
+
+// A parked object becomes one that nobody holds any more.
+void drop(PyObject* o) {
+    PyArray_Descr* const descr = descr_of(DType::uint8);
+    Py_INCREF(descr);
+    fields(o)->descr = descr;
+    if (!is_plain(o)) {  // parked with neither a reference nor one to its type
+        Py_INCREF(array_type);
+        _Py_NewReference(o);
+    }
+    Py_DECREF(o);
+}
+
+// Gives back everything that is kept.
+void trim() {
+    bool const was = std::exchange(reuse, false);
+    auto drop_all = [](Parked& stack) {
+        while (stack.n) drop(stack.items[--stack.n]);
+    };
+    for (auto& stacks : whole)
+        for (Parked& stack : stacks) drop_all(stack);
+    for (Parked& stack : our_views) drop_all(stack);
+    for (Parked& stack : base_views) drop_all(stack);
+    parked_bytes = 0;
+    reuse = was;
+    trim_blocks();
+}
+
+bool is_set(const char* name) {
+    const char* const env = std::getenv(name);
+    return env && *env && std::strcmp(env, "0") != 0;
+}
+
+std::optional<unsigned long long> number_set(const char* name, const char* what) {
+    const char* const env = std::getenv(name);
+    if (!env || !*env) return std::nullopt;
+    char* end = nullptr;
+    errno = 0;
+    unsigned long long const n = std::strtoull(env, &end, 10);
+    if (end == env || *end || errno || *env == '-')
+        throw py::value_error(std::string(name) + " must be " + what);
+    return n;
+}
+
 }  // namespace
 
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
-        Parked& stack = whole[static_cast<size_t>(bytes) > tiny_block][nd];
+        Parked& stack = whole[small_class(static_cast<size_t>(bytes))][nd];
         if (stack.n) [[likely]]
             return small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
         ++stats.array_misses;
@@ -161,7 +224,7 @@ PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
 PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
-        Parked& stack = whole[static_cast<size_t>(bytes) > tiny_block][nd];
+        Parked& stack = whole[small_class(static_cast<size_t>(bytes))][nd];
         if (stack.n) {
             PyObject* o = small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
             std::memset(fields(o)->data, 0, static_cast<size_t>(bytes));
@@ -279,8 +342,10 @@ void array_dealloc(PyObject* o) {
                 f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)
                     ? block_capacity(f->data)
                     : small_block + 1;
-            Parked& stack = whole[capacity > tiny_block][f->nd];
-            if (capacity <= small_block && stack.n < max_parked && dtype_of(f->descr) != no_dtype) {
+            Parked& stack = whole[capacity <= small_block ? small_class(capacity) : 0][f->nd];
+            if (capacity <= small_block && stack.n < max_parked &&
+                parked_bytes + capacity <= parked_limit && dtype_of(f->descr) != no_dtype) {
+                parked_bytes += capacity;
                 raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));
                 PyArray_Descr* descr = f->descr;
                 f->descr = nullptr;
@@ -321,15 +386,17 @@ void init_object_cache() {
     reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
     if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE"))
         reuse = reuse && std::strcmp(env, "0") != 0;
-    if (const char* env = std::getenv("RAPTORS_CACHE_MAX_BYTES"); env && *env) {
-        char* end = nullptr;
-        errno = 0;
-        unsigned long long const bytes = std::strtoull(env, &end, 10);
-        if (end == env || *end || errno || *env == '-')
-            throw py::value_error("RAPTORS_CACHE_MAX_BYTES must be a number of bytes");
-        set_block_cache_limit(static_cast<size_t>(bytes));
-        reuse = reuse && bytes > 0;
+    if (is_set("RAPTORS_ALLOC_DEBUG")) {
+        debug_blocks(&Py_FatalError);
+        reuse = false;  // every array's memory is to be seen being freed
     }
+    if (auto const bytes = number_set("RAPTORS_CACHE_MAX_BYTES", "a number of bytes")) {
+        set_block_cache_limit(static_cast<size_t>(*bytes));
+        reuse = reuse && *bytes > 0;
+    }
+    set_cache_limit(block_cache_limit());
+    if (auto const n = number_set("RAPTORS_FAIL_ALLOC", "a number of allocations"))
+        fail_allocation(static_cast<int64_t>(*n), is_set("RAPTORS_FAIL_STICKY"));
 }
 
 void register_object_cache(py::module_& m) {
@@ -337,12 +404,15 @@ void register_object_cache(py::module_& m) {
         BlockStats const b = block_stats();
         ScratchStats const s = scratch_stats();
         py::dict d;
-        d["cached_bytes"] = b.cached_bytes;
+        d["cached_bytes"] = b.cached_bytes + parked_bytes;
         d["cached_blocks"] = b.cached_blocks;
         d["block_hits"] = b.hits;
         d["block_misses"] = b.misses;
-        d["cache_limit"] = block_cache_limit();
+        d["cache_limit"] = cache_limit;
+        d["live_bytes"] = b.live_bytes - parked_bytes;
+        d["mapped_bytes"] = b.mapped_bytes;
         d["scratch_taken"] = s.taken;
+        d["scratch_from_heap"] = s.from_heap;
         d["scratch_held"] = s.held;
         d["array_hits"] = stats.array_hits;
         d["array_misses"] = stats.array_misses;
@@ -353,7 +423,12 @@ void register_object_cache(py::module_& m) {
         d["object_cache"] = reuse;
         return d;
     });
-    m.def("_trim", &trim_blocks);
+    m.def("_trim", &trim);
+    m.def("_set_cache_limit", [](size_t bytes) {
+        trim();
+        set_cache_limit(bytes);
+    });
+    m.def("_fail_allocation", &fail_allocation);
     // NumPy's own temporaries and results come from our blocks, too. A handler is a context
     // variable: new threads start with NumPy's, which only means that their arrays are not reused.
     m.def("_use_handler", [] { Py_XDECREF(PyDataMem_SetHandler(handler_capsule)); });

@@ -6,7 +6,7 @@
 
 #include "check.h"
 #include "frame/iterate.h"
-#include "frame/memory.h"
+#include "frame/scratch.h"
 
 using namespace raptors;
 

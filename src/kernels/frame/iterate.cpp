@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "memory.h"
+#include "scratch.h"
 #include "walk.h"
 
 namespace raptors {

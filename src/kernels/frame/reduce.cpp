@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "iterate.h"
-#include "memory.h"
+#include "scratch.h"
 #include "walk.h"
 
 namespace raptors {
