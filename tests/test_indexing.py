@@ -170,7 +170,7 @@ def test_basic_indices_are_native() -> None:
                 continue
     assert DISABLED or count.of("__getitem__").native == done
     with counted() as count:
-        _ = a[[0, 1]], a[a > 3], a[0, [1, 2]]
+        _ = a[[0, 1]], a[:, [0, 1]], a[0, [1, 2]]
     assert count.of("__getitem__").native == 0
 
 
@@ -498,3 +498,57 @@ def test_views_write_through() -> None:
         return x, v
 
     same_as_numpy(body)
+
+
+# ---- masks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [*samples.DTYPES, "complex128", ">f8", "S3", "O", "i4,f4"])
+def test_masks(dtype: str, isa: str) -> None:
+    """a[mask] of every length, share and shape; wrong shapes are NumPy's to judge."""
+    found = Mismatches()
+    random = samples.generator("masks", dtype)
+    for n in (*range(18), 31, 100, 257, 1000):
+        a = random.integers(0, 100, n).astype(dtype)
+        for share in (0, 0.1, 0.5, 0.9, 1):
+            m = random.random(n) < share
+            found.check((n, share), lambda xp, a=a, m=m: mine(xp, a)[mine(xp, m)])
+            found.check(("plain mask", n, share), lambda xp, a=a, m=m: mine(xp, a)[m])
+    a = random.integers(0, 100, (6, 7, 4)).astype(dtype)
+    m = random.random(a.shape) < 0.5
+    for label, x, y in (
+        *(("3-d", a, m), ("Fortran", a.T, m.T), ("strided", a[::2], m[::2]), ("reversed", a[:, ::-1], m)),
+        *(("mask strided", a[:3], m[::2]), ("first axes", a, m[:, :, 0]), ("first axis", a, m[:, 0, 0])),
+        *(("too short", a, m[:3]), ("too many axes", a[0], m), ("0-d", a[0, 0, 0:1].reshape(()), m[0, 0, 0])),
+        *(
+            ("0-d mask", a, numpy.array(True)),
+            ("empty", a[:0], m[:0]),
+            ("ints", a, m.astype(int)[:, 0, 0] * 2),
+        ),
+        *(
+            ("list", a[0, :, 0], m[0, :, 0].tolist()),
+            ("tuple", a[0], (m[0, :, 0], 1)),
+            ("none", a[0, 0], None),
+        ),
+    ):
+        found.check(
+            label, lambda xp, x=x, y=y: mine(xp, x)[mine(xp, y) if isinstance(y, numpy.ndarray) else y]
+        )
+    found.done(100)
+
+
+@pytest.mark.skipif(DISABLED, reason="everything goes to NumPy")
+def test_masks_are_native() -> None:
+    a = raptors.arange(24.0).reshape(4, 6)
+    with counted() as count:
+        _ = (a[a > 3], a.reshape(-1)[numpy.ones(24, bool)], a[a < 0])
+    assert count.of("__getitem__").native == 3
+    assert a[a > 3].flags.owndata
+    assert a[a > 3].base is None
+
+
+def test_stored_bytes_of_a_mask() -> None:
+    """Any byte but 0 is true."""
+    raw = numpy.array([0, 1, 2, 255, 0, 128, 1, 0, 7] * 5, "u1").view(bool)
+    a = raptors.arange(45)
+    assert a[mine(raptors, raw)].tolist() == [i for i in range(45) if raw.view("u1")[i]]

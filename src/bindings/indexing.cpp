@@ -104,6 +104,28 @@ PyObject* element(const Fields* f, DType t, char* data) {
     return PyArray_Scalar(data, f->descr, nullptr);
 }
 
+bool is_mask(PyObject* key) {
+    return is_exact(key) && fields(key)->descr == descr_of(DType::boolean);
+}
+
+// a[mask]: a mask of the array's own shape, both without gaps.
+PyObject* compressed(const Table& table, const Fields* f, DType t, PyObject* key) {
+    Fields const* const mask = fields(key);
+    if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num]) return decline(Why::dtype);
+    if (!f->nd || mask->nd != f->nd || !(f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS))
+        return decline(Why::index);
+    for (int d = 0; d < f->nd; ++d)
+        if (mask->dimensions[d] != f->dimensions[d]) return decline(Why::index);
+    npy_intp const n = size_of(f);
+    npy_intp const total = table.count_true(mask->data, n);
+    PyObject* const out = new_array(1, &total, f->descr);
+    if (!out) return nullptr;
+    auto const which = __builtin_ctzll(static_cast<unsigned long long>(size_of(t)));
+    table.compress[which](mask->data, f->data, fields(out)->data, n, total);
+    count_native(getitem_entry, t, Layout::contiguous, f->nd, f->dimensions);
+    return out;
+}
+
 }  // namespace
 
 PyObject* get_item(PyObject* self, PyObject* key) {
@@ -116,6 +138,7 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         count_native(getitem_entry, t, Layout::scalar, 1, f->dimensions);
         return element(f, t, f->data + at * f->strides[0]);
     }
+    if (is_mask(key)) return compressed(*active().table, f, t, key);
     Part part;
     switch (parse(f, key, part)) {
         case Parsed::error:

@@ -8,6 +8,7 @@ void fill_table(Table& table) noexcept {
     fill_select(table);
     fill_cast(table);
     fill_ramp(table);
+    fill_compress(table);
     fill_reduce(table);
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
 #define BOOLEAN(name, other)                          \

@@ -11,6 +11,7 @@ void fill_elementwise(Table& table) noexcept;  // elementwise.cpp: elementwise r
 void fill_select(Table& table) noexcept;       // select.cpp
 void fill_cast(Table& table) noexcept;         // cast_copy.cpp
 void fill_ramp(Table& table) noexcept;         // ramp.cpp
+void fill_compress(Table& table) noexcept;     // compress.cpp
 void fill_reduce(Table& table);                // reduce.cpp
 
 }  // namespace raptors::RAPTORS_ISA

@@ -1,0 +1,58 @@
+// The kernels of a[mask] on every ISA: which elements, and nothing behind the last.
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "dispatch.h"
+
+using namespace raptors;
+
+namespace {
+
+constexpr char canary = 0x5a;
+
+template <class T>
+void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
+             std::mt19937& random) {
+    const Table& kernels = *table(isa);
+    size_t const n = mask.size() - offset;
+    std::vector<char> in((n + 1) * sizeof(T)), wanted;
+    for (char& c : in) c = static_cast<char>(random());
+    const char* const from = in.data() + 1;  // unaligned
+    for (size_t i = 0; i < n; ++i)
+        if (mask[offset + i])
+            wanted.insert(wanted.end(), from + i * sizeof(T), from + (i + 1) * sizeof(T));
+    auto const length = static_cast<ptrdiff_t>(n);
+    ptrdiff_t const total = kernels.count_true(mask.data() + offset, length);
+    CHECK(static_cast<size_t>(total) * sizeof(T) == wanted.size());
+    std::vector<char> out(wanted.size() + 65, canary);
+    kernels.compress[which](mask.data() + offset, from, out.data() + 1, length, total);
+    CHECK(std::memcmp(out.data() + 1, wanted.data(), wanted.size()) == 0);
+    bool untouched = out[0] == canary;
+    for (size_t i = wanted.size() + 1; i < out.size(); ++i) untouched &= out[i] == canary;
+    CHECK(untouched);
+}
+
+}  // namespace
+
+int main() {
+    std::mt19937 random(1);
+    for (int i = 0; i < n_isas; ++i) {
+        Isa const isa = static_cast<Isa>(i);
+        if (!table(isa)) continue;
+        for (size_t n = 0; n < 400; n += n < 70 ? 1 : 37)
+            for (unsigned share : {0u, 10u, 50u, 90u, 100u}) {
+                std::vector<char> mask(n + 3);
+                for (char& m : mask)
+                    m = random() % 100 < share
+                            ? static_cast<char>(random() % 5 ? 1 : random() % 255 + 1)
+                            : 0;
+                compare<uint8_t>(isa, 0, mask, 0, random);
+                compare<uint16_t>(isa, 1, mask, 1, random);
+                compare<uint32_t>(isa, 2, mask, 2, random);
+                compare<uint64_t>(isa, 3, mask, 3, random);
+            }
+    }
+    return checks.report("test_compress");
+}
