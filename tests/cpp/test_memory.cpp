@@ -203,8 +203,8 @@ void in_a_child(void (*check)()) {
 // lost. RAPTORS_ALLOCATOR_OPERATIONS sets how many.
 void check_model() {
     const char* const given = getenv("RAPTORS_ALLOCATOR_OPERATIONS");
-    long const operations = given ? atol(given) : 100000;
-    constexpr int n_threads = 8, n_slots = 256;
+    long const operations = given ? atol(given) : 400000;
+    constexpr int n_threads = 8, n_rounds = 4, n_slots = 256;
     size_t const limit = size_t{24} << 20;
     trim_blocks();
     set_block_cache_limit(limit);
@@ -226,7 +226,7 @@ void check_model() {
     };
     auto work = [&](unsigned seed) {
         std::mt19937 random(seed);
-        for (long i = 0; i < operations / n_threads; ++i) {
+        for (long i = 0; i < operations / (n_threads * n_rounds); ++i) {
             std::atomic<char*>& slot = slots[random() % n_slots];
             size_t const n = 16 + random() % (size_t{1} << (random() % 21));
             char* mine = slot.exchange(nullptr);
@@ -250,7 +250,7 @@ void check_model() {
             if (i % 5000 == 4999) trim_blocks();
         }
     };
-    for (unsigned round = 0; round < 4; ++round) {  // threads come and go
+    for (unsigned round = 0; round < n_rounds; ++round) {  // threads come and go
         std::vector<std::thread> threads;
         for (unsigned t = 0; t < n_threads; ++t)
             threads.emplace_back([&, seed = round * 100 + t] { work(seed); });
