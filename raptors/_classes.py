@@ -19,7 +19,7 @@ from raptors import _raptors_core as _core
 
 
 class Twin(type(_core.ndarray)):  # type: ignore[misc]  # so that classes may derive from both
-    """Metaclass of subclasses that stand for a class of NumPy's, whose instances are theirs, too.
+    """Metaclass of the thin subclasses: instances of NumPy's class count as theirs.
 
     Classes that users derive from them are exact.
     """

@@ -60,10 +60,14 @@ def by_path(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def _is_masked(path: str) -> bool:
+    return path.split(".")[1:2] == ["ma"]
+
+
 def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
     found = _proxies.get(id(fn))
     if found is None:
-        original = name in _borrowed.ORIGINAL or path.startswith("raptors.ma")
+        original = name in _borrowed.ORIGINAL or _is_masked(path)
         hand = "top" if name in _borrowed.TOP_LEVEL else "original" if original else "deep"
         found = _proxies[id(fn)] = _core._wrap(fn, f"{path}.{name}", hand, binds)
     return found
@@ -77,9 +81,9 @@ def translate(path: str, name: str, value: Any) -> Any:
         return mirror(value.__name__) if public and parts[1] not in _borrowed.MODULES else value
     if isinstance(value, type):
         return _classes.twin(value)
-    if path.startswith("raptors.ma") and name in _borrowed.MASKS:
+    if _is_masked(path) and name in _borrowed.MASKS:
         return value
-    if path.startswith("raptors.ma") and type(value).__module__.startswith("numpy.ma"):
+    if _is_masked(path) and type(value).__module__.startswith("numpy.ma"):
         return _classes.adopting_instance(f"{path}.{name}", value)
     if isinstance(value, numpy.ufunc):
         return _proxy(path, name, value, False)
