@@ -35,9 +35,9 @@ _GROUPS = {
         flatnonzero argwhere select delete insert append trim_zeros repeat fill_diagonal copyto
     """,
     "NumPy's Python code over several calls": """
-        allclose array_equal array_equiv average corrcoef cov convolve correlate diff ediff1d
+        allclose array_equiv average corrcoef cov convolve correlate diff ediff1d
         gradient interp isclose iscomplexobj isneginf isposinf isrealobj fix i0 nan_to_num
-        nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar around ptp round
+        nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar around round
         sinc trapezoid trapz unwrap geomspace logspace vander tri tril triu apply_along_axis
         apply_over_axes piecewise fromfunction
     """,

@@ -293,6 +293,46 @@ def test_variance(function: str, isa: str) -> None:
     found.done(500)
 
 
+def test_ptp(isa: str) -> None:
+    found = Mismatches()
+    keywords: list[dict[str, Any]] = [
+        *({}, {"axis": 0}, {"axis": -1}, {"axis": (0, 1)}, {"axis": 9}, {"axis": ()}, {"keepdims": True}),
+        *({"axis": None, "keepdims": True}, {"axis": 1, "keepdims": True}, {"out": None}, {"nonsense": 1}),
+    ]
+    for i, given in itertools.product(EACH, keywords):
+        found.check((i, given), lambda xp, i=i, given=given: xp.ptp(arrays(xp)[i], **given))
+    for values in ([1.0, NAN, 2.0], [INF, -INF, 0.0], [INF, INF], [1e308, -1e308], [True, False]):
+        found.check(values, lambda xp, v=values: xp.ptp(xp.array(v)))
+        found.check(("list", values), lambda xp, v=values: xp.ptp(v))
+    for dtype in ("i1", "u1", "i8", "u8", "f4"):
+        found.check(dtype, lambda xp, d=dtype: xp.ptp(xp.array([-128, 127, 3]).astype(d)))
+    found.check("out", lambda xp: xp.ptp(xp.arange(6.0).reshape(2, 3), axis=0, out=xp.zeros(3)))
+    found.done(200)
+
+
+def test_array_equal(isa: str) -> None:
+    found = Mismatches()
+    for i, k in itertools.product(EACH, EACH):
+        found.check((i, k), lambda xp, i=i, k=k: xp.array_equal(arrays(xp)[i], arrays(xp)[k]))
+    for given in ({"equal_nan": True}, {"equal_nan": False}, {"equal_nan": 1}, {"nonsense": 1}):
+        for a, b in (
+            ([1.0, NAN], [1.0, NAN]),
+            ([1.0, 2.0], [1.0, 2.0]),
+            ([1, 2], [1.0, 2.0]),
+            ([2**63], [2.0**63]),
+        ):
+            found.check(
+                (given, a, b), lambda xp, a=a, b=b, g=given: xp.array_equal(xp.array(a), xp.array(b), **g)
+            )
+            found.check(("lists", given, a, b), lambda xp, a=a, b=b, g=given: xp.array_equal(a, b, **g))
+    found.check("one", lambda xp: xp.array_equal(xp.ones(3)))
+    found.check("keyword", lambda xp: xp.array_equal(a1=xp.ones(3), a2=xp.ones(3)))
+    found.check("plain", lambda xp: xp.array_equal(numpy.ones(3), numpy.ones(3)))
+    assert raptors.array_equal(raptors.ones(3), raptors.ones(3)) is True
+    assert raptors.array_equal(raptors.ones(3), raptors.ones(4)) is False
+    found.done(400)
+
+
 def test_variance_with_mean() -> None:
     """Given the mean that mean() gives, the result is the same to the last bit."""
     a = raptors.asarray(samples.generator("mean").normal(size=(10, 20, 5)))
@@ -440,6 +480,8 @@ def test_common_forms_are_native() -> None:
         "swapaxes": lambda: m.swapaxes(0, 1),
         "expand_dims": lambda: raptors.expand_dims(a, 0),
         "broadcast_to": lambda: raptors.broadcast_to(a, (3, 8)),
+        "ptp": lambda: raptors.ptp(m),
+        "array_equal": lambda: raptors.array_equal(a, b),
         "var": lambda: m.var(axis=0),
         "std": lambda: raptors.std(a),
     }

@@ -26,6 +26,8 @@ const NativeRow functions[] = {
     {"mean", reduce_native, id(Reduce::mean), true},
     {"var", variance_native, variance_function, true},
     {"std", variance_native, variance_function | variance_root, true},
+    {"ptp", ptp_native, 0, true},
+    {"array_equal", array_equal_native, 0, true},
     {"clip", clip_native, 1, true},
     {"where", where_native, 0, false},
     {"empty", empty_native, 0, false},

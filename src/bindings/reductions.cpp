@@ -609,6 +609,77 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
     return out;
 }
 
+// numpy._core._methods._ptp: the maximum minus the minimum.
+PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames) {
+    static const Signature signature = {3, 3, {"axis", "out", "keepdims"}, {}};
+    if (!active().table) return decline(Why::disabled);
+    if (!is_exact(self)) return decline(Why::type);
+    PyObject* slots[max_parameters];
+    bool keepdims;
+    if (!signature.parse(args, nargs, kwnames, slots) || !is_none(slots[1]) ||
+        !parse_flag(slots[2], &keepdims))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
+    Call call{};
+    call.given[p_axis] = slots[0];
+    // A scalar result is the one element of an array until the end.
+    bool const scalar = is_none(slots[0]) && !keepdims;
+    call.given[p_keepdims] = keepdims || scalar ? Py_True : nullptr;
+    auto extreme = [&](Reduce what, Fold fold) {
+        return pybind11::reinterpret_steal<pybind11::object>(
+            reduce(what, reduce_entry[index(fold)], self, call));
+    };
+    auto const most = extreme(Reduce::max, Fold::max);
+    auto const least = most ? extreme(Reduce::min, Fold::min) : most;
+    if (!least) return nullptr;
+    if (!is_ours(most.ptr())) return decline(Why::shape);  // all axes of a tuple
+    PyObject* const both[] = {most.ptr(), least.ptr()};
+    ElementwiseOptions in_place_of{};
+    in_place_of.out = most.ptr();
+    PyObject* const range = elementwise(Op::subtract, both, in_place_of);
+    if (!range || !scalar) return range ? counted(entry, range) : nullptr;
+    alignas(8) char element[8];
+    std::memcpy(element, fields(range)->data, static_cast<size_t>(size_of(t)));
+    int const num = fields(range)->descr->type_num;
+    Py_DECREF(range);
+    PyObject* const out = as_scalar(element, t, num);
+    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    return out;
+}
+
+PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                             Py_ssize_t nargs, PyObject* kwnames) {
+    static const Signature signature = {2, 2, {"a2", "equal_nan"}, {}};
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    bool equal_nan;
+    if (!signature.parse(args, nargs, kwnames, slots) || !parse_flag(slots[1], &equal_nan) ||
+        equal_nan)
+        return decline(Why::keyword);
+    if (!is_exact(self) || !slots[0] || !is_exact(slots[0])) return decline(Why::type);
+    Fields const *const f = fields(self), *const g = fields(slots[0]);
+    if (dtype_of(f->descr) == no_dtype || dtype_of(g->descr) == no_dtype)
+        return decline(Why::dtype);
+    bool equal = f->nd == g->nd;
+    for (int d = 0; equal && d < f->nd; ++d) equal = f->dimensions[d] == g->dimensions[d];
+    if (equal) {
+        if (!f->nd) return decline(Why::shape);
+        auto const same =
+            pybind11::reinterpret_steal<pybind11::object>(binary(Op::equal, self, slots[0]));
+        if (!same) return nullptr;
+        if (!is_ours(same.ptr())) return decline(Why::type);  // both are NumPy's own
+        auto const all = pybind11::reinterpret_steal<pybind11::object>(
+            reduce(Reduce::all, reduce_entry[index(Fold::all)], same.ptr(), Call{}));
+        if (!all) return nullptr;
+        equal = PyObject_IsTrue(all.ptr()) == 1;
+    }
+    count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    return PyBool_FromLong(equal);
+}
+
 void init_reductions() {
     for (int i = 0; i < n_folds; ++i) {
         reduce_entry[i] = new_entry(fold_info[i].name);

@@ -26,6 +26,9 @@ constexpr int variance_root = 1, variance_function = 2;  // std; the function, n
 PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                           Py_ssize_t nargs, PyObject* kwnames);
 
+RAPTORS_NATIVE(ptp_native);
+RAPTORS_NATIVE(array_equal_native);
+
 void init_reductions();
 extern Entry* reduce_entry[n_folds + 1];  // by Reduce
 
