@@ -434,6 +434,28 @@ print(sum(float((np.ones(n) * 3).sum()) for n in range(200)))
         assert float(done.stdout) == 3 * 199 * 200 / 2
 
 
+def test_import_keeps_the_error_state() -> None:
+    code = """
+import numpy, threading, contextvars
+before = numpy.geterr()
+{first}
+import raptors
+assert numpy.geterr() == {expected}, numpy.geterr()
+with raptors.errstate(all="raise"):
+    assert raptors.geterr()["over"] == "raise"
+assert numpy.geterr() == {expected}
+assert contextvars.copy_context().run(numpy.geterr) == {expected}
+seen = []
+thread = threading.Thread(target=lambda: seen.append(numpy.geterr()))
+thread.start(), thread.join()
+assert seen == [before], seen
+raptors.seterr(divide="ignore")
+assert numpy.geterr() == {{**{expected}, "divide": "ignore"}}
+"""
+    python_ok(code.format(first="", expected="before"))
+    python_ok(code.format(first="numpy.seterr(over='ignore')", expected="{**before, 'over': 'ignore'}"))
+
+
 def test_import_is_silent_and_repeatable() -> None:
     code = """
 import sys, raptors, importlib

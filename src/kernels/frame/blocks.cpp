@@ -431,9 +431,13 @@ char* allocate(size_t bytes, bool zeroed) noexcept {
     if (!h && kind.capacity >= shared_from && !(zeroed && kind.capacity >= mapped_from))
         h = take(kind, bytes);
     bool const reused = h;
-    if (!h && !(h = fresh(kind.capacity, zeroed))) {
-        trim_blocks();
-        if (!(h = fresh(kind.capacity, zeroed))) return nullptr;
+    if (!reused) {
+        h = fresh(kind.capacity, zeroed);
+        if (!h) {
+            trim_blocks();
+            h = fresh(kind.capacity, zeroed);
+        }
+        if (!h) return nullptr;
     }
     count(own, h->capacity, reused, !reused);
     if (zeroed && reused) memset(block_of(h), 0, bytes);
