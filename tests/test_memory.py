@@ -237,6 +237,7 @@ def test_allocations_that_fail(name: str, sticky: bool) -> None:
     assert failures or not sticky or DISABLED
 
 
+@needs_reuse
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space")
 def test_what_is_kept_goes_before_a_memory_error() -> None:
     code = """
