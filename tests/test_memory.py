@@ -154,10 +154,20 @@ def test_zeros_after_dirty_reuse(n: int) -> None:
             assert not xp.zeros_like(raptors.empty(n, "u1")).view(numpy.ndarray).any()
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
 def test_long_zeros_cost_no_memory() -> None:
-    """Pages that nobody touches are not there: sixteen gigabytes of zeros are made at once."""
-    a = raptors.zeros(2 << 30)
+    """Pages that nobody touches are not there, also after a dirty block of that length was freed."""
+
+    def resident() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    del (lambda: [raptors.ones(8 * MEGABYTE)])()[:]
+    memory.trim()
+    before = resident()
+    a = raptors.zeros(64 * MEGABYTE)
     assert a[0] == a[-1] == 0
+    assert resident() - before < 64 * MEGABYTE
 
 
 @pytest.mark.parametrize("n", [0, 1, 100, 1000, 100_000, 3_000_000])
