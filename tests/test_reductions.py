@@ -598,3 +598,24 @@ def test_exact_rows_equal_on_every_instruction_set() -> None:
             for r in results[1:]:
                 found.add((row["name"], dtype), difference(results[0], r, ANY_ZERO))
     found.done() if len(raptors.available_isas()) > 1 else None
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_order_of_the_result(masked: bool) -> None:
+    """The kept axes lie as in NumPy's result; folded axes, and those of the mask, take part in the order."""
+    rng = numpy.random.default_rng(7)
+    for _ in range(2000 if masked else 200):
+        shape = rng.integers(2, 4, rng.integers(1, 5))
+        folded = tuple(int(i) for i in rng.permutation(len(shape))[: rng.integers(0, len(shape) + 1)])
+        keepdims = bool(rng.integers(2))
+        orders = [rng.permutation(len(shape)) for _ in range(2)]
+        data = [numpy.arange(shape.prod()).reshape(shape[order]) for order in orders]
+        a, where = (d.transpose(numpy.argsort(order)) for d, order in zip(data, orders, strict=True))
+
+        def body(
+            np: Any, a: Any = a, where: Any = where, axis: Any = folded, keepdims: Any = keepdims
+        ) -> Any:
+            mask = {"where": mine(np, where % 3 > 0)} if masked else {}
+            return np.sum(mine(np, a), axis=axis, keepdims=keepdims, **mask)
+
+        same_as_numpy(body)

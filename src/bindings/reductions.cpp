@@ -393,17 +393,21 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         if (mask) return decline(Why::keyword);
         out = new_ref(given_out);
     } else if (nd) {
+        // The order is found among all axes, as in NumPy: those folded push others about, too.
         Nest order;
-        order.ndim = nd;
+        order.ndim = f->nd;
         order.operands = mask ? 2 : 1;
+        int place[max_dims];  // of each axis in the result; -1: none
         for (int d = 0, kept = 0; d < f->nd; ++d) {
-            if (folded[d] && !keepdims) continue;
-            order.shape[kept] = dims[kept];
-            order.strides[0][kept] = dims[kept] == 1 ? 0 : f->strides[d];
-            order.strides[1][kept] = dims[kept] == 1 || !mask ? 0 : mask_strides[d];
-            ++kept;
+            order.shape[d] = f->dimensions[d];
+            order.strides[0][d] = f->strides[d];
+            order.strides[1][d] = mask ? mask_strides[d] : 0;
+            place[d] = folded[d] && !keepdims ? -1 : kept++;
         }
-        k_order(order, order.operands, perm);
+        int all[max_dims];
+        k_order(order, order.operands, all);
+        for (int i = 0, kept = 0; i < f->nd; ++i)
+            if (place[all[i]] >= 0) perm[kept++] = place[all[i]];
         out =
             new_array_ordered(nd, dims, perm, descr_of_num[num_of_dtype[index(types.accumulator)]]);
         if (!out) return nullptr;
