@@ -52,6 +52,18 @@ from raptors._config import (
 )
 from raptors._namespace import populate as _populate
 from raptors._raptors_core import ndarray as ndarray
+from raptors._threads import (
+    calibrate as calibrate,
+)
+from raptors._threads import (
+    get_num_threads as get_num_threads,
+)
+from raptors._threads import (
+    set_num_threads as set_num_threads,
+)
+from raptors._threads import (
+    threads as threads,
+)
 from raptors._version import __version__ as __version__
 
 _populate(globals())

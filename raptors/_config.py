@@ -146,7 +146,8 @@ def show_runtime() -> dict[str, Any]:
         "isa": get_simd(),
         "available_isas": list(available_isas()),
         "disabled": _core._disabled(),
-        "threads": 1,
+        "threads": _core.get_num_threads(),
+        "pool": _core._pool_stats(),
         "memory": _core._memory_stats(),
         "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("RAPTORS_")},
     }

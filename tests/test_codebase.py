@@ -219,6 +219,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "subprocess": "`raptors run --compare` runs the user's program under each library",
         "tempfile": "keeps what the compared programs print",
     },
+    "_tuning.py": {"tempfile": "keeps the figures of `calibrate()`"},
     "_run.py": {
         "compile": "`raptors run` runs the user's program, as python does",
         "exec": "as compile",

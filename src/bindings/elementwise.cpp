@@ -6,10 +6,9 @@
 #include <unordered_map>
 
 #include "frame/fpstatus.h"
-#include "frame/iterate.h"
-#include "frame/stream.h"
 #include "object_cache.h"
 #include "temporary.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
@@ -276,7 +275,6 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 
 // ---- tier 0
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
-constexpr npy_intp short_row = 1 << 17;  // elements: certainly no case for run_block
 
 inline bool same_shape(const Fields* f, const Fields* g) {
     if (f->nd != g->nd) return false;
@@ -300,15 +298,29 @@ inline bool tier0_scalar(PyObject* o, DType t, void* element) {
     return false;
 }
 
+// A long row.
+void run_row(ElementwiseFn kernel, Op op, DType t, const Block& row) {
+    Nest nest;
+    nest.ndim = 1;
+    nest.operands = op_info[index(op)].inputs + 1;
+    nest.shape[0] = row.n;
+    for (int i = 0; i < nest.operands; ++i) {
+        nest.data[i] = row.data[i];
+        nest.strides[i][0] = row.inner[i];
+    }
+    int const out_size = static_cast<int>(row.inner[nest.operands - 1]);
+    run_long(row.n, cost_of(op, t), [&](Share share) { run(kernel, nest, out_size, share); });
+}
+
 // Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point
 // status.
 inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
     const OpInfo& info = op_info[index(op)];
     auto call = [&] {
-        if (block.n < short_row) [[likely]]
+        if (block.n < long_from) [[likely]]
             kernel(block);
         else
-            run_block(kernel, block, info.inputs + 1, static_cast<int>(block.inner[info.inputs]));
+            run_row(kernel, op, t, block);
     };
     if (!info.reports || !(is_floating(t) || op == Op::reciprocal)) {
         call();
@@ -660,26 +672,18 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     bool const reports = info.reports && (is_floating(r.loop) || op == Op::reciprocal);
     if (reports) clear_fp_status();
     bool done = true;
-    if (masked)
-        done = run_masked(kernel, nest, converting ? conversions : nullptr);
-    else if (converting)
-        done = run(kernel, nest, conversions);
-    else if (nest.ndim == 1 || nest.ndim == 2) {
-        int const inner = nest.ndim - 1;
-        Block block;
-        for (int i = 0; i <= nin; ++i) {
-            block.data[i] = nest.data[i];
-            block.inner[i] = nest.strides[i][inner];
-            block.outer[i] = inner ? nest.strides[i][0] : 0;
-        }
-        block.n = nest.shape[inner];
-        block.rows = inner ? nest.shape[0] : 1;
-        if (block.n * block.rows >= short_row && block.n >= short_row / 64)
-            run_block(kernel, block, nin + 1, size_of(out ? dtype_of(fields(out)->descr) : result));
+    double cost = cost_of(op, r.loop);
+    for (int i = 0; i <= nin; ++i)
+        if (conversions[i].cast) cost += cast_cost;
+    int const out_size = size_of(out ? dtype_of(fields(out)->descr) : result);
+    run_long(count(nest), cost, [&](Share share) {
+        if (masked)
+            done = run_masked(kernel, nest, converting ? conversions : nullptr, share);
+        else if (converting)
+            done = run(kernel, nest, conversions, share);
         else
-            run(kernel, nest);
-    } else
-        run(kernel, nest);
+            run(kernel, nest, out_size, share);
+    });
     if (!done) {
         Py_XDECREF(out);
         return PyErr_NoMemory();

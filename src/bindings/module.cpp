@@ -12,6 +12,7 @@
 #include "object_cache.h"
 #include "policy.h"
 #include "reductions.h"
+#include "threads.h"
 #include "ufunc.h"
 
 namespace py = pybind11;
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_raptors_core, m) {
     init_reductions();
     init_indexing();
     register_policy(m);
+    register_threads(m);
     register_ledger(m);
     register_object_cache(m);
     register_array_type(m);

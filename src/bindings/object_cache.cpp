@@ -1,13 +1,13 @@
 #include "object_cache.h"
 
 #include <algorithm>
-#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <string>
 #include <utility>
 
+#include "environment.h"
 #include "frame/blocks.h"
 #include "frame/faults.h"
 #include "frame/scratch.h"
@@ -190,22 +190,6 @@ void trim() {
     parked_bytes = 0;
     reuse = was;
     trim_blocks();
-}
-
-bool is_set(const char* name) {
-    const char* const env = std::getenv(name);
-    return env && *env && std::strcmp(env, "0") != 0;
-}
-
-std::optional<unsigned long long> number_set(const char* name, const char* what) {
-    const char* const env = std::getenv(name);
-    if (!env || !*env) return std::nullopt;
-    char* end = nullptr;
-    errno = 0;
-    unsigned long long const n = std::strtoull(env, &end, 10);
-    if (end == env || *end || errno || *env == '-')
-        throw py::value_error(std::string(name) + " must be " + what);
-    return n;
 }
 
 }  // namespace

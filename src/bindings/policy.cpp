@@ -1,8 +1,9 @@
 #include "policy.h"
 
 #include <cstdlib>
-#include <cstring>
 #include <string>
+
+#include "environment.h"
 
 namespace py = pybind11;
 
@@ -80,8 +81,7 @@ void register_policy(py::module_& m) {
     if (!isa_var) throw py::error_already_set();
     const char* env = std::getenv("RAPTORS_SIMD");
     process_isa = checked_isa(env ? env : "", "RAPTORS_SIMD");
-    const char* off = std::getenv("RAPTORS_DISABLE");
-    disabled = off && *off && std::strcmp(off, "0") != 0;
+    disabled = is_set("RAPTORS_DISABLE");
     for (int i = 0; i < n_isas; ++i) {
         auto const isa = static_cast<Isa>(i);
         by_isa[i] = {disabled ? nullptr : table(isa), isa};

@@ -7,8 +7,8 @@
 #include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
-#include "frame/iterate.h"
 #include "object_cache.h"
+#include "threads.h"
 
 namespace raptors {
 
@@ -173,6 +173,32 @@ struct Call {
     PyObject* given[n_parameters];
 };
 
+// How parts of a long fold are joined: not where products of floats would be rounded differently,
+// nor where the rest of the elements need not be looked at.
+Joining joining_of(const Table& table, Fold fold, const Types& types) {
+    Joining joining{};
+    bool const stops = fold == Fold::any || fold == Fold::all;
+    bool const ordered = fold == Fold::prod && is_floating(types.kernel);
+    if (fold_info[index(fold)].index || stops || ordered) return joining;
+    joining.join = table.elementwise[index(fold_info[index(fold)].ufunc)][index(types.accumulator)];
+    joining.size = size_of(types.accumulator);
+    joining.from_first = !identity(fold, types.accumulator, joining.neutral);
+    if (fold == Fold::sum && is_floating(types.kernel)) {  // -0.0: 0.0 would change it
+        if (joining.size == 8)
+            put(joining.neutral, -0.0);
+        else
+            put(joining.neutral, -0.0F);
+    }
+    return joining;
+}
+
+// A fold without casts and mask.
+void run_fold(const Table& table, Fold fold, const Types& types, const Nest& nest, npy_intp n) {
+    ReduceFn const kernel = table.reduce[index(fold)][index(types.kernel)];
+    run_long(n, cost_of(fold, types.kernel),
+             [&](Share share) { run_reduce(kernel, nest, joining_of(table, fold, types), share); });
+}
+
 // All elements of a contiguous array, no keywords: straight to the kernel.
 PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types) {
     Fold const fold = fold_of(what);
@@ -184,14 +210,28 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
         std::memcpy(element, f->data, static_cast<size_t>(size_of(types.kernel)));
     }
     npy_intp const size = size_of(types.kernel);
-    Reduction const r = {f->data, element, n, size, 1, 0, 0};
+    auto call = [&] {
+        if (n < long_from) [[likely]] {
+            kernel({f->data, element, n, size, 1, 0, 0});
+            return;
+        }
+        Nest nest;
+        nest.ndim = 1;
+        nest.operands = 2;
+        nest.shape[0] = n;
+        nest.data[0] = f->data;
+        nest.data[1] = element;
+        nest.strides[0][0] = size;
+        nest.strides[1][0] = 0;
+        run_fold(*act.table, fold, types, nest, n);
+    };
     int status = 0;
     if (is_floating(types.kernel) && reports(fold)) {
         clear_fp_status();
-        kernel(r);
+        call();
         status = fp_status();
     } else {
-        kernel(r);
+        call();
     }
     if (status && report_fp_status("reduce", status) < 0) return nullptr;
     if (what == Reduce::mean) divide_scalar(element, types.result, static_cast<double>(n));
@@ -451,8 +491,11 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         done =
             run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)],
                               nest, conversion, fill);
+    } else if (conversion.cast) {
+        run_long(total, cost_of(fold, types.kernel) + cast_cost,
+                 [&](Share) { done = run_reduce(kernel, nest, conversion); });
     } else {
-        done = run_reduce(kernel, nest, conversion);
+        run_fold(*act.table, fold, types, nest, total);
     }
     if (done && what == Reduce::mean) {
         if (out)

@@ -26,7 +26,14 @@ struct Case {
     ptrdiff_t gap;  // elements between rows
 };
 
-// Runs the case twice, by the kernel alone and through run_block, and compares the whole output
+void run_long(ElementwiseFn kernel, const Block& block, int operands, int out_size) {
+    if (streams(block, operands, out_size))
+        run_streaming(kernel, block, operands, out_size);
+    else
+        kernel(block);
+}
+
+// Runs the case twice, by the kernel alone and as a long call, and compares the whole output
 // memory.
 void compare(const Case& c, ptrdiff_t bytes) {
     ElementwiseFn const kernel =
@@ -59,7 +66,7 @@ void compare(const Case& c, ptrdiff_t bytes) {
         b.n = n;
         b.rows = c.rows;
         if (way)
-            run_block(kernel, b, c.inputs + 1, c.out_size);
+            run_long(kernel, b, c.inputs + 1, c.out_size);
         else
             kernel(b);
     }
@@ -76,7 +83,7 @@ void in_place(ptrdiff_t bytes) {
     auto* x = static_cast<double*>(std::malloc(static_cast<size_t>(n) * sizeof(double)));
     for (ptrdiff_t i = 0; i < n; ++i) x[i] = static_cast<double>(i);
     auto* const p = reinterpret_cast<char*>(x);
-    run_block(kernel, {{p, p, p, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1}, 3, 8);
+    run_long(kernel, {{p, p, p, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1}, 3, 8);
     long wrong = 0;
     for (ptrdiff_t i = 0; i < n; ++i) wrong += x[i] != 2.0 * static_cast<double>(i);
     CHECK(wrong == 0);

@@ -120,6 +120,7 @@ struct Shared {
 Shared shared;
 std::atomic<size_t> mapped_bytes{0};
 std::atomic<unsigned> generation{1};  // of the limit
+std::atomic<void (*)()> kept_hook{nullptr};
 
 // ---- what a thread keeps
 
@@ -265,6 +266,7 @@ Header* put(Header* h) noexcept {
     shared.stacks[index] = h;
     shared.bytes += h->capacity;
     ++shared.blocks;
+    if (void (*const kept)() = kept_hook.load(std::memory_order_acquire)) kept();
     return out;
 }
 
@@ -545,6 +547,24 @@ void trim_blocks() noexcept {
         shared.limit = limit;
     }
     release_chain(out);
+}
+
+int give_back_idle_blocks() noexcept {
+    Header* out;
+    int seconds = 0;
+    {
+        Lock lock;
+        out = evict(0);
+        if (shared.oldest)
+            seconds = static_cast<int>(idle_seconds + 1 - (now() - shared.oldest->mark));
+    }
+    release_chain(out);
+    return seconds;
+}
+
+void watch_kept_blocks(void (*kept)()) noexcept {
+    Lock const lock;
+    kept_hook.store(kept, std::memory_order_release);
 }
 
 void debug_blocks(void (*fault)(const char* what)) noexcept { fault_handler = fault; }

@@ -7,8 +7,9 @@ namespace raptors {
 
 // Every thread keeps short freed blocks for itself; longer ones, and what a thread has no room for,
 // go to lists that all share. The last freed is the first reused. What lies in the shared lists for
-// ten seconds is given back. A block is at most 1/4 longer than asked for (and 64 bytes). Its
-// capacity stands in a header in front of it.
+// ten seconds is given back: by the next call, or by a thread of the pool, if there is one. A block
+// is at most 1/4 longer than asked for (and 64 bytes). Its capacity stands in a header in front of
+// it.
 constexpr size_t block_unit = 64;
 constexpr size_t small_block = 1024;  // up to here the capacities are the multiples of block_unit
 
@@ -33,6 +34,12 @@ void set_block_cache_limit(size_t bytes) noexcept;
 size_t block_cache_limit() noexcept;
 // Gives back what the shared lists and the calling thread keep.
 void trim_blocks() noexcept;
+
+// Gives back what has been idle for too long; in how many seconds there may be more, 0: nothing is
+// kept.
+int give_back_idle_blocks() noexcept;
+// `kept` is called when a block has come to the shared lists.
+void watch_kept_blocks(void (*kept)()) noexcept;
 
 // For debugging: fresh blocks are filled with 0xA5 and freed ones with 0xDB; `fault` is called with
 // what is wrong when a freed block was written beyond its end or is freed again. Before the first

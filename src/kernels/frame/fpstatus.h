@@ -29,6 +29,13 @@ inline int fp_status() noexcept {
     return (csr & 0x04U ? fp_divide_by_zero : 0) | (csr & 0x08U ? fp_overflow : 0) |
            (csr & 0x10U ? fp_underflow : 0) | (csr & 0x01U ? fp_invalid : 0);
 }
+inline void raise_fp_status(int status) noexcept {
+    _mm_setcsr(_mm_getcsr() | (status & fp_divide_by_zero ? 0x04U : 0) |
+               (status & fp_overflow ? 0x08U : 0) | (status & fp_underflow ? 0x10U : 0) |
+               (status & fp_invalid ? 0x01U : 0));
+}
+// Rounds to nearest, keeps denormals, masks exceptions: a new thread inherits its creator's ways.
+inline void reset_fp_control() noexcept { _mm_setcsr(0x1f80U); }
 #elif defined(__aarch64__)
 inline void clear_fp_status() noexcept {
     __asm__ volatile("msr fpsr, %0" ::"r"(uint64_t{0}) : "memory");
@@ -39,6 +46,17 @@ inline int fp_status() noexcept {
     return (fpsr & 2 ? fp_divide_by_zero : 0) | (fpsr & 4 ? fp_overflow : 0) |
            (fpsr & 8 ? fp_underflow : 0) | (fpsr & 1 ? fp_invalid : 0);
 }
+inline void raise_fp_status(int status) noexcept {
+    uint64_t fpsr;
+    __asm__ volatile("mrs %0, fpsr" : "=r"(fpsr)::"memory");
+    fpsr |= (status & fp_divide_by_zero ? 2U : 0) | (status & fp_overflow ? 4U : 0) |
+            (status & fp_underflow ? 8U : 0) | (status & fp_invalid ? 1U : 0);
+    __asm__ volatile("msr fpsr, %0" ::"r"(fpsr) : "memory");
+}
+inline void reset_fp_control() noexcept {
+    __asm__ volatile("msr fpcr, %0" ::"r"(uint64_t{0}) : "memory");
+    clear_fp_status();
+}
 #else
 inline void clear_fp_status() noexcept { std::feclearexcept(FE_ALL_EXCEPT); }
 inline int fp_status() noexcept {
@@ -47,6 +65,12 @@ inline int fp_status() noexcept {
            (raised & FE_OVERFLOW ? fp_overflow : 0) | (raised & FE_UNDERFLOW ? fp_underflow : 0) |
            (raised & FE_INVALID ? fp_invalid : 0);
 }
+inline void raise_fp_status(int status) noexcept {
+    std::feraiseexcept(
+        (status & fp_divide_by_zero ? FE_DIVBYZERO : 0) | (status & fp_overflow ? FE_OVERFLOW : 0) |
+        (status & fp_underflow ? FE_UNDERFLOW : 0) | (status & fp_invalid ? FE_INVALID : 0));
+}
+inline void reset_fp_control() noexcept { std::fesetenv(FE_DFL_ENV); }
 #endif
 
 }  // namespace raptors

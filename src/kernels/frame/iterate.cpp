@@ -107,50 +107,42 @@ ptrdiff_t count(const Nest& nest) noexcept {
     return total;
 }
 
-Nest slice(const Nest& nest, ptrdiff_t first, ptrdiff_t last) noexcept {
-    Nest part;
-    copy_nest(nest, part);
-    part.shape[0] = last - first;
-    for (int i = 0; i < nest.operands; ++i) part.data[i] += first * nest.strides[i][0];
-    return part;
-}
-
-void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* context) {
-    ptrdiff_t const total = count(nest);
+Chunks::Chunks(const Nest& nest, ptrdiff_t grain) noexcept
+    : nest_(nest), axis_(0), per_(0), pieces_(1), count_(0) {
+    ptrdiff_t const total = raptors::count(nest);
     if (total == 0) return;
     if (total <= grain || nest.ndim == 0) {
-        body(context, nest);
+        count_ = 1;
         return;
     }
-    // The outermost axis whose steps are no longer than the grain is cut; those outside it are
-    // walked.
-    int axis = 0;
+    // The outermost axis whose steps are no longer than the grain.
     ptrdiff_t step = total / nest.shape[0];
-    while (step > grain) step /= nest.shape[++axis];
-    ptrdiff_t const length = nest.shape[axis];
-    ptrdiff_t per = most(1, grain / step);
-    ptrdiff_t const parts = (length + per - 1) / per;
-    per = (length + parts - 1) / parts;
-    if (step == 1 && per >= 64)
-        per = (per + 63) & ~ptrdiff_t{63};  // parts begin on cache lines if the array does
+    while (step > grain) step /= nest.shape[++axis_];
+    ptrdiff_t const length = nest.shape[axis_];
+    per_ = most(1, grain / step);
+    pieces_ = (length + per_ - 1) / per_;
+    per_ = (length + pieces_ - 1) / pieces_;
+    if (step == 1 && per_ >= 64)
+        per_ = (per_ + 63) & ~ptrdiff_t{63};  // parts begin on cache lines if the array does
+    pieces_ = (length + per_ - 1) / per_;
+    count_ = total / step / length * pieces_;
+}
 
-    Nest part;
-    part.ndim = nest.ndim - axis;
-    part.operands = nest.operands;
-    for (int a = axis; a < nest.ndim; ++a) copy_axis(nest, a, part, a - axis);
-    ptrdiff_t strides[max_dims][max_operands];
-    for (int a = 0; a < axis; ++a)
-        for (int i = 0; i < nest.operands; ++i) strides[a][i] = nest.strides[i][a];
-    char* data[max_operands];
-    for (int i = 0; i < nest.operands; ++i) data[i] = nest.data[i];
-    walk(axis, nest.shape, strides, nest.operands, data, [&] {
-        for (ptrdiff_t first = 0; first < length; first += per) {
-            part.shape[0] = least(per, length - first);
-            for (int i = 0; i < nest.operands; ++i)
-                part.data[i] = data[i] + first * nest.strides[i][axis];
-            body(context, part);
-        }
-    });
+void Chunks::part(ptrdiff_t number, Nest& to) const noexcept {
+    if (count_ == 1) return copy_nest(nest_, to);
+    to.ndim = nest_.ndim - axis_;
+    to.operands = nest_.operands;
+    for (int a = axis_; a < nest_.ndim; ++a) copy_axis(nest_, a, to, a - axis_);
+    ptrdiff_t const first = number % pieces_ * per_;
+    to.shape[0] = least(per_, nest_.shape[axis_] - first);
+    for (int i = 0; i < nest_.operands; ++i)
+        to.data[i] = nest_.data[i] + first * nest_.strides[i][axis_];
+    number /= pieces_;
+    for (int a = axis_ - 1; a >= 0; --a) {
+        ptrdiff_t const at = number % nest_.shape[a];
+        number /= nest_.shape[a];
+        for (int i = 0; i < nest_.operands; ++i) to.data[i] += at * nest_.strides[i][a];
+    }
 }
 
 // ---- Blocks of two axes, the rest walked

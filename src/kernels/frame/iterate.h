@@ -47,13 +47,20 @@ void simplify(Nest& nest) noexcept;
 // Number of elements.
 ptrdiff_t count(const Nest& nest) noexcept;
 
-// The part [first, last) of a simplified nest's outermost axis.
-Nest slice(const Nest& nest, ptrdiff_t first, ptrdiff_t last) noexcept;
+// The parts of a simplified nest, of about `grain` elements each, cut along its outermost axes.
+class Chunks {
+public:
+    Chunks(const Nest& nest, ptrdiff_t grain) noexcept;
+    ptrdiff_t count() const noexcept { return count_; }
+    void part(ptrdiff_t number, Nest& to) const noexcept;
 
-// Splits a simplified nest into parts of about `grain` elements along its outermost axes; calls
-// body(context, part) for each.
-using ChunkBody = void (*)(void* context, const Nest& part);
-void for_each_chunk(const Nest& nest, ptrdiff_t grain, ChunkBody body, void* context);
+private:
+    const Nest& nest_;
+    int axis_;          // that is cut; those outside it are gone through
+    ptrdiff_t per_;     // its elements in a part
+    ptrdiff_t pieces_;  // of the axis
+    ptrdiff_t count_;
+};
 
 // Elementwise over a simplified nest of operands that have the kernel's own dtypes.
 void run(ElementwiseFn kernel, const Nest& nest) noexcept;

@@ -2,7 +2,7 @@
 // axis (rows).
 #include <string.h>
 
-#include "iterate.h"
+#include "parallel.h"
 #include "scratch.h"
 #include "walk.h"
 
@@ -185,6 +185,117 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
     }
     Plan plan;
     if (!make_plan(nest, -1, plan)) return;
+    for_each_call(plan, [&] { kernel(whole(plan)); });
+}
+
+// ---- By several threads
+
+namespace {
+
+// Elements [lo, hi) of node `number` of those that halving a fold of n `levels` times gives. Cut as
+// the kernels' tree for sums is.
+void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff_t& hi) noexcept {
+    lo = 0;
+    hi = n;
+    for (int level = levels - 1; level >= 0; --level) {
+        ptrdiff_t const half = lo + (hi - lo) / 2 / 8 * 8;
+        (number >> level & 1 ? lo : hi) = half;
+    }
+}
+
+constexpr ptrdiff_t node_least = 4096;  // elements: the kernels halve further down to 1024
+constexpr int levels_most = 10;
+
+// Long folds along one axis: nodes of each are folded, then joined two by two. False: not done.
+bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
+                   Share share) noexcept {
+    ptrdiff_t const n = plan.fold.length, rows = plan.row.length;
+    ptrdiff_t const step = plan.fold.strides[in];
+    if (!joining.join || plan.axes ||
+        (rows > 1 && magnitude(step) > magnitude(plan.row.strides[in])))
+        return false;
+    int levels = 0;
+    while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > share.grain &&
+           rows << (levels + 1) <= most_chunks)
+        ++levels;
+    if (!levels || rows << levels > most_chunks) return false;
+    ptrdiff_t const nodes = ptrdiff_t{1} << levels, size = joining.size;
+    Scratch scratch(static_cast<size_t>(rows * nodes * size));
+    char* const parts = scratch.get();
+    if (!parts) return false;
+    for_chunks(rows * nodes, share.crew, [&](ptrdiff_t i) {
+        ptrdiff_t lo, hi;
+        find_node(n, levels, i % nodes, lo, hi);
+        const char* const from = plan.data[in] + i / nodes * plan.row.strides[in] + lo * step;
+        alignas(8) char part[8];  // not in `parts`, whose cache lines threads share
+        memcpy(part, joining.from_first ? from : joining.neutral, static_cast<size_t>(size));
+        kernel({from, part, hi - lo, step, 1, 0, 0});
+        memcpy(parts + i * size, part, static_cast<size_t>(size));
+    });
+    Block join{};
+    join.inner[0] = join.inner[1] = 2 * size;
+    join.inner[2] = size;
+    join.rows = 1;
+    join.data[0] = join.data[2] = parts;
+    join.data[1] = parts + size;
+    for (ptrdiff_t row = 0; row < rows; ++row) {
+        char* const first = parts + row * nodes * size;
+        for (ptrdiff_t left = nodes / 2; left; left /= 2)
+            for (ptrdiff_t i = 0; i < left; ++i) {
+                join.data[0] = first + 2 * i * size;
+                join.data[1] = first + (2 * i + 1) * size;
+                join.data[2] = first + i * size;
+                join.n = 1;
+                joining.join(join);
+            }
+        join.data[0] = join.data[2] = plan.data[out] + row * plan.row.strides[out];
+        join.data[1] = first;
+        joining.join(join);
+    }
+    return true;
+}
+
+// Few columns are added in a way that depends on how many there are.
+constexpr ptrdiff_t least_columns = 32;
+
+// Cuts the longest kept axis. False: not done.
+bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
+    bool const columns = magnitude(plan.fold.strides[in]) > magnitude(plan.row.strides[in]);
+    int cut = -1;  // of the other axes; -1: the rows
+    ptrdiff_t length = plan.row.length;
+    if (columns && length < 2 * least_columns) length = 1;
+    ptrdiff_t elements = plan.fold.length * plan.row.length;
+    for (int a = 0; a < plan.axes; ++a) {
+        elements *= plan.shape[a];
+        if (plan.strides[a][out] == 0 || plan.shape[a] <= length) continue;
+        length = plan.shape[a];
+        cut = a;
+    }
+    if (length < share.crew.threads) return false;
+    ptrdiff_t per = share.grain / (elements / length);
+    if (per < 1) per = 1;
+    if (cut < 0 && columns && per < least_columns) per = least_columns;
+    ptrdiff_t pieces = (length + per - 1) / per;
+    if (cut < 0 && columns && length - (pieces - 1) * per < least_columns) --pieces;
+    if (pieces < 2 || pieces > most_chunks) return false;
+    for_chunks(pieces, share.crew, [&](ptrdiff_t i) {
+        ptrdiff_t const first = i * per, count = (i + 1 == pieces ? length : first + per) - first;
+        Plan part = plan;
+        for (int k = 0; k < plan.operands; ++k)
+            part.data[k] += first * (cut < 0 ? plan.row.strides[k] : plan.strides[cut][k]);
+        (cut < 0 ? part.row.length : part.shape[cut]) = count;
+        for_each_call(part, [&] { kernel(whole(part)); });
+    });
+    return true;
+}
+
+}  // namespace
+
+void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept {
+    if (share.crew.threads < 2) return run_reduce(kernel, nest);
+    Plan plan;
+    if (!make_plan(nest, -1, plan)) return;
+    if (fold_by_rows(kernel, plan, share) || fold_by_nodes(kernel, plan, joining, share)) return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
 }
 

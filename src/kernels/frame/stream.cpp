@@ -48,7 +48,8 @@ void stream_row(ElementwiseFn kernel, const Block& row, int operands, int out_si
         for (int i = 0; i < operands; ++i) part.data[i] += n * part.inner[i];
     };
     auto const off = static_cast<ptrdiff_t>(reinterpret_cast<uintptr_t>(row.data[out]) % line);
-    ptrdiff_t const head = off ? (line - off) / out_size : 0;  // up to the first whole line
+    ptrdiff_t head = off ? (line - off) / out_size : 0;  // up to the first whole line
+    if (head > row.n) head = row.n;
     part.n = head;
     if (head) kernel(part);
     advance(head);
@@ -73,7 +74,7 @@ ptrdiff_t stream_threshold() noexcept {
     return bytes;
 }
 
-void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept {
+bool streams(const Block& block, int operands, int out_size) noexcept {
     int const out = operands - 1;
     ptrdiff_t width = 0;  // bytes of all operands per element
     for (int i = 0; i < operands; ++i)
@@ -81,15 +82,14 @@ void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_s
     if (block.n * block.rows * width < stream_threshold() || block.inner[out] != out_size ||
         block.n < 2 * piece / out_size ||
         reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||
-        block.outer[out] % out_size) {
-        kernel(block);
-        return;
-    }
+        block.outer[out] % out_size)
+        return false;
     for (int i = 0; i < out; ++i)
-        if (block.data[i] == block.data[out]) {  // in place: the lines are read anyway
-            kernel(block);
-            return;
-        }
+        if (block.data[i] == block.data[out]) return false;  // in place: the lines are read anyway
+    return true;
+}
+
+void run_streaming(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept {
     Block row = block;
     row.rows = 1;
     for (ptrdiff_t r = 0; r < block.rows; ++r) {
@@ -100,7 +100,8 @@ void run_block(ElementwiseFn kernel, const Block& block, int operands, int out_s
 }
 #else
 ptrdiff_t stream_threshold() noexcept { return PTRDIFF_MAX; }
-void run_block(ElementwiseFn kernel, const Block& block, int, int) noexcept { kernel(block); }
+bool streams(const Block&, int, int) noexcept { return false; }
+void run_streaming(ElementwiseFn kernel, const Block& block, int, int) noexcept { kernel(block); }
 #endif
 
 }  // namespace raptors

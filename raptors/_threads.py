@@ -1,0 +1,88 @@
+"""How many threads a call may use."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from raptors import _raptors_core as _core
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+get_num_threads = _core.get_num_threads
+
+
+def set_num_threads(n: SupportsIndex) -> None:
+    """Set how many threads a call may use, the calling one among them.
+
+    At the start this is ``RAPTORS_NUM_THREADS``, else ``OMP_NUM_THREADS``, else as many as there are
+    processors that this process may use. Threads are started by the first call that is long enough for them.
+
+    Parameters
+    ----------
+    n : int
+        From 1 (no other thread works) to 256.
+
+    Raises
+    ------
+    TypeError
+        `n` is no integer.
+    ValueError
+        `n` is out of range.
+    """
+    _core._set_num_threads(operator.index(n))
+
+
+class threads:
+    """Choose how many threads calls of this context may use: ``with raptors.threads(1): ...``.
+
+    The choice is a context variable: other threads and asyncio tasks keep theirs. It holds from the call to
+    the end of the block.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 256, the calling thread among them.
+
+    Raises
+    ------
+    TypeError
+        `n` is no integer.
+    ValueError
+        `n` is out of range.
+    """
+
+    __slots__ = ("_token",)
+
+    def __init__(self, n: SupportsIndex) -> None:
+        self._token = _core._enter_threads(operator.index(n))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _core._leave_threads(self._token)
+
+
+def calibrate() -> dict[str, Any]:
+    """Measure what calls cost on this machine and how fast its threads are, and use that from now on.
+
+    It takes about a second. The figures are kept in the user's cache directory (``RAPTORS_TUNING_DIR``, or
+    ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later processes, once they make a call that
+    is long enough to share among threads; where that directory cannot be written, they hold for this process.
+    Without them built-in figures are used. Nothing else should run meanwhile.
+
+    Returns
+    -------
+    dict
+        "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
+        a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
+        length of a call on they are asked to help; "file", where it is kept, or None.
+    """
+    from raptors import _tuning  # no other call needs it
+
+    return _tuning.calibrate()

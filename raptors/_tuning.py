@@ -1,0 +1,96 @@
+"""What calls cost on this processor: measured once for a user, kept in a file, used from then on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from raptors import _raptors_core as _core
+from raptors._version import __version__
+
+
+def processor() -> str:
+    """The model of this processor."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.startswith(("model name", "CPU part")):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def file() -> Path:
+    """Where the figures of this processor and version are kept, whether or not they are."""
+    own = os.environ.get("RAPTORS_TUNING_DIR")
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{processor()} {_core.get_simd()} {__version__}").strip("-")
+    return Path(own or os.path.join(cache, "raptors")) / f"{name}.json"
+
+
+def _use(figures: dict[str, Any]) -> None:
+    ops, folds, limits = figures["ops"], figures["folds"], figures["limits_ns"]
+    for row in (*ops.values(), *folds.values()):
+        if not all(isinstance(ns, float) and 0 < ns < 1e6 for ns in row.values()):
+            raise ValueError("costs must be positive numbers of nanoseconds")
+    hot, parked = (float(limits[key]) for key in ("hot", "parked"))
+    if not 0 < hot <= parked < 1e9:
+        raise ValueError("limits must be positive numbers of nanoseconds")
+    _core._set_costs(ops, folds)
+    _core._set_pool_limits(hot, parked)
+
+
+def load() -> bool:
+    """Use what an earlier `calibrate` kept; False: there is nothing that can be used."""
+    try:
+        _use(json.loads(file().read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def calibrate() -> dict[str, Any]:
+    """See `raptors.calibrate`."""
+    ops, folds = _core._measure_costs()
+    hot, parked = _core._measure_hand_off()
+    # A thread that waits pays once a call is some ten hand-offs long. One that sleeps saves half of what is
+    # left of the call when it comes; below three times that it may only have cost.
+    limits = {
+        "hot": min(max(20 * hot, 2_000.0), 50_000.0) if hot else 5_000.0,
+        "parked": min(max(3 * parked, 50_000.0), 1e6) if parked else 100_000.0,
+    }
+    figures: dict[str, Any] = {
+        "processor": processor(),
+        "version": __version__,
+        "ops": ops,
+        "folds": folds,
+        "hand_off_ns": {"hot": hot, "parked": parked},
+        "limits_ns": limits,
+    }
+    _use(figures)
+    return {**figures, "file": _keep(figures)}
+
+
+def _keep(figures: dict[str, Any]) -> str | None:
+    path = file()
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Another process reads the old file or the new one, never half of one.
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+        ) as part:
+            temporary = part.name
+            json.dump(figures, part, indent=1)
+        os.replace(temporary, path)
+    except OSError:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        return None
+    return str(path)

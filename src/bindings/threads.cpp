@@ -1,0 +1,194 @@
+#include "threads.h"
+
+#include <time.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "array.h"
+#include "environment.h"
+#include "frame/pool.h"
+#include "frame/processors.h"
+#include "policy.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+
+npy_intp long_from = 4096;
+
+namespace {
+
+// Giving the GIL up and taking it again costs 0.1 us, and much more where another thread takes it:
+// that one keeps it for up to 5 ms.
+constexpr double release_ns = 10'000;
+
+PyObject* threads_var;  // contextvar: how many threads; 0: as many as there are processors
+bool context_used;      // some context has chosen its own
+int process_threads;    // 0: as many as there are processors
+bool forced;            // RAPTORS_MIN_PARALLEL
+bool measured;          // what calibration found was looked for
+
+// Looked up at most once a second: the affinity mask and the quota may change.
+int processors() {
+    static int count = 0;
+    static double looked;
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    double const time = static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+    if (!count || time - looked > 1) {
+        count = usable_processors();
+        looked = time;
+    }
+    return count;
+}
+
+int current_threads() {
+    int n = process_threads;
+    if (context_used) {
+        PyObject* value = nullptr;
+        if (PyContextVar_Get(threads_var, nullptr, &value) < 0) PyErr_Clear();
+        if (value) {
+            n = static_cast<int>(PyLong_AsLong(value));
+            Py_DECREF(value);
+        }
+    }
+    return n ? n : processors();
+}
+
+// Figures of an earlier calibration, if this user has any.
+void load_figures() {
+    measured = true;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    try {
+        py::module_::import("raptors._tuning").attr("load")();
+    } catch (py::error_already_set& e) {
+        e.discard_as_unraisable("raptors: reading calibrated figures");
+    }
+    PyErr_Restore(type, value, trace);
+}
+
+int checked_threads(unsigned long long n, const char* who) {
+    if (n < 1 || n > most_threads)
+        throw py::value_error(std::string(who) + ": threads must be between 1 and " +
+                              std::to_string(most_threads) + ", not " + std::to_string(n));
+    return static_cast<int>(n);
+}
+
+// OpenMP's variable may be a list, one number for each level of nesting. What is no number is not
+// ours to judge.
+int openmp_threads() {
+    const char* const env = std::getenv("OMP_NUM_THREADS");
+    long const n = env ? std::strtol(env, nullptr, 10) : 0;
+    return n < 1 ? 0 : n > most_threads ? most_threads : static_cast<int>(n);
+}
+
+const char* name_of(Op op) { return op_info[index(op)].name; }
+const char* name_of(Fold fold) { return fold_info[index(fold)].name; }
+
+// {name: {dtype: nanoseconds for an element}}
+template <class E>
+py::dict figures(int rows) {
+    py::dict all;
+    const Table* const table = active().table;
+    for (int i = 0; table && i < rows; ++i) {
+        py::dict row;
+        for (int t = 0; t < n_dtypes; ++t) {
+            double const ns = measure_cost(*table, static_cast<E>(i), static_cast<DType>(t));
+            if (ns > 0) row[dtype_info[t].name] = ns;
+        }
+        all[name_of(static_cast<E>(i))] = row;
+    }
+    return all;
+}
+
+template <class E>
+void set_figures(int rows, const py::dict& all) {
+    for (int i = 0; i < rows; ++i) {
+        const char* const name = name_of(static_cast<E>(i));
+        if (!all.contains(name)) continue;
+        auto const row = py::dict(all[name]);
+        for (int t = 0; t < n_dtypes; ++t)
+            if (row.contains(dtype_info[t].name))
+                set_cost(static_cast<E>(i), static_cast<DType>(t),
+                         row[dtype_info[t].name].cast<double>());
+    }
+}
+
+}  // namespace
+
+Plan plan_long(npy_intp n, double ns) {
+    double const total = static_cast<double>(n) * ns;
+    if (!forced && total < release_ns / 2) return {unshared, false};
+    if (!measured && !forced) load_figures();
+    return {share_for(n, total, current_threads()), forced || total >= release_ns};
+}
+
+void register_threads(py::module_& m) {
+    threads_var = PyContextVar_New("raptors_threads", nullptr);
+    if (!threads_var) throw py::error_already_set();
+    if (auto const n = number_set("RAPTORS_NUM_THREADS", "a number of threads"))
+        process_threads = checked_threads(*n, "RAPTORS_NUM_THREADS");
+    else
+        process_threads = openmp_threads();
+    if (auto const n = number_set("RAPTORS_MIN_PARALLEL", "a number of elements")) {
+        forced = true;
+        long_from = static_cast<npy_intp>(*n);
+        set_pool_limits({0, 0});
+    }
+    if (auto const n = number_set("RAPTORS_FAIL_THREAD", "a number of threads"))
+        fail_thread(static_cast<int64_t>(*n));
+
+    m.def("_set_num_threads", [](long long n) {
+        process_threads =
+            checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "set_num_threads");
+    });
+    m.def("_enter_threads", [](long long n) {
+        auto const number =
+            py::int_(checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
+        PyObject* const token = PyContextVar_Set(threads_var, number.ptr());
+        if (!token) throw py::error_already_set();
+        context_used = true;
+        return py::reinterpret_steal<py::object>(token);
+    });
+    m.def("_leave_threads", [](const py::object& token) {
+        if (PyContextVar_Reset(threads_var, token.ptr()) < 0) throw py::error_already_set();
+    });
+    m.def("get_num_threads", &current_threads,
+          "How many threads a call may use in this context, the calling one among them.");
+    m.def("_pool_stats", [] {
+        PoolStats const s = pool_stats();
+        py::dict d;
+        d["workers"] = s.workers;
+        d["shared"] = s.shared;
+        d["lonely"] = s.lonely;
+        d["chunks"] = s.chunks;
+        d["helped"] = s.helped;
+        d["stalls"] = s.stalls;
+        return d;
+    });
+    m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
+    m.def("_measure_costs",
+          [] { return py::make_tuple(figures<Op>(n_ops), figures<Fold>(n_folds)); });
+    m.def("_set_costs", [](const py::dict& ops, const py::dict& folds) {
+        set_figures<Op>(n_ops, ops);
+        set_figures<Fold>(n_folds, folds);
+        measured = true;
+    });
+    m.def("_measure_hand_off", [] {
+        PyThreadState* const state = PyEval_SaveThread();
+        HandOff const h = measure_hand_off();
+        PyEval_RestoreThread(state);
+        return py::make_tuple(h.hot_ns, h.parked_ns);
+    });
+    m.def("_pool_limits", [] {
+        PoolLimits const limits = pool_limits();
+        return py::make_tuple(limits.hot_ns, limits.parked_ns);
+    });
+    m.def("_set_pool_limits", [](double hot_ns, double parked_ns) {
+        if (!forced) set_pool_limits({hot_ns, parked_ns});
+    });
+}
+
+}  // namespace raptors

@@ -1,0 +1,69 @@
+// The threads that share the work of long calls.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace raptors {
+
+// Who works on a call.
+struct Crew {
+    int threads;  // at most, with the calling one
+    bool wake;    // whether threads that sleep are woken: it takes them 10 to 50 microseconds
+};
+constexpr Crew alone = {1, false};
+constexpr int most_threads = 256;
+constexpr ptrdiff_t most_chunks = 4096;
+
+// The crew for a call that takes one thread `ns`, at most `threads` of them. A thread that has just
+// worked pays for itself at once (measured: 0.1 us a hand-off), one that sleeps only in a long
+// call.
+Crew crew_for(double ns, int threads) noexcept;
+
+// chunk(context, i) for each i in [0, chunks), in any order, at the same time, by the calling
+// thread and by those of its crew that come in time; `chunks` is at most most_chunks. Ends when all
+// are done. Floating-point status raised in any thread is raised in the calling one. Within a
+// chunk, and while another thread has the pool, everything is done by the calling thread.
+using ChunkFn = void (*)(void* context, ptrdiff_t chunk) noexcept;
+void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept;
+
+template <class Body>
+void for_chunks(ptrdiff_t chunks, Crew crew, const Body& body) noexcept {
+    run_chunks(
+        chunks,
+        [](void* context, ptrdiff_t chunk) noexcept {
+            (*static_cast<const Body*>(context))(chunk);
+        },
+        const_cast<Body*>(&body), crew);
+}
+
+// How long a call must take one thread, in nanoseconds, before others help: those that have just
+// worked, and those that must be woken. 0 and 0: every call is shared, for tests.
+struct PoolLimits {
+    double hot_ns, parked_ns;
+};
+void set_pool_limits(PoolLimits limits) noexcept;
+PoolLimits pool_limits() noexcept;
+
+// Ends all threads, and forgets what was learnt of them; the next call that wants them starts new
+// ones.
+void stop_pool() noexcept;
+
+struct PoolStats {
+    int workers;              // threads that exist now
+    uint64_t shared, lonely;  // calls done by several threads; those that found the pool taken
+    uint64_t chunks, helped;  // chunks of shared calls, and those that workers did
+    uint64_t stalls;          // calls that waited for a worker without a processor
+};
+PoolStats pool_stats() noexcept;
+
+// The n-th thread from now cannot be started, nor those after it; 0: all can. For tests.
+void fail_thread(int64_t n) noexcept;
+
+// How long a hand-off takes: the time from the start of a call to the end of a worker's chunk, for
+// a worker that waits, and one that sleeps; 0: no worker could be started. For calibration.
+struct HandOff {
+    double hot_ns, parked_ns;
+};
+HandOff measure_hand_off() noexcept;
+
+}  // namespace raptors

@@ -1,0 +1,198 @@
+// Calls by several threads give the very bytes that one thread gives.
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "dispatch.h"
+#include "frame/parallel.h"
+
+using namespace raptors;
+
+namespace {
+
+std::mt19937_64 generator(1);
+ptrdiff_t below(ptrdiff_t n) {
+    return static_cast<ptrdiff_t>(generator() % static_cast<uint64_t>(n));
+}
+
+int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
+
+// Numbers that are neither special nor exact in sums.
+std::vector<char> random_elements(DType t, ptrdiff_t n) {
+    std::vector<char> bytes(static_cast<size_t>(n * size_of(t)));
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        char* const p = &bytes[static_cast<size_t>(i * size_of(t))];
+        double const d = static_cast<double>(generator()) * 0x1p-63 - 0.9;
+        auto const f = static_cast<float>(d);
+        uint64_t const u = t == DType::boolean ? generator() & 1 : generator();
+        memcpy(p,
+               t == DType::float64   ? static_cast<const void*>(&d)
+               : t == DType::float32 ? static_cast<const void*>(&f)
+                                     : &u,
+               static_cast<size_t>(size_of(t)));
+    }
+    return bytes;
+}
+
+struct Operand {
+    std::vector<char> bytes;
+    ptrdiff_t strides[max_dims];
+};
+
+// A C-ordered operand, some axes repeated, perhaps every other element of the last.
+Operand place(Nest& nest, int number, DType t, bool may_repeat) {
+    Operand x;
+    ptrdiff_t stride = size_of(t) * (below(4) ? 1 : 2);
+    for (int a = nest.ndim - 1; a >= 0; --a) {
+        bool const repeated = may_repeat && below(5) == 0;
+        nest.strides[number][a] = repeated ? 0 : stride;
+        if (!repeated) stride *= nest.shape[a];
+    }
+    x.bytes = random_elements(t, stride / size_of(t) + 1);
+    nest.data[number] = x.bytes.data();
+    return x;
+}
+
+Nest random_nest(int operands) {
+    Nest nest;
+    nest.operands = operands;
+    nest.ndim = 1 + static_cast<int>(below(4));
+    ptrdiff_t left = 1 + below(60'000);
+    for (int a = 0; a < nest.ndim; ++a) {
+        nest.shape[a] = a == nest.ndim - 1 ? left : 1 + below(left < 40 ? left : 40);
+        left = left / nest.shape[a] + 1;
+    }
+    return nest;
+}
+
+Share random_share() {
+    return {{2 + static_cast<int>(below(4)), true}, 1 + below(below(2) ? 200 : 20'000)};
+}
+
+void check_elementwise(const Table& table) {
+    Op const ops[] = {Op::add, Op::divide, Op::sqrt, Op::less, Op::where, Op::bitwise_and};
+    for (int trial = 0; trial < 1500; ++trial) {
+        Op const op = ops[below(6)];
+        auto const t = static_cast<DType>(below(n_dtypes));
+        ElementwiseFn const kernel = table.elementwise[static_cast<int>(op)][static_cast<int>(t)];
+        if (!kernel) continue;
+        const OpInfo& info = op_info[static_cast<int>(op)];
+        bool const masked = info.inputs < 3 && below(3) == 0;
+        bool const boolean = info.result == Result::boolean;
+        DType const result = boolean ? DType::boolean : t;
+        Nest nest = random_nest(info.inputs + 1 + masked);
+        std::vector<Operand> operands;
+        for (int i = 0; i < info.inputs; ++i)
+            operands.push_back(
+                place(nest, i, op == Op::where && i == 0 ? DType::boolean : t, true));
+        Operand out = place(nest, info.inputs, result, false);
+        if (masked) operands.push_back(place(nest, info.inputs + 1, DType::boolean, true));
+        std::vector<char> const before = out.bytes;
+        simplify(nest);
+        if (masked)
+            CHECK(run_masked(kernel, nest, nullptr));
+        else
+            run(kernel, nest);
+        std::vector<char> const wanted = out.bytes;
+        for (int repeat = 0; repeat < 2; ++repeat) {
+            memcpy(out.bytes.data(), before.data(), before.size());
+            if (masked)
+                CHECK(run_masked(kernel, nest, nullptr, random_share()));
+            else
+                run(kernel, nest, size_of(result), random_share());
+            CHECK_MESSAGE(out.bytes == wanted, "%s %s trial %d", info.name,
+                          dtype_info[static_cast<int>(t)].name, trial);
+        }
+    }
+}
+
+void check_casts(const Table& table) {
+    ElementwiseFn const add =
+        table.elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
+    CastFn const widen =
+        table.cast[static_cast<int>(DType::float32)][static_cast<int>(DType::float64)];
+    for (int trial = 0; trial < 400; ++trial) {
+        Nest nest = random_nest(3);
+        Operand x = place(nest, 0, DType::float32, true), y = place(nest, 1, DType::float64, true),
+                out = place(nest, 2, DType::float64, false);
+        Conversion const conversions[max_operands] = {{widen, 8, 4}, {}, {}, {}};
+        simplify(nest);
+        CHECK(run(add, nest, conversions));
+        std::vector<char> const wanted = out.bytes;
+        memset(out.bytes.data(), 0, out.bytes.size());
+        CHECK(run(add, nest, conversions, random_share()));
+        // What lies between the elements is not written.
+        bool right = true;
+        Nest compared = nest;
+        Chunks const each(compared, 1);
+        for (ptrdiff_t i = 0; i < each.count(); ++i) {
+            Nest element;
+            each.part(i, element);
+            ptrdiff_t const at = element.data[2] - out.bytes.data();
+            right &= memcmp(wanted.data() + at, out.bytes.data() + at, 8) == 0;
+        }
+        CHECK(right);
+    }
+}
+
+void check_folds(const Table& table) {
+    for (int trial = 0; trial < 3000; ++trial) {
+        auto const fold = static_cast<Fold>(below(n_folds));
+        auto const t = static_cast<DType>(below(n_dtypes));
+        ReduceFn const kernel = table.reduce[static_cast<int>(fold)][static_cast<int>(t)];
+        const FoldInfo& info = fold_info[static_cast<int>(fold)];
+        if (!kernel || info.index) continue;
+        DType const result = accumulator(fold, t);
+        bool const from_first = fold == Fold::min || fold == Fold::max;
+        Joining joining{};
+        joining.size = size_of(result);
+        joining.from_first = from_first;
+        if (fold == Fold::sum && dtype_info[static_cast<int>(t)].kind == 'F')
+            joining.neutral[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
+        if (fold == Fold::sum || from_first)
+            joining.join =
+                table.elementwise[static_cast<int>(info.ufunc)][static_cast<int>(result)];
+
+        Nest nest = random_nest(2);
+        if (below(3) == 0) {  // long enough for nodes
+            nest.ndim = 1 + static_cast<int>(below(2));
+            nest.shape[0] = nest.ndim == 2 ? 1 + below(5) : 8'000 + below(60'000);
+            nest.shape[1] = 8'000 + below(60'000);
+        }
+        Operand x = place(nest, 0, t, true);
+        ptrdiff_t stride = size_of(result);
+        for (int a = nest.ndim - 1; a >= 0; --a) {
+            bool const folded = below(2);
+            nest.strides[1][a] = folded ? 0 : stride;
+            if (!folded) stride *= nest.shape[a];
+        }
+        Operand out;
+        out.bytes = random_elements(result, stride / size_of(result));
+        nest.data[1] = out.bytes.data();
+        std::vector<char> const before = out.bytes;
+        run_reduce(kernel, nest);
+        std::vector<char> const wanted = out.bytes;
+        for (int repeat = 0; repeat < 2; ++repeat) {
+            memcpy(out.bytes.data(), before.data(), before.size());
+            run_reduce(kernel, nest, joining, random_share());
+            CHECK_MESSAGE(out.bytes == wanted, "%s %s trial %d", info.name,
+                          dtype_info[static_cast<int>(t)].name, trial);
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    for (int i = 0; i < n_isas; ++i) {
+        const Table* const own = table(static_cast<Isa>(i));
+        if (!own) continue;
+        check_elementwise(*own);
+        check_casts(*own);
+        check_folds(*own);
+    }
+    CHECK(pool_stats().helped > 0);
+    stop_pool();
+    return checks.report("parallel");
+}

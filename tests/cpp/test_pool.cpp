@@ -1,0 +1,298 @@
+// The thread pool: every chunk once, many callers, forks, floating-point status, refused threads;
+// and how many processors there are. RAPTORS_POOL_JOBS sets how many jobs the random runs do.
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "frame/blocks.h"
+#include "frame/fpstatus.h"
+#include "frame/pool.h"
+#include "frame/processors.h"
+#include "frame/tune.h"
+
+using namespace raptors;
+
+namespace {
+
+int jobs() {
+    const char* const env = std::getenv("RAPTORS_POOL_JOBS");
+    return env ? std::atoi(env) : 20000;
+}
+
+// Some time that the compiler cannot skip.
+void spin(unsigned long n) {
+    for (std::atomic<unsigned long> i{0}; i.load(std::memory_order_relaxed) < n;)
+        i.fetch_add(1, std::memory_order_relaxed);
+}
+
+void check_chunks() {
+    std::mt19937 random(7);
+    std::vector<std::atomic<int>> hits(most_chunks);
+    for (int job = 0; job < jobs() / 4; ++job) {
+        auto const chunks =
+            static_cast<ptrdiff_t>(job % 50 ? random() % 40 : random() % (most_chunks + 1));
+        Crew const crew{1 + static_cast<int>(random() % 6), random() % 4 != 0};
+        unsigned long const work = random() % 3 ? 0 : random() % 300;
+        for (auto& h : hits) h.store(0, std::memory_order_relaxed);
+        std::vector<int> plain(static_cast<size_t>(chunks));
+        for_chunks(chunks, crew, [&](ptrdiff_t i) {
+            hits[static_cast<size_t>(i)].fetch_add(1, std::memory_order_relaxed);
+            plain[static_cast<size_t>(i)] = job + 1;
+            spin(work);
+        });
+        bool right = true;
+        for (ptrdiff_t i = 0; i < most_chunks; ++i)
+            right &= hits[static_cast<size_t>(i)].load(std::memory_order_relaxed) == (i < chunks);
+        for (int const x : plain) right &= x == job + 1;
+        CHECK(right);
+    }
+    CHECK(pool_stats().workers >= 1 && pool_stats().workers <= 5);
+    for (int i = 0; i < 1000 && pool_stats().helped == 0; ++i)  // other processes may be in the way
+        for_chunks(64, Crew{3, true}, [&](ptrdiff_t) { spin(2000); });
+    CHECK(pool_stats().helped > 0);
+}
+
+// Callers share the pool: one has it, the others work alone; chunks that make calls themselves,
+// too.
+void check_callers() {
+    std::vector<std::thread> callers;
+    std::atomic<long> wrong{0};
+    for (unsigned c = 0; c < 8; ++c)
+        callers.emplace_back([&wrong, c] {
+            std::mt19937 random(c);
+            for (int job = 0; job < jobs() / 8; ++job) {
+                auto const chunks = static_cast<ptrdiff_t>(random() % 20);
+                std::vector<long> sums(static_cast<size_t>(chunks));
+                for_chunks(chunks, Crew{4, true}, [&](ptrdiff_t i) {
+                    std::atomic<long> inside{0};
+                    for_chunks(4, Crew{4, true}, [&](ptrdiff_t k) {
+                        inside.fetch_add(i + k, std::memory_order_relaxed);
+                    });
+                    sums[static_cast<size_t>(i)] = inside.load(std::memory_order_relaxed);
+                });
+                for (ptrdiff_t i = 0; i < chunks; ++i)
+                    wrong += sums[static_cast<size_t>(i)] != 4 * i + 6;
+            }
+        });
+    for (auto& c : callers) c.join();
+    CHECK(wrong == 0);
+}
+
+// What a worker raises reaches the caller; how the caller rounds does not reach a worker.
+void check_floating_point() {
+    volatile double zero = 0, one = 1, big = 1e308;
+    for (int status = 0; status < 16; ++status) {
+        for (int repeat = 0; repeat < 20; ++repeat) {
+            clear_fp_status();
+            for_chunks(8, Crew{3, true}, [&](ptrdiff_t i) {
+                volatile double x = 0;
+                if (i == 2 && status & fp_divide_by_zero) x = x + one / zero;
+                if (i == 3 && status & fp_overflow) x = x + big * big;
+                if (i == 5 && status & fp_underflow) x = x + 1 / big / big;
+                if (i == 6 && status & fp_invalid) x = x + zero / zero;
+                spin(200);
+            });
+            CHECK(fp_status() == status);
+        }
+    }
+    clear_fp_status();
+#if defined(__x86_64__)
+    unsigned const before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040U);  // denormals are zeros, in and out
+    auto const caller = pthread_self();
+    std::atomic<int> wrong{0}, seen{0};
+    for (int repeat = 0; repeat < 200 && !seen; ++repeat)
+        for_chunks(16, Crew{3, true}, [&](ptrdiff_t) {
+            spin(500);
+            if (pthread_equal(caller, pthread_self())) return;
+            ++seen;
+            if (_mm_getcsr() & 0xe040U) ++wrong;
+        });
+    _mm_setcsr(before);
+    CHECK(wrong == 0);
+#endif
+}
+
+void check_signals() {
+    sigset_t mine, all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, nullptr, &mine);
+    auto const caller = pthread_self();
+    std::atomic<int> wrong{0};
+    for_chunks(64, Crew{4, true}, [&](ptrdiff_t) {
+        sigset_t mask;
+        pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+        bool const blocked = sigismember(&mask, SIGINT) && sigismember(&mask, SIGCHLD) &&
+                             sigismember(&mask, SIGUSR1) && sigismember(&mask, SIGTERM);
+        if (!pthread_equal(caller, pthread_self()) && !blocked) ++wrong;
+        spin(300);
+    });
+    CHECK(wrong == 0);
+    sigset_t after;
+    pthread_sigmask(SIG_SETMASK, nullptr, &after);
+    CHECK(sigismember(&mine, SIGINT) == sigismember(&after, SIGINT));
+}
+
+long total(int threads) {
+    std::atomic<long> sum{0};
+    for_chunks(100, Crew{threads, true},
+               [&](ptrdiff_t i) { sum.fetch_add(i, std::memory_order_relaxed); });
+    return sum;
+}
+
+bool child_is_right(int depth) {
+    pid_t const child = fork();
+    if (child == 0) {
+        alarm(20);  // a hang ends the child
+        bool right = pool_stats().workers == 0 && total(3) == 4950;
+        if (right && depth > 0) right = child_is_right(depth - 1);
+        _exit(right ? 0 : 1);
+    }
+    int status = -1;
+    if (child < 0 || waitpid(child, &status, 0) != child) return false;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void check_forks() {
+    for (int i = 0; i < 20; ++i) {
+        CHECK(total(4) == 4950);
+        CHECK(child_is_right(1));
+    }
+    // From several threads while others work.
+    std::atomic<bool> stop{false};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i)
+        threads.emplace_back([&] {
+            while (!stop) {
+                wrong += total(3) != 4950;
+                char* const block = block_new(100'000);
+                block_delete(block);
+            }
+        });
+    for (int i = 0; i < 2; ++i)
+        threads.emplace_back([&] {
+            for (int k = 0; k < 15; ++k) wrong += !child_is_right(0);
+        });
+    threads[3].join();
+    threads[4].join();
+    stop = true;
+    for (int i = 0; i < 3; ++i) threads[static_cast<size_t>(i)].join();
+    CHECK(wrong == 0);
+}
+
+void check_stop() {
+    total(4);
+    CHECK(pool_stats().workers >= 3);
+    stop_pool();
+    CHECK(pool_stats().workers == 0);
+    fail_thread(2);  // one worker comes, no more
+    stop_pool();
+    CHECK(total(4) == 4950 && pool_stats().workers == 1);
+    CHECK(total(4) == 4950 && pool_stats().workers == 1);
+    stop_pool();
+    fail_thread(1);
+    CHECK(total(4) == 4950 && pool_stats().workers == 0);
+    fail_thread(0);
+    CHECK(total(4) == 4950 && pool_stats().workers == 0);  // a refusal is believed for a second
+    usleep(1'100'000);
+    CHECK(total(4) == 4950 && pool_stats().workers == 3);
+}
+
+// Who comes: nobody to short calls, everybody to long ones, those awake to calls between.
+void check_crews() {
+    stop_pool();
+    PoolLimits const limits = pool_limits();
+    CHECK(limits.hot_ns > 0 && limits.parked_ns > limits.hot_ns);
+    CHECK(crew_for(limits.parked_ns * 2, 1).threads == 1);
+    CHECK(crew_for(limits.hot_ns / 2, 8).threads == 1);
+    CHECK(crew_for(limits.hot_ns * 2, 8).threads == 1);  // there are no workers
+    CHECK(crew_for(limits.parked_ns * 2, 8).threads == 8 && crew_for(limits.parked_ns, 8).wake);
+    set_pool_limits({0, 0});
+    CHECK(crew_for(1, 8).threads == 8 && crew_for(1, 8).wake);
+    set_pool_limits(limits);
+    Share const share = share_for(1'000'000, 1e6, 4);
+    CHECK(share.crew.threads == 4 && share.grain >= 1'000'000 / most_chunks);
+    CHECK(share_for(1'000'000, 1, 4).crew.threads == 1);
+    CHECK(share_for(PTRDIFF_MAX, 1e18, 4).grain >= PTRDIFF_MAX / most_chunks);
+}
+
+// Memory that nobody wants is given back by a worker. (Ten seconds; with RAPTORS_POOL_JOBS only.)
+void check_idle_memory() {
+    if (!std::getenv("RAPTORS_POOL_JOBS")) return;
+    set_block_cache_limit(size_t{256} << 20);
+    total(2);
+    block_delete(block_new(size_t{64} << 20));
+    CHECK(block_stats().cached_bytes >= size_t{64} << 20);
+    for (int i = 0; i < 160 && block_stats().mapped_bytes; ++i) usleep(100'000);
+    CHECK(block_stats().mapped_bytes == 0);
+}
+
+void write(const std::string& path, const char* text) {
+    for (size_t i = 1; i < path.size(); ++i)
+        if (path[i] == '/') mkdir(path.substr(0, i).c_str(), 0700);
+    std::ofstream(path) << text;
+}
+
+void check_processors() {
+#if defined(__linux__)
+    int const all = usable_processors("/nonexistent");
+    CHECK(all >= 1);
+    char folder[] = "/tmp/raptors-cgroup-XXXXXX";
+    if (!mkdtemp(folder)) return;
+    std::string const root = folder;
+    std::string const own = root + "/proc/self/cgroup";
+    std::string const v2 = root + "/sys/fs/cgroup";
+    write(own, "0::/a/b\n");
+    write(v2 + "/a/b/cpu.max", "max 100000\n");
+    CHECK(usable_processors(folder) == all);
+    write(v2 + "/a/b/cpu.max", "150000 100000\n");
+    CHECK(usable_processors(folder) == (all < 2 ? all : 2));
+    write(v2 + "/a/cpu.max", "50000 100000\n");  // the group around it allows less
+    CHECK(usable_processors(folder) == 1);
+    write(v2 + "/a/cpu.max", "nonsense\n");
+    write(v2 + "/a/b/cpu.max", "-5 0\n");
+    CHECK(usable_processors(folder) == all);
+    write(own, "3:cpu,cpuacct:/c\n1:name=systemd:/x\n0::/\n");
+    write(v2 + "/cpu,cpuacct/c/cpu.cfs_quota_us", "-1\n");
+    write(v2 + "/cpu,cpuacct/c/cpu.cfs_period_us", "100000\n");
+    CHECK(usable_processors(folder) == all);
+    write(v2 + "/cpu,cpuacct/c/cpu.cfs_quota_us", "100000\n");
+    CHECK(usable_processors(folder) == 1);
+    write(own, "garbage\n::\n");
+    CHECK(usable_processors(folder) == all);
+    std::string const remove = "rm -r '" + root + "'";
+    CHECK(std::system(remove.c_str()) == 0);
+#endif
+}
+
+}  // namespace
+
+int main() {
+    check_chunks();
+    check_callers();
+    check_floating_point();
+    check_signals();
+    check_stop();
+    check_crews();
+#if !defined(__SANITIZE_THREAD__)  // it does not follow forks of programs with threads
+    check_forks();
+#endif
+    check_idle_memory();
+    check_processors();
+    stop_pool();
+    return checks.report("pool");
+}

@@ -1,0 +1,511 @@
+"""Threads: who may work, the same results whoever does, the GIL, forks, signals, the end of the process.
+
+RAPTORS_FORKS and RAPTORS_EXITS set how often a process forks, and ends with work in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from helpers import DISABLED, python, python_ok
+
+import raptors
+from raptors import _raptors_core as core
+
+FORKS = int(os.environ.get("RAPTORS_FORKS", "100"))
+EXITS = int(os.environ.get("RAPTORS_EXITS", "25"))
+LINUX = sys.platform.startswith("linux")
+SHARED = {"RAPTORS_MIN_PARALLEL": "1", "RAPTORS_NUM_THREADS": "4"}  # every call is shared
+
+linux = pytest.mark.skipif(not LINUX, reason="reads /proc")
+native = pytest.mark.skipif(DISABLED, reason="no native call")
+
+
+def clean(**environment: str) -> dict[str, str]:
+    """Variables that give a process the default threads, and then these."""
+    names = ("RAPTORS_NUM_THREADS", "OMP_NUM_THREADS", "RAPTORS_MIN_PARALLEL", "RAPTORS_FAIL_THREAD")
+    return {**dict.fromkeys(names, ""), **environment}
+
+
+def usable() -> int:
+    return len(os.sched_getaffinity(0)) if LINUX else os.cpu_count() or 1
+
+
+class TestNumber:
+    def test_default(self) -> None:
+        n = int(python_ok("import raptors; print(raptors.get_num_threads())", **clean()))
+        assert 1 <= n <= usable()
+
+    @pytest.mark.parametrize(
+        ("environment", "expected"),
+        [
+            ({"RAPTORS_NUM_THREADS": "3"}, 3),
+            ({"OMP_NUM_THREADS": "5"}, 5),
+            ({"OMP_NUM_THREADS": "6,2,1"}, 6),
+            ({"OMP_NUM_THREADS": "100000"}, 256),
+            ({"RAPTORS_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, 3),
+        ],
+    )
+    def test_environment(self, environment: dict[str, str], expected: int) -> None:
+        code = "import raptors; print(raptors.get_num_threads())"
+        assert int(python_ok(code, **clean(**environment))) == expected
+
+    @pytest.mark.parametrize("value", ["nonsense", "0", "-1", "-5"])
+    def test_what_openmp_would_not_take_is_left_alone(self, value: str) -> None:
+        code = "import raptors; print(raptors.get_num_threads())"
+        assert 1 <= int(python_ok(code, **clean(OMP_NUM_THREADS=value))) <= usable()
+
+    @pytest.mark.parametrize("value", ["0", "-1", "257", "9999", "text", "2.5", "1" * 100])
+    def test_bad_environment(self, value: str) -> None:
+        done = python("import raptors", **clean(RAPTORS_NUM_THREADS=value))
+        assert done.returncode == 1
+        assert "RAPTORS_NUM_THREADS" in done.stderr
+        assert "Error: " in done.stderr
+
+    def test_setting(self) -> None:
+        before = raptors.get_num_threads()
+        try:
+            raptors.set_num_threads(7)
+            assert raptors.get_num_threads() == 7
+            with raptors.threads(numpy.int64(2)):
+                assert raptors.get_num_threads() == 2
+                with raptors.threads(1):
+                    assert raptors.get_num_threads() == 1
+                    raptors.set_num_threads(5)
+                    assert raptors.get_num_threads() == 1
+                assert raptors.get_num_threads() == 2
+            assert raptors.get_num_threads() == 5
+        finally:
+            raptors.set_num_threads(before)
+
+    def test_context(self) -> None:
+        """Other threads do not see what a context chose."""
+        seen = []
+        outside = raptors.get_num_threads()
+        with raptors.threads(outside + 1):
+            thread = threading.Thread(target=lambda: seen.append(raptors.get_num_threads()))
+            thread.start()
+            thread.join()
+        assert seen == [outside]
+
+    @pytest.mark.parametrize("number", [0, -1, 257, 2**63, -(2**70)])
+    def test_out_of_range(self, number: int) -> None:
+        for setter in (raptors.set_num_threads, raptors.threads):
+            with pytest.raises((ValueError, TypeError)):
+                setter(number)
+
+    @pytest.mark.parametrize("number", [1.0, "2", None])
+    def test_no_number(self, number: Any) -> None:
+        for setter in (raptors.set_num_threads, raptors.threads):
+            with pytest.raises(TypeError):
+                setter(number)
+
+    @linux
+    def test_affinity(self) -> None:
+        code = """
+import os, time, raptors
+one = min(os.sched_getaffinity(0))
+before = raptors.get_num_threads()
+os.sched_setaffinity(0, {one})
+time.sleep(1.1)  # it is looked at once a second
+assert raptors.get_num_threads() == 1, raptors.get_num_threads()
+"""
+        python_ok(code, **clean())
+
+
+@native
+class TestResults:
+    """The very bytes of one thread, from any number of threads. (The C++ test has the layouts.)"""
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+    def test_same_as_alone(self, dtype: str) -> None:
+        rng = numpy.random.default_rng(3)
+        a = raptors.asarray((rng.standard_normal((301, 997)) * 100).astype(dtype))
+        b = raptors.asarray((rng.standard_normal((301, 997)) * 100 + 300).astype(dtype))
+        mask = raptors.asarray(rng.random((301, 997)) < 0.5)
+        calls = [
+            lambda: a + b,
+            lambda: a * 3,
+            lambda: raptors.maximum(a.T, b.T),
+            lambda: a[::-1, ::2] == b[::-1, ::2],
+            lambda: a + b[0],
+            lambda: raptors.add(a, b, dtype="float64"),
+            lambda: raptors.where(mask, a, b),
+            lambda: a.sum(),
+            lambda: a.sum(axis=0),
+            lambda: a.sum(axis=1, keepdims=True),
+            lambda: a.mean(axis=-1),
+            lambda: a.max(),
+            lambda: a.min(axis=0),
+            lambda: a.prod(axis=1) if dtype in ("int32", "bool") else a.std(),
+            lambda: a.var(axis=0),
+            lambda: raptors.add(a, b, out=raptors.zeros_like(a, dtype=(a + b).dtype), where=mask),
+        ]
+        limits = core._pool_limits()
+        core._set_pool_limits(0, 0)
+        try:
+            for number, call in enumerate(calls):
+                with raptors.threads(1):
+                    alone = call()
+                for n in (2, 3, 8):
+                    with raptors.threads(n):
+                        shared = call()
+                    assert shared.dtype == alone.dtype, number
+                    assert shared.tobytes() == alone.tobytes(), (number, n)
+                    assert shared.strides == alone.strides, number
+        finally:
+            core._set_pool_limits(*limits)
+        assert core._pool_stats()["shared"] > 0
+
+    def test_errors_of_workers(self) -> None:
+        """What only a worker's part raises is warned of, or raised, by the caller."""
+        code = """
+import warnings, numpy, raptors as np
+a = np.ones(200_000)
+for place in (0, 100_000, 199_999):
+    b = np.ones(200_000)
+    b[place] = 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        c = a / b
+    assert [str(w.message) for w in caught] == ["divide by zero encountered in divide"], caught
+    assert c[place] == np.inf and c.sum() == np.inf
+    with np.errstate(all="raise"):
+        try:
+            a / b
+        except FloatingPointError as error:
+            assert "divide by zero" in str(error)
+        else:
+            raise AssertionError("nothing was raised")
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    a / a
+assert np.show_runtime()["pool"]["shared"] > 3
+"""
+        python_ok(code, **SHARED)
+
+    def test_refused_threads(self) -> None:
+        code = """
+import raptors as np
+a = np.arange(300_000.0)
+assert (a + a).sum() == 300_000 * 299_999.0
+print(np.show_runtime()["pool"]["workers"])
+"""
+        assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="1")) == 0
+        assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="3")) == 2
+        assert int(python_ok(code, **SHARED)) == 3
+
+
+@native
+class TestGil:
+    def test_long_calls_release_it(self) -> None:
+        """With a switch interval of minutes another thread runs only if it is given the GIL."""
+        code = """
+import sys, threading, raptors as np
+a = np.arange(4_000_000.0).reshape(2000, 2000)
+sys.setswitchinterval(1000)
+calls = {
+    "add": lambda: a + a,
+    "out": lambda: np.multiply(a, a, out=b),
+    "broadcast": lambda: a + a[0],
+    "strided": lambda: a[:, ::2] + a[:, 1::2],
+    "cast": lambda: np.add(a, 1, dtype="float64"),
+    "sum": lambda: a.sum(),
+    "axis": lambda: a.sum(axis=0),
+    "std": lambda: a.std(),
+}
+b = np.empty_like(a)
+for name, call in calls.items():
+    ran = threading.Event()
+    go = threading.Event()
+    other = threading.Thread(target=lambda: (go.wait(), ran.set()))
+    other.start()
+    go.set()
+    for _ in range(50):  # its turn comes when this thread lets go
+        call()
+    assert ran.is_set(), name
+    other.join()
+"""
+        for threads in ("1", "2"):
+            python_ok(code, **clean(RAPTORS_NUM_THREADS=threads))
+
+    def test_callers_share_the_pool(self) -> None:
+        code = """
+import threading, raptors as np
+rng = np.random.default_rng(1)
+data = [rng.standard_normal(50_000) for _ in range(8)]
+wanted = [(x * x + x).sum() for x in data]
+wrong = []
+def work(i):
+    for _ in range(150):
+        x = data[i]
+        if (x * x + x).sum() != wanted[i] or (x + 1).max() != x.max() + 1:
+            wrong.append(i)
+threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert not wrong
+"""
+        python_ok(code, **SHARED)
+
+
+@linux
+class TestProcess:
+    def test_import_starts_nothing(self) -> None:
+        code = """
+import os, numpy
+before = len(os.listdir("/proc/self/task"))
+import raptors as np
+(np.ones(8) + 1).sum()
+assert len(os.listdir("/proc/self/task")) == before
+"""
+        python_ok(code, **clean())
+
+    @native
+    def test_no_more_threads_than_asked_for(self) -> None:
+        code = """
+import os, numpy
+before = len(os.listdir("/proc/self/task"))
+import raptors as np
+a = np.ones(2_000_000)
+for _ in range(20): a = a + 1
+assert np.get_num_threads() == 3
+assert len(os.listdir("/proc/self/task")) <= before + 2
+with np.threads(1):
+    a = a + 1
+"""
+        python_ok(code, **clean(RAPTORS_NUM_THREADS="3"))
+
+    @native
+    def test_signals_are_not_for_workers(self) -> None:
+        code = """
+import os, signal, raptors as np
+handler = signal.getsignal(signal.SIGINT)
+a = np.ones(100_000)
+a + a
+assert signal.getsignal(signal.SIGINT) is handler
+names = {}
+for task in os.listdir("/proc/self/task"):
+    with open(f"/proc/self/task/{task}/status") as f:
+        status = dict(line.split(":", 1) for line in f)
+    names.setdefault(status["Name"].strip(), []).append(int(status["SigBlk"], 16))
+assert len(names["raptors"]) == 3
+for blocked in names["raptors"]:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM):
+        assert blocked >> (number - 1) & 1
+"""
+        python_ok(code, **SHARED)
+
+    @native
+    def test_interrupts(self) -> None:
+        """A KeyboardInterrupt comes when the call returns; the timer's signals change nothing."""
+        code = """
+import os, signal, raptors as np
+a = np.ones(1_000_000)
+ticks = 0
+def tick(*_):
+    global ticks
+    ticks += 1
+signal.signal(signal.SIGALRM, tick)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+for _ in range(300):
+    assert (a + a).sum() == 2_000_000
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert ticks
+signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+for i in range(25):
+    signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0007 * i)
+    try:
+        while True:
+            a = a * 1.0
+    except KeyboardInterrupt:
+        pass
+    assert a.sum() == 1_000_000
+"""
+        python_ok(code, **SHARED)
+
+
+FORKING = f"""
+import os, sys, threading, warnings, signal
+import raptors as np
+a = np.arange(30_000.0)
+wanted = (a + a).sum()
+def child(depth):
+    signal.alarm(20)
+    right = (a + a).sum() == wanted and a.max() == 29_999
+    if right and depth:
+        right = fork(depth - 1)
+    os._exit(0 if right else 3)
+def fork(depth=0):
+    pid = os.fork()
+    if pid == 0:
+        child(depth)
+    return os.waitpid(pid, 0)[1] == 0
+wrong = 0
+for i in range({FORKS}):
+    (a + a).sum()
+    wrong += not fork(depth=i % 5 == 0)
+assert not wrong, wrong
+print("alone")
+"""
+
+BUSY = f"""
+stop = False
+def work():
+    x = np.arange(20_000.0)
+    while not stop:
+        assert (x * 2).sum() == 2 * x.sum()
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Python's own, of the threads below
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+    for t in threads: t.start()
+    def fork_often():
+        global wrong
+        for _ in range({FORKS} // 10 + 1):
+            wrong += not fork()
+    forkers = [threading.Thread(target=fork_often) for _ in range(4)]
+    for t in forkers: t.start()
+    for t in forkers: t.join()
+    stop = True
+    for t in threads: t.join()
+assert not wrong, wrong
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+class TestForks:
+    @pytest.mark.timeout(60 + FORKS)
+    def test_child_computes(self) -> None:
+        """With every warning an error: Python warns of a fork while there are threads."""
+        assert "alone" in python_ok(FORKING, "-W", "error", timeout=60 + FORKS, **SHARED)
+
+    @pytest.mark.timeout(60 + FORKS)
+    def test_while_others_work(self) -> None:
+        python_ok(FORKING + BUSY, timeout=60 + FORKS, **SHARED)
+
+    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    def test_multiprocessing(self, method: str, tmp_path: Path) -> None:
+        script = tmp_path / "script.py"
+        script.write_text(
+            f"""
+import multiprocessing, sys
+import raptors as np
+def work(a):
+    return (a * a).sum()
+if __name__ == "__main__":
+    a = np.arange(50_000.0)
+    wanted = work(a)
+    with multiprocessing.get_context("{method}").Pool(2) as pool:
+        assert pool.map(work, [a] * 8) == [wanted] * 8
+"""
+        )
+        python_ok(
+            f"import runpy, sys; sys.argv = [{str(script)!r}]; runpy.run_path({str(script)!r}, "
+            "run_name='__main__')"
+            if method == "fork"
+            else "import subprocess, sys; "
+            f"sys.exit(subprocess.run([sys.executable, '-P', {str(script)!r}]).returncode)",
+            **SHARED,
+        )
+
+    def test_subprocesses_while_computing(self) -> None:
+        code = """
+import subprocess, sys, threading, raptors as np
+stop = False
+def work():
+    a = np.ones(100_000)
+    while not stop:
+        assert (a + a).sum() == 200_000
+t = threading.Thread(target=work)
+t.start()
+for i in range(40):
+    assert subprocess.run(["true"], preexec_fn=(lambda: None) if i % 2 else None).returncode == 0
+stop = True
+t.join()
+"""
+        python_ok(code, "-W", "ignore", **SHARED)
+
+
+@pytest.mark.timeout(60 + 5 * EXITS)
+def test_ends_with_work_in_flight() -> None:
+    """Daemon threads compute while the interpreter ends, in several ways: no hang, no crash."""
+    code = """
+import atexit, os, sys, threading, time, raptors as np
+way = int(sys.argv[1])
+a = np.ones((1000, 300))
+def work():
+    while True:
+        a + a; a.sum(axis=0); a.std(); np.ptp(a); np.array_equal(a, a)
+for _ in range(3): threading.Thread(target=work, daemon=True).start()
+kept = a + 1
+time.sleep(0.005 * (way % 7))
+if way % 4 == 1: atexit.register(lambda: (a * a).sum())
+if way % 4 == 2: os._exit(0)
+if way % 4 == 3: sys.exit(0)
+"""
+    for way in range(EXITS):
+        done = python(f"import sys; sys.argv = ['', '{way}']\n{code}", timeout=30, **SHARED)
+        assert done.returncode == 0, (way, done.returncode, done.stderr)
+        assert "Fatal" not in done.stderr, (way, done.stderr)
+
+
+@native
+class TestCalibration:
+    CALIBRATE = "import json, raptors; print(json.dumps(raptors.calibrate()))"
+    USED = """
+import raptors as np
+from raptors import _raptors_core as core
+np.ones(1_000_000) + 1
+print(*core._pool_limits())
+"""
+
+    def test_kept_and_used(self, tmp_path: Path) -> None:
+        found = json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=str(tmp_path))))
+        path = Path(found["file"])
+        assert path.parent == tmp_path
+        assert list(tmp_path.iterdir()) == [path]
+        assert found["ops"].keys() == {row["name"] for row in raptors.ops() if "reduce" not in row["kind"]}
+        assert all(ns > 0 for row in found["ops"].values() for ns in row.values())
+        limits = found["limits_ns"]
+        assert 0 < limits["hot"] <= limits["parked"]
+        used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2"))
+        assert [float(x) for x in used.split()] == pytest.approx([limits["hot"], limits["parked"]])
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "[]",
+            "null",
+            '{"ops": 1}',
+            '{"ops": {}, "folds": {}, "limits_ns": {"hot": -1, "parked": 2}}',
+            '{"ops": {"add": {"float64": "x"}}, "folds": {}, "limits_ns": {"hot": 1, "parked": 2}}',
+            '{"ops": {"add": {"float64": 1e300}}, "folds": {}, "limits_ns": {"hot": 1, "parked": 2}}',
+        ],
+    )
+    def test_damaged_file(self, text: str, tmp_path: Path) -> None:
+        name = python_ok("from raptors import _tuning; print(_tuning.file().name)").strip()
+        (tmp_path / name).write_text(text)
+        built_in = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path / "none")))
+        assert python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path))) == built_in
+
+    def test_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("no folder")
+        where = str(tmp_path / "file" / "below")
+        assert json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=where)))["file"] is None
+
+    def test_import_reads_nothing(self, tmp_path: Path) -> None:
+        code = """
+import sys, raptors as np
+np.ones(8) + 1
+assert "raptors._tuning" not in sys.modules
+"""
+        python_ok(code, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
