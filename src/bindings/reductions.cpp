@@ -173,13 +173,12 @@ struct Call {
     PyObject* given[n_parameters];
 };
 
-// How parts of a long fold are joined: not where products of floats would be rounded differently,
-// nor where the rest of the elements need not be looked at.
+// How parts of a long fold are joined: not where products of floats would be rounded differently.
 Joining joining_of(const Table& table, Fold fold, const Types& types) {
     Joining joining{};
-    bool const stops = fold == Fold::any || fold == Fold::all;
     bool const ordered = fold == Fold::prod && is_floating(types.kernel);
-    if (fold_info[index(fold)].index || stops || ordered) return joining;
+    if (fold_info[index(fold)].index || ordered) return joining;
+    joining.stops = fold == Fold::any || fold == Fold::all;
     joining.join = table.elementwise[index(fold_info[index(fold)].ufunc)][index(types.accumulator)];
     joining.size = size_of(types.accumulator);
     joining.from_first = !identity(fold, types.accumulator, joining.neutral);
@@ -307,14 +306,10 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
             if (!ordered) return nullptr;
         }
         int64_t where = 0;
-        Reduction const r = {ordered ? fields(ordered)->data : f->data,
-                             reinterpret_cast<char*>(&where),
-                             size,
-                             size_of(t),
-                             1,
-                             0,
-                             0};
-        kernel(r);
+        const char* const data = ordered ? fields(ordered)->data : f->data;
+        run_long(size, cost_of(fold_of(what), t), [&](Share share) {
+            where = run_argreduce(kernel, data, size, size_of(t), share);
+        });
         Py_XDECREF(ordered);
         count_native(entry, t, layout_of(f), f->nd, f->dimensions);
         if (!keepdims || !f->nd) return PyArray_Scalar(&where, descr_of(DType::int64), nullptr);
@@ -344,7 +339,7 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
         if (!out) return nullptr;
     }
     Nest const nest = fold_nest(f, folded, keepdims, out, element);
-    run_argreduce(kernel, nest, axis);
+    run_long(size, cost_of(fold_of(what), t), [&](Share) { run_argreduce(kernel, nest, axis); });
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     if (out) return out;
     return PyArray_Scalar(element, descr_of(DType::int64), nullptr);
@@ -557,6 +552,51 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
     return reduce(static_cast<Reduce>(which), entry, self, call);
 }
 
+// The sum over (self - centre)^2, in the steps that NumPy takes, with its warnings.
+static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const Call& call) {
+    Fields const* const f = fields(self);
+    PyObject* const deviation = binary(Op::subtract, self, centre);
+    if (!deviation) return nullptr;
+    Fields const* x = fields(deviation);
+    bool same = is_ours(deviation) && x->nd == f->nd && is_floating(dtype_of(x->descr));
+    for (int d = 0; same && d < f->nd; ++d) same = x->dimensions[d] == f->dimensions[d];
+    ElementwiseOptions in_place_of{};
+    in_place_of.out = deviation;
+    PyObject* const squares =
+        same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
+    Py_DECREF(deviation);
+    if (!squares) return nullptr;
+    PyObject* const out = reduce(Reduce::sum, reduce_entry[index(Fold::sum)], squares, call);
+    Py_DECREF(squares);
+    return out;
+}
+
+// The same number for all elements of a contiguous array of floats, in one pass. nullptr, without
+// an error: not such a case, or there is something to warn of.
+static PyObject* sum_of_deviations(const Table& table, const Fields* f, PyObject* centre,
+                                   bool whole) {
+    DType const t = dtype_of(f->descr);
+    constexpr int contiguous = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+    PyTypeObject* const scalar = t == DType::float64 ? &PyDoubleArrType_Type : &PyFloatArrType_Type;
+    if (!whole || !is_floating(t) || !(f->flags & contiguous) || !Py_IS_TYPE(centre, scalar))
+        return nullptr;
+    alignas(8) char mean[8], sum[8];
+    PyArray_ScalarAsCtype(centre, mean);
+    auto kernel = [&](Op op) { return table.elementwise[index(op)][index(t)]; };
+    Deviation const deviation = {kernel(Op::subtract), kernel(Op::square),
+                                 kernel(Op::add),      table.reduce[index(Fold::sum)][index(t)],
+                                 size_of(t),           mean};
+    npy_intp const n = size_of(f);
+    double const cost = cost_of(Op::subtract, t) + cost_of(Op::square, t) + cost_of(Fold::sum, t);
+    clear_fp_status();
+    run_long(n, 0.5 * cost, [&](Share share) { run_deviation(deviation, f->data, n, sum, share); });
+    if (fp_status()) {
+        clear_fp_status();
+        return nullptr;
+    }
+    return as_scalar(sum, t, num_of_dtype[index(t)]);
+}
+
 // numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
 // by n - ddof. Each step is our own kernel, so the mean inside is the one that mean() gives.
 PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -603,21 +643,12 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
         centre = reduce(Reduce::mean, reduce_entry[n_folds], self, call);
     }
     if (!centre) return nullptr;
-    PyObject* const deviation = binary(Op::subtract, self, centre);
+    PyObject* out = sum_of_deviations(*act.table, f, centre, is_none(axis) && is_none(keepdims));
+    if (!out) {
+        call.given[p_keepdims] = keepdims;
+        out = sum_of_squares(self, centre, call);
+    }
     Py_DECREF(centre);
-    if (!deviation) return nullptr;
-    Fields const* x = fields(deviation);
-    bool same = is_ours(deviation) && x->nd == f->nd && is_floating(dtype_of(x->descr));
-    for (int d = 0; same && d < f->nd; ++d) same = x->dimensions[d] == f->dimensions[d];
-    ElementwiseOptions in_place_of{};
-    in_place_of.out = deviation;
-    PyObject* const squares =
-        same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
-    Py_DECREF(deviation);
-    if (!squares) return nullptr;
-    call.given[p_keepdims] = keepdims;
-    PyObject* out = reduce(Reduce::sum, reduce_entry[index(Fold::sum)], squares, call);
-    Py_DECREF(squares);
     if (!out) return nullptr;
 
     bool const root = which & variance_root;

@@ -19,10 +19,25 @@ struct Joining {
     ElementwiseFn join;  // of two results; nullptr: a fold stays with one thread
     int size;            // bytes of a result
     bool from_first;     // a part begins with its first element (of the result's dtype), or
-    char neutral[8];     // with this, which changes nothing
+    char neutral[8];     // with this, which changes nothing;
+    bool stops;          // a part that is something else decides: any, all
 };
 // As run_reduce without casts. Results do not depend on who works: parts are nodes of the tree by
 // which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
+
+// Where the extreme of n contiguous elements of `size` bytes is.
+int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size, Share share) noexcept;
+
+// The sum of squares of what n contiguous floats of `size` bytes differ from `centre`, the very one
+// that three calls of these kernels give, without their long intermediate results.
+struct Deviation {
+    ElementwiseFn subtract, square, add;
+    ReduceFn sum;
+    int size;
+    const char* centre;
+};
+void run_deviation(const Deviation& deviation, const char* in, ptrdiff_t n, char* out,
+                   Share share) noexcept;
 
 }  // namespace raptors

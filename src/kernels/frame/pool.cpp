@@ -19,11 +19,13 @@ namespace raptors {
 namespace {
 
 constexpr size_t line = 64;
-constexpr int64_t spin_ns = 30'000;          // what a worker waits before it sleeps
-constexpr int64_t close_ns = 30'000;         // calls closer together keep a worker awake
-constexpr int close_calls = 3;               // so many of them wake one that sleeps
+constexpr int64_t spin_ns = 30'000;   // what a worker waits before it sleeps
+constexpr int64_t close_ns = 30'000;  // calls closer together keep a worker awake
+// A run of close calls wakes a worker that sleeps once it is as long as two that are worth it.
+constexpr double close_limits = 2;
 constexpr int64_t late_ns = 50'000;          // a chunk that ends so late stalled: its core is taken
 constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
+constexpr double factor_least = 5, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
 
 int64_t now() noexcept {
@@ -73,12 +75,12 @@ struct Pool {
     alignas(line) pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     bool ready = false;
     std::atomic<int> workers{0};
-    int64_t refused = 0;  // when the system last refused a thread
-    int64_t factor = 0;   // of the time without workers, in stalls
+    int64_t refused = 0;           // when the system last refused a thread
+    double factor = factor_least;  // of the time without workers, in stalls
 
     std::atomic<int64_t> alone_until{0};
     std::atomic<int64_t> last_call{0};
-    std::atomic<int> close{0};  // calls that came close after another
+    std::atomic<double> close{0};  // nanoseconds of calls that came close after another
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
 };
 Pool pool;
@@ -334,10 +336,9 @@ Crew crew_for(double ns, int threads) noexcept {
     if (shares < threads) threads = static_cast<int>(shares);
     int64_t const last = pool.last_call.exchange(time, std::memory_order_relaxed);
     bool const close = time - last < close_ns + static_cast<int64_t>(ns);
-    int const calls = close ? pool.close.load(std::memory_order_relaxed) + 1 : 0;
-    pool.close.store(calls, std::memory_order_relaxed);
-    if (ns >= parked) return {threads, true};
-    if (calls >= close_calls) return {threads, true};
+    double const run = close ? pool.close.load(std::memory_order_relaxed) + ns : ns;
+    pool.close.store(run, std::memory_order_relaxed);
+    if (ns >= parked || run >= close_limits * parked) return {threads, true};
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false} : alone;
 }
 
@@ -372,10 +373,12 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         // Another process has a worker's core: a slice of it is milliseconds. Counted in calls a
         // pause would be too short after short ones, so it is a multiple of what was lost.
         pool.stalls.fetch_add(1, std::memory_order_relaxed);
-        pool.factor = pool.factor ? (pool.factor < 400 ? 2 * pool.factor : 800) : 50;
-        pool.alone_until.store(now() + pool.factor * waited, std::memory_order_relaxed);
-    } else if (pool.factor > 50) {
-        --pool.factor;
+        pool.factor = pool.factor < factor_most / 2 ? 2 * pool.factor : factor_most;
+        pool.alone_until.store(
+            now() + static_cast<int64_t>(pool.factor * static_cast<double>(waited)),
+            std::memory_order_relaxed);
+    } else if (pool.factor > factor_least) {
+        pool.factor -= pool.factor / 16;
     }
     int const status = pool.status.load(std::memory_order_relaxed);
     pool.shared.fetch_add(1, std::memory_order_relaxed);
@@ -397,7 +400,7 @@ void stop_pool() noexcept {
     pthread_mutex_lock(&pool.mutex);
     stop_workers();
     pool.refused = 0;
-    pool.factor = 0;
+    pool.factor = factor_least;
     pool.alone_until.store(0, std::memory_order_relaxed);
     pthread_mutex_unlock(&pool.mutex);
 }

@@ -2,6 +2,8 @@
 // axis (rows).
 #include <string.h>
 
+#include <atomic>
+
 #include "parallel.h"
 #include "scratch.h"
 #include "walk.h"
@@ -205,6 +207,33 @@ void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff
 
 constexpr ptrdiff_t node_least = 4096;  // elements: the kernels halve further down to 1024
 constexpr int levels_most = 10;
+constexpr ptrdiff_t first_look = node_least;
+
+// How often folds are halved, for nodes of about the grain; 0: they are not.
+int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
+    if (share.crew.threads < 2) return 0;
+    int levels = 0;
+    while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > share.grain &&
+           rows << (levels + 1) <= most_chunks)
+        ++levels;
+    return rows << levels <= most_chunks ? levels : 0;
+}
+
+void join_two(ElementwiseFn join, char* a, char* b, char* to) noexcept {
+    Block block{};
+    block.data[0] = a;
+    block.data[1] = b;
+    block.data[2] = to;
+    block.n = block.rows = 1;
+    join(block);
+}
+
+// The root of a tree whose nodes lie in `parts` goes to the first of them.
+void join_nodes(ElementwiseFn join, char* parts, ptrdiff_t nodes, ptrdiff_t size) noexcept {
+    for (ptrdiff_t left = nodes / 2; left; left /= 2)
+        for (ptrdiff_t i = 0; i < left; ++i)
+            join_two(join, parts + 2 * i * size, parts + (2 * i + 1) * size, parts + i * size);
+}
 
 // Long folds along one axis: nodes of each are folded, then joined two by two. False: not done.
 bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
@@ -214,43 +243,33 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
     if (!joining.join || plan.axes ||
         (rows > 1 && magnitude(step) > magnitude(plan.row.strides[in])))
         return false;
-    int levels = 0;
-    while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > share.grain &&
-           rows << (levels + 1) <= most_chunks)
-        ++levels;
-    if (!levels || rows << levels > most_chunks) return false;
+    int const levels = levels_for(n, rows, share);
+    if (!levels) return false;
     ptrdiff_t const nodes = ptrdiff_t{1} << levels, size = joining.size;
     Scratch scratch(static_cast<size_t>(rows * nodes * size));
     char* const parts = scratch.get();
     if (!parts) return false;
+    std::atomic<bool> decided{false};
+    auto fold = [&](const char* from, ptrdiff_t elements, char* to) {
+        alignas(8) char part[8];  // not in `parts`, whose cache lines threads share
+        memcpy(part, joining.from_first ? from : joining.neutral, static_cast<size_t>(size));
+        if (!decided.load(std::memory_order_relaxed)) kernel({from, part, elements, step, 1, 0, 0});
+        memcpy(to, part, static_cast<size_t>(size));
+        return joining.stops && memcmp(part, joining.neutral, static_cast<size_t>(size)) != 0;
+    };
+    // What an early element decides is not worth a hand-off.
+    if (joining.stops && (rows > 1 || fold(plan.data[in], first_look, parts))) return false;
     for_chunks(rows * nodes, share.crew, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i % nodes, lo, hi);
         const char* const from = plan.data[in] + i / nodes * plan.row.strides[in] + lo * step;
-        alignas(8) char part[8];  // not in `parts`, whose cache lines threads share
-        memcpy(part, joining.from_first ? from : joining.neutral, static_cast<size_t>(size));
-        kernel({from, part, hi - lo, step, 1, 0, 0});
-        memcpy(parts + i * size, part, static_cast<size_t>(size));
+        if (fold(from, hi - lo, parts + i * size)) decided.store(true, std::memory_order_relaxed);
     });
-    Block join{};
-    join.inner[0] = join.inner[1] = 2 * size;
-    join.inner[2] = size;
-    join.rows = 1;
-    join.data[0] = join.data[2] = parts;
-    join.data[1] = parts + size;
     for (ptrdiff_t row = 0; row < rows; ++row) {
         char* const first = parts + row * nodes * size;
-        for (ptrdiff_t left = nodes / 2; left; left /= 2)
-            for (ptrdiff_t i = 0; i < left; ++i) {
-                join.data[0] = first + 2 * i * size;
-                join.data[1] = first + (2 * i + 1) * size;
-                join.data[2] = first + i * size;
-                join.n = 1;
-                joining.join(join);
-            }
-        join.data[0] = join.data[2] = plan.data[out] + row * plan.row.strides[out];
-        join.data[1] = first;
-        joining.join(join);
+        join_nodes(joining.join, first, nodes, size);
+        char* const to = plan.data[out] + row * plan.row.strides[out];
+        join_two(joining.join, to, first, to);
     }
     return true;
 }
@@ -297,6 +316,78 @@ void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share
     if (!make_plan(nest, -1, plan)) return;
     if (fold_by_rows(kernel, plan, share) || fold_by_nodes(kernel, plan, joining, share)) return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
+}
+
+int64_t run_argreduce(ReduceFn kernel, const char* in_data, ptrdiff_t n, int size,
+                      Share share) noexcept {
+    auto arg = [&](const char* from, ptrdiff_t elements) {
+        int64_t where = 0;
+        kernel({from, reinterpret_cast<char*>(&where), elements, size, 1, 0, 0});
+        return where;
+    };
+    int const levels = levels_for(n, 1, share);
+    if (!levels) return arg(in_data, n);
+    ptrdiff_t const nodes = ptrdiff_t{1} << levels;
+    int64_t found[1 << levels_most];
+    for_chunks(nodes, share.crew, [&](ptrdiff_t i) {
+        ptrdiff_t lo, hi;
+        find_node(n, levels, i, lo, hi);
+        found[i] = lo + arg(in_data + lo * size, hi - lo);
+    });
+    alignas(64) char extremes[8 << levels_most];  // the first of them is the first of all
+    for (ptrdiff_t i = 0; i < nodes; ++i)
+        memcpy(extremes + i * size, in_data + found[i] * size, static_cast<size_t>(size));
+    return found[arg(extremes, nodes)];
+}
+
+namespace {
+
+constexpr ptrdiff_t deviation_piece = 2048;  // elements, in L1; a node of the tree
+
+// A node of the tree: out = its sum.
+void add_deviations(const Deviation& d, const char* from, ptrdiff_t n, char* buffer,
+                    char* to) noexcept {
+    if (n > deviation_piece) {
+        ptrdiff_t const half = n / 2 / 8 * 8;
+        alignas(8) char left[8], right[8];
+        add_deviations(d, from, half, buffer, left);
+        add_deviations(d, from + half * d.size, n - half, buffer, right);
+        join_two(d.add, left, right, to);
+        return;
+    }
+    Block block{};
+    block.data[0] = const_cast<char*>(from);
+    block.data[1] = const_cast<char*>(d.centre);
+    block.data[2] = buffer;
+    block.inner[0] = block.inner[2] = d.size;
+    block.n = n;
+    block.rows = 1;
+    d.subtract(block);
+    block.data[0] = block.data[1] = buffer;
+    block.inner[1] = d.size;
+    d.square(block);
+    memset(to, 0, static_cast<size_t>(d.size));
+    to[d.size - 1] = static_cast<char>(0x80);  // -0.0 (the machine is little-endian)
+    d.sum({buffer, to, n, d.size, 1, 0, 0});
+}
+
+}  // namespace
+
+void run_deviation(const Deviation& d, const char* in_data, ptrdiff_t n, char* to,
+                   Share share) noexcept {
+    int const levels = levels_for(n, 1, share);
+    ptrdiff_t const nodes = ptrdiff_t{1} << levels;
+    alignas(64) char parts[8 << levels_most];
+    for_chunks(nodes, share.crew, [&](ptrdiff_t i) {
+        alignas(64) char buffer[8 * deviation_piece];
+        ptrdiff_t lo, hi;
+        find_node(n, levels, i, lo, hi);
+        alignas(8) char part[8];
+        add_deviations(d, in_data + lo * d.size, hi - lo, buffer, part);
+        memcpy(parts + i * d.size, part, static_cast<size_t>(d.size));
+    });
+    join_nodes(d.add, parts, nodes, d.size);
+    memcpy(to, parts, static_cast<size_t>(d.size));
 }
 
 bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion) noexcept {
