@@ -10,7 +10,7 @@ namespace raptors {
 // ten seconds is given back. A block is at most 1/4 longer than asked for (and 64 bytes). Its
 // capacity stands in a header in front of it.
 constexpr size_t block_unit = 64;
-constexpr size_t small_block = 1024;  // up to here the capacities are the multiples of block_unit
+constexpr size_t small_block = 2048;  // up to here the capacities are the multiples of block_unit
 
 char* block_new(size_t bytes) noexcept;  // nullptr: out of memory
 char* block_new_zeroed(size_t bytes) noexcept;
