@@ -154,7 +154,7 @@ PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
-    parked_bytes -= block_capacity(f->data);
+    parked_bytes -= (small_class(bytes) + 1) * block_unit;
     npy_intp stride = PyDataType_ELSIZE(descr);
     int longer = 0;  // axes of more than one element
     for (int i = nd - 1; i >= 0; --i) {

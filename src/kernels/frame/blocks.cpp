@@ -44,7 +44,7 @@ struct alignas(line) Header {
     Header *newer, *older;  // by time of arrival
     Header *above, *below;  // in the stack of the same capacity
 };
-static_assert(sizeof(Header) == line);
+static_assert(sizeof(Header) == line && offsetof(Header, capacity) == line - capacity_before);
 
 Header* header(const char* block) noexcept {
     return reinterpret_cast<Header*>(const_cast<char*>(block) - line);
@@ -501,8 +501,6 @@ void block_delete(char* block) noexcept {
     }
     release_chain(out);
 }
-
-size_t block_capacity(const char* block) noexcept { return header(block)->capacity; }
 
 BlockStats block_stats() noexcept {
     Lock lock;
