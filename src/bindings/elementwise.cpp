@@ -93,6 +93,7 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 // ---- tier 0
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
 constexpr npy_intp short_row = 1 << 17;  // elements: certainly no case for run_block
+constexpr npy_intp short_enough_to_repeat = 512;
 
 inline bool same_shape(const Fields* f, const Fields* g) {
     if (f->nd != g->nd) return false;
@@ -130,9 +131,18 @@ inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
         call();
         return 0;
     }
-    clear_fp_status();
+    // Reading the status takes as long as a short kernel. So what was raised before is not looked
+    // at where the kernel can simply run again: if anything shows, it does.
+    bool again = block.n <= short_enough_to_repeat;
+    for (int i = 0; i < info.inputs; ++i) again &= block.data[i] != block.data[info.inputs];
+    if (!again) clear_fp_status();
     call();
-    int const status = fp_status();
+    int status = fp_status();
+    if (status && again) {
+        clear_fp_status();
+        call();
+        status = fp_status();
+    }
     return status ? report_fp_status(info.name, status) : 0;
 }
 

@@ -221,7 +221,9 @@ PyObject* call_numpy_loop(NumpyLoops& loops, PyObject* const* args, Py_ssize_t n
 
     PyUFuncGenericFunction const function = ufunc->functions[loop.number];
     void* const extra = ufunc->data ? ufunc->data[loop.number] : nullptr;
-    clear_any_fp_status();
+    // As in run_flat(): a short loop runs again if something shows that may be older.
+    bool const again = n <= longest_locked && !given;
+    if (!again) clear_any_fp_status();
     if (n > longest_locked) {
         PyThreadState* const state = PyEval_SaveThread();
         function(data, &n, steps, extra);
@@ -229,7 +231,12 @@ PyObject* call_numpy_loop(NumpyLoops& loops, PyObject* const* args, Py_ssize_t n
     } else {
         function(data, &n, steps, extra);
     }
-    int const status = any_fp_status();
+    int status = any_fp_status();
+    if (status && again && !PyErr_Occurred()) {
+        clear_any_fp_status();
+        function(data, &n, steps, extra);
+        status = any_fp_status();
+    }
     if (PyErr_Occurred()) return nullptr;  // integers to negative powers
     if (status && report_fp_status(ufunc->name, status) < 0) return nullptr;
 
