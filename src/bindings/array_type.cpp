@@ -46,15 +46,28 @@ PyObject* not_deferred(PyObject* o, PyObject* r, bool inherits_ours) {
 
 Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
 
+// An operator without kernels: NumPy's loop where one of ours is an operand (the left one, in
+// place).
+PyObject* operator_loop(NumpyLoops* loops, PyObject* l, PyObject* r, bool inplace) {
+    declined = Why::dtype;
+    if (!loops || !(is_ours(l) || (!inplace && is_ours(r)))) return nullptr;
+    PyObject* const args[] = {l, r, l};
+    return call_numpy_loop(*loops, args, inplace ? 3 : 2, nullptr);
+}
+
 // ---- number slots
 // In this order: our kernels; the slot of an array type that is not ours; the base slot with the
 // originals where someone overrides __array_ufunc__ (NumPy's slot knows the rules of deferring);
 // the base slot with base-class views.
-template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false>
+template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false,
+          NumpyLoops* OperatorLoops::*numpy_loops = nullptr>
 PyObject* binary_slot(PyObject* l, PyObject* r) {
     declined = Why::type;
     if constexpr (op != Op::count) {
         PyObject* o = inplace ? in_place(op, l, r) : binary(op, l, r, true);
+        if (o || PyErr_Occurred()) return o;
+    } else if constexpr (numpy_loops != nullptr) {
+        PyObject* o = operator_loop(operator_loops.*numpy_loops, l, r, inplace);
         if (o || PyErr_Occurred()) return o;
     } else {
         declined = Why::dtype;
@@ -71,7 +84,8 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
     }
     if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) {
         const PyNumberMethods* const number = Py_TYPE(r)->tp_as_number;
-        bool const inherits = number && number->*slot == &binary_slot<slot, op, inplace>;
+        bool const inherits =
+            number && number->*slot == &binary_slot<slot, op, inplace, numpy_loops>;
         return not_deferred(base(l, r), r, inherits);
     }
     count_numpy(entry_of(op), declined, is_ours(l) ? l : r);
@@ -101,8 +115,8 @@ PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
     if (t == no_dtype || t == DType::boolean || fields(x)->nd == 0) return nullptr;
     Op op;
     if (PyLong_CheckExact(exponent)) {
-        int overflow = 0;
-        long const e = PyLong_AsLongAndOverflow(exponent, &overflow);
+        npy_intp e;
+        if (!parse_integer(exponent, &e)) return nullptr;
         if (e == 2)
             op = Op::square;
         else if (e == -1 && is_floating(t))
@@ -121,11 +135,27 @@ PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
     return elementwise(op, &x, options);
 }
 
+// Whether NumPy's operator calls the ufunc `power`: for numbers that no version maps to another
+// one.
+bool is_power_loop(PyObject* exponent) {
+    if (PyFloat_CheckExact(exponent)) {
+        double const e = PyFloat_AS_DOUBLE(exponent);
+        return e != -1 && e != 0 && e != 0.5 && e != 1 && e != 2;
+    }
+    if (PyLong_CheckExact(exponent)) {
+        npy_intp e;
+        return parse_integer(exponent, &e) && (e < -1 || e > 2);
+    }
+    return is_ours(exponent) && fields(exponent)->nd > 0;
+}
+
 template <ternaryfunc NumberSlots::*slot, bool inplace>
 PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
     ternaryfunc const base = PyArray_Type.tp_as_number->*slot;
     if (modulus == Py_None) {
         PyObject* o = simple_power(l, r, inplace);
+        if (!o && !PyErr_Occurred() && is_power_loop(r))
+            o = operator_loop(operator_loops.power, l, r, inplace);
         if (o || PyErr_Occurred()) return o;
     }
     if (!inplace && is_ours(l) && is_array_cousin(r)) {
@@ -595,6 +625,8 @@ void* slot_pointer(F f) {
 #define SLOT(id, f) {Py_##id, slot_pointer(f)}
 #define BINARY_SLOT(id, op) SLOT(id, (binary_slot<&NumberSlots::id, op>))
 #define IN_PLACE_SLOT(id, op) SLOT(id, (binary_slot<&NumberSlots::id, op, true>))
+#define LOOP_SLOT(id, loops, inplace) \
+    SLOT(id, (binary_slot<&NumberSlots::id, Op::count, inplace, &OperatorLoops::loops>))
 #define UNARY_SLOT(id, op) SLOT(id, (unary_slot<&NumberSlots::id, op>))
 
 PyTypeObject* make_type(PyType_Spec& spec, PyObject* base) {
@@ -648,9 +680,9 @@ PyType_Slot array_slots[] = {
     BINARY_SLOT(nb_subtract, Op::subtract),
     BINARY_SLOT(nb_multiply, Op::multiply),
     BINARY_SLOT(nb_true_divide, Op::divide),
-    BINARY_SLOT(nb_floor_divide, Op::count),
-    BINARY_SLOT(nb_remainder, Op::count),
-    BINARY_SLOT(nb_divmod, Op::count),
+    LOOP_SLOT(nb_floor_divide, floor_divide, false),
+    LOOP_SLOT(nb_remainder, remainder, false),
+    LOOP_SLOT(nb_divmod, divmod, false),
     BINARY_SLOT(nb_lshift, Op::left_shift),
     BINARY_SLOT(nb_rshift, Op::right_shift),
     BINARY_SLOT(nb_and, Op::bitwise_and),
@@ -661,8 +693,8 @@ PyType_Slot array_slots[] = {
     IN_PLACE_SLOT(nb_inplace_subtract, Op::subtract),
     IN_PLACE_SLOT(nb_inplace_multiply, Op::multiply),
     IN_PLACE_SLOT(nb_inplace_true_divide, Op::divide),
-    IN_PLACE_SLOT(nb_inplace_floor_divide, Op::count),
-    IN_PLACE_SLOT(nb_inplace_remainder, Op::count),
+    LOOP_SLOT(nb_inplace_floor_divide, floor_divide, true),
+    LOOP_SLOT(nb_inplace_remainder, remainder, true),
     IN_PLACE_SLOT(nb_inplace_lshift, Op::left_shift),
     IN_PLACE_SLOT(nb_inplace_rshift, Op::right_shift),
     IN_PLACE_SLOT(nb_inplace_and, Op::bitwise_and),

@@ -29,17 +29,40 @@ bool parse_shape(PyObject* shape, int* nd, npy_intp* dims) {
     return true;
 }
 
+namespace {
+
+// Names and static types that mean a dtype, each kept alive: NumPy parses them anew every time.
+struct Meaning {
+    PyObject* object;
+    PyArray_Descr* descr;
+};
+Meaning meanings[64];
+
+}  // namespace
+
 PyArray_Descr* parse_dtype(PyObject* dtype) {
     if (is_none(dtype) || dtype == reinterpret_cast<PyObject*>(&PyFloat_Type))
         return descr_of(DType::float64);
+    Meaning& known = meanings[reinterpret_cast<uintptr_t>(dtype) / 16 % 64];
+    if (known.object == dtype) return known.descr;
     PyArray_Descr* d = nullptr;
     if (!PyArray_DescrConverter(dtype, &d)) return nullptr;
     int const num = d->type_num;
     bool const ok = dtype_of(d) != no_dtype;
     Py_DECREF(d);
-    if (ok) return descr_of_num[num];
-    declined = Why::dtype;
-    return nullptr;
+    if (!ok) {
+        declined = Why::dtype;
+        return nullptr;
+    }
+    bool const is_name = PyUnicode_CheckExact(dtype) && PyUnicode_CHECK_INTERNED(dtype);
+    if (is_name ||
+        (Py_IS_TYPE(dtype, &PyType_Type) &&
+         !PyType_HasFeature(reinterpret_cast<PyTypeObject*>(dtype), Py_TPFLAGS_HEAPTYPE))) {
+        PyObject* const before = known.object;
+        known = {new_ref(dtype), descr_of_num[num]};
+        Py_XDECREF(before);
+    }
+    return descr_of_num[num];
 }
 
 bool is_c_order(PyObject* order) {

@@ -8,6 +8,7 @@
 #include "frame/iterate.h"
 #include "joining.h"
 #include "object_cache.h"
+#include "operand.h"
 
 namespace py = pybind11;
 
@@ -35,33 +36,6 @@ Nest pair(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides
         nest.strides[1][d] = to_strides[d];
     }
     return nest;
-}
-
-// A new array with the elements of `self` in dtype `descr`, laid out in C order or (`keep`) in
-// self's own axis order.
-PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
-    const Active& act = active();
-    Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr), u = dtype_of(descr);
-    // Which of these casts raise an event depends on the compiler, in NumPy, too.
-    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
-    int perm[max_dims];
-    if (keep)
-        stride_order(f, perm);
-    else
-        for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
-    if (!out) return nullptr;
-    bool const quiet = quiet_cast(t, u);
-    if (!quiet) clear_fp_status();
-    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
-              fields(out)->strides, u);
-    if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
-        clear_fp_status();
-        Py_DECREF(out);
-        return decline(Why::value);
-    }
-    return out;
 }
 
 // ---- nested lists of numbers
@@ -223,6 +197,31 @@ void stride_order(const Fields* f, int* perm) {
     for (int i = 1; i < f->nd; ++i)
         for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j)
             std::swap(perm[j - 1], perm[j]);
+}
+
+PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
+    const Active& act = active();
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr), u = dtype_of(descr);
+    // Which of these casts raise an event depends on the compiler, in NumPy, too.
+    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
+    int perm[max_dims];
+    if (keep)
+        stride_order(f, perm);
+    else
+        for (int d = 0; d < f->nd; ++d) perm[d] = d;
+    PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
+    if (!out) return nullptr;
+    bool const quiet = quiet_cast(t, u);
+    if (!quiet) clear_fp_status();
+    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
+              fields(out)->strides, u);
+    if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
+        clear_fp_status();
+        Py_DECREF(out);
+        return decline(Why::value);
+    }
+    return out;
 }
 
 PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr, false); }

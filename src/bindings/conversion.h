@@ -25,6 +25,9 @@ inline bool quiet_cast(DType from, DType to) {
 // call order 'K'.
 void stride_order(const Fields* f, int* perm);
 
+// A new array with the elements of an exact array in dtype `descr`, both with kernels: in C order,
+// or (`keep`) in the array's own axis order. Declines where the cast raises an event.
+PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep);
 // A new C-ordered array with the elements of an exact array whose dtype has kernels.
 PyObject* c_ordered(PyObject* self);
 // a.fill(value): 0 done, 1 declined, -1 error

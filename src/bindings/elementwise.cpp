@@ -1,12 +1,11 @@
 #include "elementwise.h"
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <unordered_map>
 
 #include "frame/fpstatus.h"
 #include "object_cache.h"
+#include "operand.h"
 #include "temporary.h"
 #include "threads.h"
 
@@ -23,172 +22,6 @@ Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
 Signature clip_signature = {5, 3, {"a_min", "a_max", "out", "min", "max"}, {}};
 Signature clip_signature_2_0 = {3, 3, {"a_min", "a_max", "out"}, {}};
 
-// ---- operands
-// NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
-// type numbers.
-constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
-
-struct Operand {
-    int code;     // type number or weak
-    DType dtype;  // of `data`; no_dtype while weak
-    int nd;       // 0 for scalars
-    const npy_intp* dims;
-    const npy_intp* strides;
-    char* data;
-    PyObject* object;
-    alignas(8) char element[8];
-};
-
-struct ScalarType {
-    PyTypeObject* type;
-    int num;
-    int offset;  // of the value in the object
-};
-#define RAPTORS_SCALAR(Name, NUM) \
-    {&Py##Name##ArrType_Type, NUM, offsetof(Py##Name##ScalarObject, obval)}
-const ScalarType* find_scalar(PyTypeObject* t) {
-    static const ScalarType all[] = {
-        RAPTORS_SCALAR(Double, NPY_DOUBLE),
-        RAPTORS_SCALAR(Float, NPY_FLOAT),
-        RAPTORS_SCALAR(Long, NPY_LONG),
-        RAPTORS_SCALAR(Bool, NPY_BOOL),
-        RAPTORS_SCALAR(Int, NPY_INT),
-        RAPTORS_SCALAR(ULong, NPY_ULONG),
-        RAPTORS_SCALAR(UByte, NPY_UBYTE),
-        RAPTORS_SCALAR(Byte, NPY_BYTE),
-        RAPTORS_SCALAR(Short, NPY_SHORT),
-        RAPTORS_SCALAR(UShort, NPY_USHORT),
-        RAPTORS_SCALAR(UInt, NPY_UINT),
-        RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
-        RAPTORS_SCALAR(ULongLong, NPY_ULONGLONG),
-    };
-    for (const ScalarType& s : all)
-        if (s.type == t) return &s;
-    return nullptr;
-}
-#undef RAPTORS_SCALAR
-
-template <class T>
-bool store(void* element, T value) {
-    std::memcpy(element, &value, sizeof value);
-    return true;
-}
-
-template <class T>
-bool store_integer(void* element, long long value) {
-    return value >= static_cast<long long>(std::numeric_limits<T>::min()) &&
-           (value < 0 || static_cast<unsigned long long>(value) <=
-                             static_cast<unsigned long long>(std::numeric_limits<T>::max())) &&
-           store(element, static_cast<T>(value));
-}
-
-bool store_int(PyObject* x, DType t, void* element) {
-    int overflow = 0;
-    long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
-    if (overflow) {
-        if (overflow < 0 || t != DType::uint64) return false;
-        unsigned long long const u = PyLong_AsUnsignedLongLong(x);
-        if (u == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
-            PyErr_Clear();
-            return false;
-        }
-        return store(element, static_cast<uint64_t>(u));
-    }
-    constexpr long long exact = 1LL << 53;
-    switch (t) {
-        case DType::int8:
-            return store_integer<int8_t>(element, v);
-        case DType::uint8:
-            return store_integer<uint8_t>(element, v);
-        case DType::int16:
-            return store_integer<int16_t>(element, v);
-        case DType::uint16:
-            return store_integer<uint16_t>(element, v);
-        case DType::int32:
-            return store_integer<int32_t>(element, v);
-        case DType::uint32:
-            return store_integer<uint32_t>(element, v);
-        case DType::int64:
-            return store_integer<int64_t>(element, v);
-        case DType::uint64:
-            return v >= 0 && store(element, static_cast<uint64_t>(v));
-        case DType::float32:
-            return v <= exact && v >= -exact &&
-                   store(element, static_cast<float>(static_cast<double>(v)));
-        case DType::float64:
-            return v <= exact && v >= -exact && store(element, static_cast<double>(v));
-        default:
-            return false;
-    }
-}
-
-bool store_float(double v, DType t, void* element) {
-    if (t == DType::float64) return store(element, v);
-    if (t != DType::float32) return false;
-    // Out of float32's range: NumPy warns of the cast.
-    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max()))
-        return false;
-    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min()))
-        return false;
-    return store(element, static_cast<float>(v));
-}
-
-// Whether x can be an operand; weak scalars are stored once the loop's dtype is known.
-bool read_operand(PyObject* o, Operand& x) {
-    x.object = o;
-    if (is_exact(o)) {
-        Fields* f = fields(o);
-        x.dtype = dtype_of(f->descr);
-        if (x.dtype == no_dtype) {
-            declined = Why::dtype;
-            return false;
-        }
-        x.code = f->descr->type_num;
-        x.nd = f->nd;
-        x.dims = f->dimensions;
-        x.strides = f->strides;
-        x.data = f->data;
-        return true;
-    }
-    x.nd = 0;
-    x.dims = x.strides = nullptr;
-    x.data = x.element;
-    x.dtype = no_dtype;
-    if (PyFloat_CheckExact(o)) {
-        x.code = weak_float;
-        return true;
-    }
-    if (PyLong_CheckExact(o)) {
-        x.code = weak_int;
-        return true;
-    }
-    if (PyBool_Check(o)) {
-        x.code = NPY_BOOL;
-        x.dtype = DType::boolean;
-        x.element[0] = o == Py_True;
-        return true;
-    }
-    if (const ScalarType* s = find_scalar(Py_TYPE(o))) {
-        x.code = s->num;
-        x.dtype = dtype_of_num[s->num];
-        std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset,
-                    static_cast<size_t>(size_of(x.dtype)));
-        return true;
-    }
-    declined = Why::type;
-    return false;
-}
-
-// A weak operand becomes an element of the loop's dtype.
-bool settle(Operand& x, DType t) {
-    if (x.code < n_type_nums) return true;
-    x.dtype = t;
-    bool const ok = x.code == weak_int ? store_int(x.object, t, x.element)
-                                       : store_float(PyFloat_AS_DOUBLE(x.object), t, x.element);
-    if (!ok) declined = Why::value;
-    return ok;
-}
-
 // ---- promotion: asked of NumPy once per (operation, dtypes)
 struct Resolution {
     DType loop;  // no_dtype: NumPy's business
@@ -196,23 +29,6 @@ struct Resolution {
 };
 std::unordered_map<uint32_t, Resolution>* resolutions;
 PyObject* numpy_result_type;
-
-py::object code_object(int code, bool example) {
-    if (code == weak_int)
-        return example
-                   ? py::object(py::int_(0))
-                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
-    if (code == weak_float)
-        return example
-                   ? py::object(py::float_(0.0))
-                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
-    return py::reinterpret_steal<py::object>(
-        reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
-}
-
-DType dtype_of_object(const py::handle& h) {
-    return dtype_of(reinterpret_cast<PyArray_Descr*>(h.ptr()));
-}
 
 Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
     Resolution const none{no_dtype, nullptr};
@@ -275,6 +91,7 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 
 // ---- tier 0
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
+constexpr npy_intp short_enough_to_repeat = 512;
 
 inline bool same_shape(const Fields* f, const Fields* g) {
     if (f->nd != g->nd) return false;
@@ -326,9 +143,18 @@ inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
         call();
         return 0;
     }
-    clear_fp_status();
+    // Reading the status takes as long as a short kernel. So what was raised before is not looked
+    // at where the kernel can simply run again: if anything shows, it does.
+    bool again = block.n <= short_enough_to_repeat;
+    for (int i = 0; i < info.inputs; ++i) again &= block.data[i] != block.data[info.inputs];
+    if (!again) clear_fp_status();
     call();
-    int const status = fp_status();
+    int status = fp_status();
+    if (status && again) {
+        clear_fp_status();
+        call();
+        status = fp_status();
+    }
     return status ? report_fp_status(info.name, status) : 0;
 }
 
@@ -367,14 +193,6 @@ inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
 int report_fp_status(const char* name, int status) {
     clear_fp_status();
     return PyUFunc_GiveFloatingpointErrors(name, status);
-}
-
-bool scalar_element(PyObject* x, DType t, void* element) {
-    Operand o;
-    if (is_exact(x) || !read_operand(x, o)) return false;
-    if (!settle(o, t) || o.dtype != t) return false;
-    std::memcpy(element, o.element, sizeof o.element);
-    return true;
 }
 
 PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
@@ -508,12 +326,81 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r) {
     return elementwise(op, inputs, options);
 }
 
+namespace {
+
+// Operands of the loop's own dtypes, scalars or C-ordered arrays of one shape: one call of the
+// kernel, no iterator. False: not so.
+bool one_block(Op op, ElementwiseFn kernel, const Operand* x, PyObject* const* inputs,
+               const Resolution& r, const ElementwiseOptions& options, PyObject** done) {
+    int const nin = op_info[index(op)].inputs;
+    Block block;
+    Fields* like = nullptr;
+    Layout layout = Layout::contiguous;
+    for (int i = 0; i < nin; ++i) {
+        block.data[i] = x[i].data;
+        block.inner[i] = x[i].nd ? size_of(x[i].dtype) : 0;
+        if (x[i].nd == 0) {
+            layout = Layout::scalar;
+            continue;
+        }
+        Fields* const f = fields(x[i].object);
+        if (!(f->flags & flat_flags) || (like && !same_shape(like, f))) return false;
+        like = f;
+    }
+    DType const result = dtype_of_num[r.result->type_num];
+    block.inner[nin] = size_of(result);
+    for (ptrdiff_t& outer : block.outer) outer = 0;
+    block.n = like ? size_of(like) : 1;
+    block.rows = 1;
+    if (block.n == 0) return false;
+    alignas(8) char scalar[8];
+    PyObject* out = nullptr;
+    if (options.out) {
+        if (!like || !is_exact(options.out)) return false;
+        Fields const* const o = fields(options.out);
+        constexpr int wanted = flat_flags | NPY_ARRAY_WRITEABLE;
+        if ((o->flags & (wanted | warn_on_write)) != wanted || dtype_of(o->descr) != result ||
+            !same_shape(like, o))
+            return false;
+        npy_intp const bytes = block.n * size_of(result);
+        for (int i = 0; i < nin; ++i) {
+            npy_intp const extent = x[i].nd ? block.n * block.inner[i] : size_of(x[i].dtype);
+            bool const apart = x[i].data + extent <= o->data || o->data + bytes <= x[i].data;
+            bool const same = x[i].data == o->data && block.inner[i] == block.inner[nin];
+            if (x[i].data != x[i].element && !apart && !same) return false;
+        }
+        out = new_ref(options.out);
+    } else if (like) {
+        out = new_result(inputs, nin, like, r.result, block.n, options.is_operator);
+        if (!out) return true;
+    } else if (op == Op::where) {  // no ufunc: it returns arrays
+        return false;
+    } else {
+        for (int i = 0; i < nin; ++i) block.inner[i] = size_of(x[i].dtype);  // packed: one of each
+    }
+    block.data[nin] = out ? fields(out)->data : scalar;
+    if (run_flat(kernel, op, r.loop, block) < 0) {
+        Py_XDECREF(out);
+        return true;
+    }
+    if (out) {
+        count_native(op_entry[index(op)], r.loop, layout, fields(out)->nd, fields(out)->dimensions);
+    } else {
+        count_native(op_entry[index(op)], r.loop, Layout::scalar, 0, nullptr);
+        out = as_scalar(scalar, result, r.result->type_num);
+    }
+    *done = out;
+    return true;
+}
+
 // NumPy's logical ufuncs take a Python int as int64 whatever the array is.
-static bool refuses_big_int(Op op, const char* element) {
+bool refuses_big_int(Op op, const char* element) {
     uint64_t value;
     std::memcpy(&value, element, sizeof value);
     return (op == Op::logical_and || op == Op::logical_or || op == Op::logical_xor) && value >> 63;
 }
+
+}  // namespace
 
 // ---- tier 1
 PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
@@ -556,19 +443,8 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         if (x[i].code == weak_int && want == DType::uint64 && refuses_big_int(op, x[i].element))
             return decline(Why::value);
         if (x[i].dtype == want) continue;
-        if (x[i].nd ==
-            0) {  // a scalar: converted once, here (into the element, never into the array)
-            CastFn const cast = act.table->cast[index(x[i].dtype)][index(want)];
-            alignas(8) char converted[8];
-            if (x[i].dtype == DType::float64 && want == DType::float32) return decline(Why::value);
-            Block one{};
-            one.data[0] = x[i].data;
-            one.data[1] = converted;
-            one.n = one.rows = 1;
-            cast(one);
-            std::memcpy(x[i].element, converted, sizeof converted);
-            x[i].data = x[i].element;
-            x[i].dtype = want;
+        if (x[i].nd == 0) {
+            if (!convert_scalar(*act.table, x[i], want)) return nullptr;
             continue;
         }
         // Narrowing casts may raise floating-point events of their own.
@@ -578,6 +454,11 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         conversions[i] = {act.table->cast[index(x[i].dtype)][index(want)], size_of(want),
                           size_of(x[i].dtype)};
         converting = true;
+    }
+
+    if (!masked && !converting) {
+        PyObject* done = nullptr;
+        if (one_block(op, kernel, x, inputs, r, options, &done)) return done;
     }
 
     // Broadcast.
@@ -701,7 +582,7 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
         return out;
     }
     count_native(op_entry[index(op)], r.loop, Layout::scalar, 0, nullptr);
-    return PyArray_Scalar(scalar, descr, nullptr);
+    return as_scalar(scalar, result, descr->type_num);
 }
 
 PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {

@@ -27,10 +27,6 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
 RAPTORS_NATIVE(clip_native);  // which 0: the method, 1: the function
 RAPTORS_NATIVE(where_native);
 
-// x as an element of dtype t (Python and NumPy scalars that fit without a floating-point event):
-// false if it does not.
-bool scalar_element(PyObject* x, DType t, void* element);
-
 // Hands status bits to NumPy's errstate. Negative: an exception is set.
 int report_fp_status(const char* name, int status);
 

@@ -5,6 +5,7 @@
 #include "conversion.h"
 #include "elementwise.h"
 #include "object_cache.h"
+#include "operand.h"
 
 namespace raptors {
 

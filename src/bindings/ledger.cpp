@@ -35,6 +35,7 @@ const char* const why_text[n_whys] = {
     "shapes or axes that NumPy has to judge",
     "a value that does not fit the dtype, or a floating-point event in a cast",
     "advanced indexing",
+    "no kernel: NumPy's own loop",
 };
 const char* const layout_text[n_layouts] = {"contiguous", "scalar", "strided"};
 

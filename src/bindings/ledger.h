@@ -18,6 +18,7 @@ enum class Why : uint8_t {
     shape,     // shapes that do not broadcast, bad axes, empty extremes: NumPy's error
     value,     // a scalar that does not fit, a floating-point event in a cast
     index,     // advanced indexing
+    loop,      // no kernel: NumPy's loop, which our frame calls
     count
 };
 enum class Layout : uint8_t { contiguous, scalar, strided, count };

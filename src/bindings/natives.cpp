@@ -2,10 +2,12 @@
 
 #include <cstring>
 
+#include "composed.h"
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
 #include "joining.h"
+#include "linalg.h"
 #include "reductions.h"
 #include "shaping.h"
 
@@ -30,6 +32,14 @@ const NativeRow functions[] = {
     {"array_equal", array_equal_native, 0, true},
     {"clip", clip_native, 1, true},
     {"where", where_native, 0, false},
+    {"round", round_native, 0, true},
+    {"around", round_native, 0, true},
+    {"isclose", close_native, 0, true},
+    {"allclose", close_native, 1, true},
+    {"dot", dot_native, id(Dot::dot), true},
+    {"inner", dot_native, id(Dot::inner), true},
+    {"vdot", dot_native, id(Dot::vdot), true},
+    {"linalg.norm", norm_native, 0, true},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},
@@ -72,6 +82,8 @@ const NativeRow methods[] = {
     {"var", variance_native, 0, true},
     {"std", variance_native, variance_root, true},
     {"clip", clip_native, 0, true},
+    {"round", round_native, 0, true},
+    {"dot", dot_native, id(Dot::dot), true},
     {"copy", copy_native, 0, true},
     {"astype", astype_native, 0, true},
     {"reshape", reshape_native, 0, true},

@@ -6,7 +6,7 @@
 namespace raptors {
 
 struct NativeRow {
-    const char* name;
+    const char* name;  // with its submodule: "linalg.norm"
     Native native;
     int which;
     bool on_array;  // functions: the first argument is the array

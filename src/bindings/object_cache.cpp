@@ -86,6 +86,31 @@ npy_intp checked_size(int nd, const npy_intp* dims, npy_intp item) {
     return n;
 }
 
+// What PyArray_UpdateFlags finds: axes of one element do not count, and empty arrays are all three.
+int layout_flags(const Fields* f) {
+    constexpr int all = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    npy_intp const size = PyDataType_ELSIZE(f->descr);
+    auto const alignment = static_cast<uintptr_t>(PyDataType_ALIGNMENT(f->descr));
+    auto address = reinterpret_cast<uintptr_t>(f->data);
+    bool c = true, fortran = true;
+    npy_intp c_stride = size, f_stride = size;
+    for (int i = 0, j = f->nd - 1; i < f->nd; ++i, --j) {
+        if (f->dimensions[i] == 0) return all;
+        if (f->dimensions[i] != 1) {
+            fortran = fortran && f->strides[i] == f_stride;
+            f_stride *= f->dimensions[i];
+            address |= static_cast<uintptr_t>(f->strides[i]);
+        }
+        if (f->dimensions[j] != 1) {
+            c = c && f->strides[j] == c_stride;
+            c_stride *= f->dimensions[j];
+        }
+    }
+    bool const aligned = alignment <= 1 || (address & (alignment - 1)) == 0;
+    return (c ? NPY_ARRAY_C_CONTIGUOUS : 0) | (fortran ? NPY_ARRAY_F_CONTIGUOUS : 0) |
+           (aligned ? NPY_ARRAY_ALIGNED : 0);
+}
+
 // An array object around a fresh block. Takes the block.
 PyObject* around(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
                  char* block, size_t bytes) {
@@ -129,7 +154,7 @@ PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
-    parked_bytes -= block_capacity(f->data);
+    parked_bytes -= (small_class(bytes) + 1) * block_unit;
     npy_intp stride = PyDataType_ELSIZE(descr);
     int longer = 0;  // axes of more than one element
     for (int i = nd - 1; i >= 0; --i) {
@@ -266,9 +291,7 @@ PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp*
     Fields* f = fields(o);
     Py_INCREF(owner);
     f->base = owner;
-    f->flags = flags;
-    PyArray_UpdateFlags(as_array(o),
-                        NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED);
+    f->flags = flags | layout_flags(f);
     return o;
 }
 

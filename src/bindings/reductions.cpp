@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "frame/fpstatus.h"
 #include "object_cache.h"
+#include "operand.h"
 #include "threads.h"
 
 namespace raptors {
@@ -68,16 +69,6 @@ bool identity(Fold fold, DType t, void* element) {
 
 // Whether floating-point status goes to errstate: where results are rounded.
 bool reports(Fold fold) { return !fold_info[index(fold)].exact; }
-
-PyObject* as_scalar(const char* data, DType t, int num) {
-    if (t == DType::float64) {
-        PyObject* s = PyArrayScalar_New(Double);
-        if (s) std::memcpy(&PyArrayScalar_VAL(s, Double), data, sizeof(double));
-        return s;
-    }
-    if (t == DType::boolean) PyArrayScalar_RETURN_BOOL_FROM_LONG(*data);
-    return PyArray_Scalar(const_cast<char*>(data), descr_of_num[num], nullptr);
-}
 
 // A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
 void divide_scalar(char* data, DType t, double n) {
@@ -459,7 +450,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     Nest nest = fold_nest(f, folded, keepdims, out, element);
 
     // Fill the outputs: with `start`, or with the first element of each fold.
-    Nest filling = nest;
+    Nest filling = fold_nest(f, folded, keepdims, out, element);
     if (!first_element) {
         filling.data[0] = start;
         for (int d = 0; d < f->nd; ++d) filling.strides[0][d] = 0;

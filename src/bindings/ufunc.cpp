@@ -95,6 +95,9 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
                           ? binary(op, args[0], args[1])
                           : elementwise_call(op, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
+    } else if (p->loops) {
+        PyObject* o = call_numpy_loop(*p->loops, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
     }
     count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
     return numpy_ufunc_call(p->fn, args, nargs, kwnames);
@@ -238,6 +241,7 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     p->inputs = 0;
     p->hand = hand;
     p->on_array = false;
+    p->loops = nullptr;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
     PyObject_GC_Track(reinterpret_cast<PyObject*>(p));
     return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
@@ -252,6 +256,15 @@ PyObject* own_ufunc(PyObject* made) {
         error.restore();
         return nullptr;
     }
+}
+
+// NumPy's loops of a ufunc of its namespace, registered.
+NumpyLoops* loops_of(const char* name) {
+    py::object const ufunc = py::module_::import("numpy").attr(name);
+    Entry* const entry = new_entry(name);
+    NumpyLoops* const loops = new_numpy_loops(ufunc.ptr(), entry);
+    (*ufuncs)[ufunc.ptr()] = {n_ops, n_folds, entry, loops};
+    return loops;
 }
 
 }  // namespace
@@ -273,6 +286,9 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
     if (info && info->op < n_ops) {
         PyObject* o = elementwise_call(static_cast<Op>(info->op), args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
+    } else if (info && info->loops) {
+        PyObject* o = call_numpy_loop(*info->loops, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs ? args[0] : nullptr);
     return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
@@ -292,8 +308,11 @@ void register_ufuncs(py::module_& m) {
         if (!numpy_ufunc_of[i]) continue;
         int fold = 0;
         while (fold < n_folds && fold_info[fold].ufunc != static_cast<Op>(i)) ++fold;
-        (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i]};
+        (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i], nullptr};
     }
+
+    operator_loops = {loops_of("floor_divide"), loops_of("remainder"), loops_of("divmod"),
+                      loops_of("power")};
 
     // wrap(function, "raptors.name", "deep" | "top" | "original"): the object that stands for a
     // NumPy function or ufunc.
@@ -303,17 +322,20 @@ void register_ufuncs(py::module_& m) {
         auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
         if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
             py::object o = make_proxy(ufunc_type, fn, path, name, mode);
+            Proxy* const p = proxy(o.ptr());
             auto [it, fresh] =
-                ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, proxy(o.ptr())->entry});
-            proxy(o.ptr())->which = it->second.op;
-            proxy(o.ptr())->entry = it->second.entry;
-            if (it->second.op < n_ops) proxy(o.ptr())->inputs = op_info[it->second.op].inputs;
+                ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, p->entry, nullptr});
+            if (fresh) it->second.loops = new_numpy_loops(fn.ptr(), p->entry);
+            p->which = it->second.op;
+            p->entry = it->second.entry;
+            p->loops = it->second.loops;
+            if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
             return o;
         }
         py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
                                   path.substr(path.find('.') + 1), mode);
-        if (path == "raptors." + name)
-            if (const NativeRow* row = find_native_function(name.c_str())) {
+        if (path.starts_with("raptors."))
+            if (const NativeRow* row = find_native_function(path.c_str() + strlen("raptors."))) {
                 Proxy* p = proxy(o.ptr());
                 p->native = row->native;
                 p->which = row->which;

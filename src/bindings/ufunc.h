@@ -3,6 +3,7 @@
 // object's: docs, signatures, __class__.
 #pragma once
 #include "call.h"
+#include "numpy_loops.h"
 
 namespace raptors {
 
@@ -22,7 +23,8 @@ struct Proxy {
     int which;   // ufuncs: the Op, n_ops if it has no kernels
     int inputs;  // of that Op
     Hand hand;
-    bool on_array;  // native takes the first argument as `self`
+    bool on_array;      // native takes the first argument as `self`
+    NumpyLoops* loops;  // ufuncs without kernels; may be null
 };
 
 extern PyTypeObject* ufunc_type;     // stands for numpy.ufunc
@@ -36,11 +38,12 @@ inline bool is_proxy(PyObject* o) {
 inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
 inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
 
-// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), and its
-// ledger entry.
+// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), its ledger
+// entry, and NumPy's loops where there is no Op.
 struct UfuncInfo {
     int op, fold;
     Entry* entry;
+    NumpyLoops* loops;
 };
 const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
 // The proxy made for a NumPy function; nullptr if there is none.

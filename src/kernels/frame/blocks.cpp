@@ -44,14 +44,16 @@ struct alignas(line) Header {
     Header *newer, *older;  // by time of arrival
     Header *above, *below;  // in the stack of the same capacity
 };
-static_assert(sizeof(Header) == line);
+static_assert(sizeof(Header) == line && offsetof(Header, capacity) == line - capacity_before);
 
 Header* header(const char* block) noexcept {
     return reinterpret_cast<Header*>(const_cast<char*>(block) - line);
 }
 char* block_of(Header* h) noexcept { return reinterpret_cast<char*>(h) + line; }
 
-// Multiples of 64 up to 512, then eight capacities per power of two.
+// The multiples of block_unit up to small_block, then eight capacities per power of two.
+constexpr int small_power = 63 - __builtin_clzll(small_block);
+constexpr int first_power = small_power - static_cast<int>(small_block / block_unit / 8);
 struct SizeClass {
     int index;
     size_t capacity;
@@ -65,10 +67,10 @@ SizeClass size_class(size_t bytes) noexcept {
     size_t const step = size_t{1} << (power - 3);
     size_t const capacity = (bytes + step - 1) & ~(step - 1);
     int const eighth = static_cast<int>((capacity - (size_t{1} << power)) / step);  // 1..8
-    return {8 * (power - 8) + eighth - 1, capacity};
+    return {8 * (power - first_power) + eighth - 1, capacity};
 }
-constexpr int class_count = 8 * (47 - 8) + 8;
-constexpr int thread_classes = 8 * (17 - 8) + 8;  // up to thread_to
+constexpr int class_count = 8 * (47 - first_power) + 8;
+constexpr int thread_classes = 8 * (17 - first_power) + 8;  // up to thread_to
 
 // The stack that has a block for `bytes` of class `index`, or one at most a quarter longer; -1:
 // none.
@@ -501,8 +503,6 @@ void block_delete(char* block) noexcept {
     }
     release_chain(out);
 }
-
-size_t block_capacity(const char* block) noexcept { return header(block)->capacity; }
 
 BlockStats block_stats() noexcept {
     Lock lock;

@@ -11,13 +11,16 @@ namespace raptors {
 // is at most 1/4 longer than asked for (and 64 bytes). Its capacity stands in a header in front of
 // it.
 constexpr size_t block_unit = 64;
-constexpr size_t small_block = 1024;  // up to here the capacities are the multiples of block_unit
+constexpr size_t small_block = 2048;  // up to here the capacities are the multiples of block_unit
 
 char* block_new(size_t bytes) noexcept;  // nullptr: out of memory
 char* block_new_zeroed(size_t bytes) noexcept;
 char* block_resize(char* block, size_t bytes) noexcept;  // nullptr: `block` is as it was
 void block_delete(char* block) noexcept;
-size_t block_capacity(const char* block) noexcept;
+constexpr size_t capacity_before = 48;  // bytes in front of a block
+inline size_t block_capacity(const char* block) noexcept {
+    return *reinterpret_cast<const size_t*>(block - capacity_before);
+}
 
 struct BlockStats {
     uint64_t live_bytes;                   // capacities of the blocks in use

@@ -22,12 +22,19 @@ inline void clear_fp_status() noexcept {
     if (csr & mxcsr_status) [[unlikely]]
         _mm_setcsr(csr & ~mxcsr_status);
 }
-inline int fp_status() noexcept {
-    unsigned const csr = _mm_getcsr();
+inline int fp_status_of(unsigned csr) noexcept {
     if (!(csr & mxcsr_status)) [[likely]]
         return 0;
     return (csr & 0x04U ? fp_divide_by_zero : 0) | (csr & 0x08U ? fp_overflow : 0) |
            (csr & 0x10U ? fp_underflow : 0) | (csr & 0x01U ? fp_invalid : 0);
+}
+inline int fp_status() noexcept { return fp_status_of(_mm_getcsr()); }
+// The status word of the x87 unit, whose bits are the same: feraiseexcept() sets some of them
+// there.
+inline unsigned x87_status() noexcept {
+    unsigned short word;
+    __asm__ volatile("fnstsw %0" : "=a"(word));
+    return word;
 }
 inline void raise_fp_status(int status) noexcept {
     _mm_setcsr(_mm_getcsr() | (status & fp_divide_by_zero ? 0x04U : 0) |
@@ -72,5 +79,22 @@ inline void raise_fp_status(int status) noexcept {
 }
 inline void reset_fp_control() noexcept { std::fesetenv(FE_DFL_ENV); }
 #endif
+
+// The same where code runs that is not ours and raises what it likes.
+inline void clear_any_fp_status() noexcept {
+    clear_fp_status();
+#if defined(__x86_64__)
+    if (x87_status() & mxcsr_status) [[unlikely]] {
+        __asm__ volatile("fnclex");
+    }
+#endif
+}
+inline int any_fp_status() noexcept {
+#if defined(__x86_64__)
+    return fp_status_of(_mm_getcsr() | x87_status());
+#else
+    return fp_status();
+#endif
+}
 
 }  // namespace raptors

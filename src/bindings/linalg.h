@@ -1,0 +1,11 @@
+// Products of vectors, by NumPy's own function for the dtype: its BLAS, and so its bits.
+#pragma once
+#include "call.h"
+
+namespace raptors {
+
+enum class Dot : int { dot, inner, vdot };
+RAPTORS_NATIVE(dot_native);  // which: a Dot
+RAPTORS_NATIVE(norm_native);
+
+}  // namespace raptors
