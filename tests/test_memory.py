@@ -316,3 +316,31 @@ def test_memory_after_fork() -> None:
             except BaseException:
                 os._exit(2)
         assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(DISABLED, reason="NumPy's own memory")
+def test_reductions_take_scratch_from_the_arena() -> None:
+    """Casts, masks and parts of long folds: nothing comes from the heap."""
+    a = raptors.asarray(numpy.arange(600_000.0).reshape(600, 1000))
+    mask = a % 3 == 0
+    calls = [
+        lambda: a.sum(),
+        lambda: a.sum(axis=0),
+        lambda: a.astype("int32").mean(axis=1),
+        lambda: a.astype("float32").sum(dtype="float64"),
+        lambda: a.sum(where=mask),
+        lambda: a[:, ::3].max(axis=0),
+        lambda: a.var(),
+        lambda: a.argmax(),
+    ]
+    for call in calls:
+        call()
+    before = memory.stats()
+    for threads in (1, 4):
+        with raptors.threads(threads):
+            for _ in range(5):
+                for call in calls:
+                    call()
+    after = memory.stats()
+    assert after.scratch_taken > before.scratch_taken
+    assert after.scratch_from_heap == before.scratch_from_heap

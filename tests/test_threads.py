@@ -164,6 +164,22 @@ class TestResults:
             core._set_pool_limits(*limits)
         assert core._pool_stats()["shared"] > 0
 
+    def test_explained(self) -> None:
+        code = """
+import raptors as np
+a = np.ones(100_000)
+a + a
+assert np.explain_last_dispatch()["threads"] == 4
+with np.threads(1):
+    a.sum()
+assert np.explain_last_dispatch()["threads"] == 1
+a.max()
+assert np.explain_last_dispatch()["threads"] == 4
+np.arange(3)
+assert np.explain_last_dispatch()["threads"] == 1
+"""
+        python_ok(code, **SHARED)
+
     def test_errors_of_workers(self) -> None:
         """What only a worker's part raises is warned of, or raised, by the caller."""
         code = """

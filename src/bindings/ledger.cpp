@@ -9,7 +9,16 @@ namespace py = pybind11;
 
 namespace raptors {
 
-constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec"))) = {};
+constinit thread_local LastDispatch last_dispatch
+    __attribute__((tls_model("initial-exec"))) = {.entry = nullptr,
+                                                  .nd = 0,
+                                                  .shape = {},
+                                                  .dtype = {},
+                                                  .layout = {},
+                                                  .why = {},
+                                                  .isa = {},
+                                                  .threads = 1,
+                                                  .next_threads = 1};
 Why declined;
 
 namespace {
@@ -97,6 +106,7 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
     last.dtype = no_dtype;
     last.why = process_active.table ? why : Why::disabled;
     last.isa = active().isa;
+    last.threads = last.next_threads = 1;
     if (operand && PyArray_Check(operand)) {
         Fields const* f = fields(operand);
         last.dtype = dtype_of(f->descr);
@@ -138,7 +148,7 @@ void register_ledger(py::module_& m) {
                                       : py::str(layout_text[static_cast<int>(last.layout)]);
             d["backend"] = native ? "raptors" : "numpy";
             d["isa"] = native ? py::object(py::str(isa_name(last.isa))) : py::none();
-            d["threads"] = 1;
+            d["threads"] = last.threads;
             d["reason"] = native ? std::string("native kernel, ") +
                                        layout_text[static_cast<int>(last.layout)] + " operands"
                                  : std::string(why_text[static_cast<int>(last.why)]);

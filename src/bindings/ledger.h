@@ -43,6 +43,8 @@ struct LastDispatch {
     Layout layout;
     Why why;
     Isa isa;
+    uint16_t threads;
+    uint16_t next_threads;  // of the call that is about to be counted
 };
 extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
@@ -56,6 +58,8 @@ inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_int
     last.layout = layout;
     last.why = Why::none;
     last.isa = active().isa;
+    last.threads = last.next_threads;
+    last.next_threads = 1;
 }
 
 inline Layout layout_of(const Fields* f) {

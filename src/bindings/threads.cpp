@@ -9,6 +9,7 @@
 #include "environment.h"
 #include "frame/pool.h"
 #include "frame/processors.h"
+#include "ledger.h"
 #include "policy.h"
 
 namespace py = pybind11;
@@ -122,7 +123,9 @@ Plan plan_long(npy_intp n, double ns) {
     double const total = static_cast<double>(n) * ns;
     if (!forced && total < release_ns / 2) return {unshared, false};
     if (!measured && !forced) load_figures();
-    return {share_for(n, total, current_threads()), forced || total >= release_ns};
+    Share const share = share_for(n, total, current_threads());
+    last_dispatch.next_threads = static_cast<uint16_t>(share.crew.threads);
+    return {share, forced || total >= release_ns};
 }
 
 void register_threads(py::module_& m) {

@@ -54,6 +54,23 @@ void check_blocks() {
     block_delete(kept);
 }
 
+// 100,000 blocks that were dirty before.
+void check_zeros() {
+    std::mt19937 random(11);
+    long wrong = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        size_t const n = i % 1000 ? random() % 3000 : random() % (3 << 20);
+        char* const dirty = block_new(n);
+        memset(dirty, 0xff, n);
+        block_delete(dirty);
+        char* const z = block_new_zeroed(n);
+        wrong += !all_zero(z, n);
+        memset(z, 0xff, n);
+        block_delete(z);
+    }
+    CHECK(wrong == 0);
+}
+
 void check_cache() {
     set_block_cache_limit(size_t{64} << 20);
     trim_blocks();
@@ -351,6 +368,7 @@ int main() {
     in_a_child(check_debugging);
     CHECK(block_cache_limit() > 0 && block_cache_limit() <= size_t{1} << 30);
     check_blocks();
+    check_zeros();
     check_cache();
     check_threads_keep();
     check_failures();
