@@ -545,6 +545,25 @@ inline T fold_lanes(V v, Op op) {
     }
 }
 
+template <size_t size>
+struct Bits;
+template <>
+struct Bits<1> {
+    using type = uint8_t;
+};
+template <>
+struct Bits<2> {
+    using type = uint16_t;
+};
+template <>
+struct Bits<4> {
+    using type = uint32_t;
+};
+template <>
+struct Bits<8> {
+    using type = uint64_t;
+};
+
 // Of a NaN and anything the NaN is kept. Comparisons of NaN raise a status that nobody looks at.
 template <class T, bool largest>
 struct Extreme {
@@ -560,9 +579,52 @@ struct Extreme {
             return better;
     }
     static T next(T a, T x) { return pick(a, x); }
+
+    // With AVX-512 a comparison's result is a mask, and looking for NaNs by them takes longer than
+    // L3 needs for the data. As integers without their sign NaNs are what lies above infinity.
+    static constexpr bool seeks_nans_first = floating<T> && vector_bytes == 64;
+    // The extreme of n >= 4 vectors if no element is a NaN.
+    static bool of_numbers(const char* p, ptrdiff_t n, T* extreme) {
+        using V = Vec<T>;
+        using U = typename Bits<sizeof(T)>::type;
+        using W = Vec<U>;
+        constexpr ptrdiff_t w = lanes<T>;
+        auto better = [](auto a, auto x) { return (largest ? x > a : x < a) ? x : a; };
+        auto shifted = [](const char* q) {
+            W const bits = get<W>(q);
+            return bits + bits;
+        };
+        auto greater = [](W a, W x) { return x > a ? x : a; };
+        V m[4];
+        W high[4];
+        auto take = [&](const char* q) {
+            for (int k = 0; k < 4; ++k) {
+                m[k] = better(m[k], get<V>(q + k * vector_bytes));
+                high[k] = greater(high[k], shifted(q + k * vector_bytes));
+            }
+        };
+        for (int k = 0; k < 4; ++k) {
+            m[k] = get<V>(p + k * vector_bytes);
+            high[k] = shifted(p + k * vector_bytes);
+        }
+        ptrdiff_t i = 4 * w;
+        for (; i + 4 * w <= n; i += 4 * w) take(p + i * size_of<T>);
+        if (i < n) take(p + (n - 4 * w) * size_of<T>);  // some elements again
+        T const infinity = static_cast<T>(__builtin_inf());
+        U const limit = static_cast<U>(get<U>(&infinity) << 1);
+        U const most = fold_lanes<U, vector_bytes>(
+            greater(greater(high[0], high[1]), greater(high[2], high[3])),
+            [](auto a, auto x) { return x > a ? x : a; });
+        *extreme =
+            fold_lanes<T, vector_bytes>(better(better(m[0], m[1]), better(m[2], m[3])), better);
+        return most <= limit;
+    }
+
     static T dense(T a, const char* p, ptrdiff_t n) {
         using V = Vec<T>;
         constexpr ptrdiff_t w = lanes<T>;
+        if constexpr (seeks_nans_first)
+            if (T x; n >= 4 * w && of_numbers(p, n, &x)) return pick(a, x);
         ptrdiff_t i = 0;
         if (n >= w) {
             V m = get<V>(p);
@@ -593,25 +655,6 @@ struct Extreme {
 };
 
 // Truth is looked at in the bits: a NaN is true, -0.0 is not.
-template <size_t size>
-struct Bits;
-template <>
-struct Bits<1> {
-    using type = uint8_t;
-};
-template <>
-struct Bits<2> {
-    using type = uint16_t;
-};
-template <>
-struct Bits<4> {
-    using type = uint32_t;
-};
-template <>
-struct Bits<8> {
-    using type = uint64_t;
-};
-
 template <class T, bool all>
 struct Truth {
     using Element = T;
