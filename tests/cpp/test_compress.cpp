@@ -28,7 +28,7 @@ void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
     CHECK(static_cast<size_t>(total) * sizeof(T) == wanted.size());
     std::vector<char> out(wanted.size() + 65, canary);
     kernels.compress[which](mask.data() + offset, from, out.data() + 1, length, total);
-    CHECK(std::memcmp(out.data() + 1, wanted.data(), wanted.size()) == 0);
+    CHECK(wanted.empty() || std::memcmp(out.data() + 1, wanted.data(), wanted.size()) == 0);
     bool untouched = out[0] == canary;
     for (size_t i = wanted.size() + 1; i < out.size(); ++i) untouched &= out[i] == canary;
     CHECK(untouched);
