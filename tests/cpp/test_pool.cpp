@@ -230,6 +230,33 @@ void check_crews() {
     CHECK(share_for(PTRDIFF_MAX, 1e18, 4).grain >= PTRDIFF_MAX / most_chunks);
 }
 
+// A worker whose chunk took far too long rests, for longer each time; then it works again.
+void check_rests() {
+    stop_pool();
+    auto const caller = pthread_self();
+    std::atomic<bool> late{true};
+    std::atomic<int> helped{0};
+    auto work = [&](ptrdiff_t) {
+        bool const is_worker = !pthread_equal(caller, pthread_self());
+        helped += is_worker;
+        usleep(is_worker && late ? 20'000 : 200);
+    };
+    uint64_t const before = pool_stats().stalls;
+    for (int i = 0; i < 50 && pool_stats().stalls == before; ++i)
+        for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+    CHECK(pool_stats().stalls == before + 1);
+    CHECK(crew_for(1e9, 2).threads == 1);
+    late = false;
+    helped = 0;
+    for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+    CHECK(helped == 0);
+    usleep(300'000);  // 10 stalls
+    CHECK(crew_for(1e9, 2).threads == 2);
+    for (int i = 0; i < 50 && helped == 0; ++i) for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+    CHECK(helped > 0);
+    stop_pool();
+}
+
 // Memory that nobody wants is given back by a worker. (Ten seconds; with RAPTORS_POOL_JOBS only.)
 void check_idle_memory() {
     if (!std::getenv("RAPTORS_POOL_JOBS")) return;
@@ -288,6 +315,7 @@ int main() {
     check_signals();
     check_stop();
     check_crews();
+    check_rests();
 #if !defined(__SANITIZE_THREAD__)  // it does not follow forks of programs with threads
     check_forks();
 #endif

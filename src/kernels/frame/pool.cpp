@@ -23,7 +23,10 @@ constexpr int64_t spin_ns = 30'000;   // what a worker waits before it sleeps
 constexpr int64_t close_ns = 30'000;  // calls closer together keep a worker awake
 // A run of close calls wakes a worker that sleeps once it is as long as two that are worth it.
 constexpr double close_limits = 2;
-constexpr int64_t late_ns = 50'000;          // a chunk that ends so late stalled: its core is taken
+// A chunk that takes so long, and so many times what it should, stalled: another process has its
+// worker's core, and keeps it for milliseconds.
+constexpr int64_t late_ns = 50'000;
+constexpr double late_times = 16;
 constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
 constexpr double factor_least = 5, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
@@ -58,6 +61,8 @@ struct alignas(line) Worker {
     std::atomic<bool> sleeps{false};
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t bell;
+    std::atomic<int64_t> rests_until{0};  // 0: it does not
+    double factor = factor_least;         // of its next rest, in stalls
 };
 
 struct Pool {
@@ -66,8 +71,9 @@ struct Pool {
     std::atomic<int> status{0};                    // floating-point status that workers raised
     alignas(line) std::atomic<ChunkFn> chunk{nullptr};
     std::atomic<void*> context{nullptr};
-    std::atomic<int> members{0};    // workers that the job wants: those of lower number
-    std::atomic<bool> wake{false};  // whether they wake each other
+    std::atomic<int> members{0};      // workers that the job wants: those of lower number
+    std::atomic<bool> wake{false};    // whether they wake each other
+    std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
     std::atomic<bool> stop{false};
     alignas(line) std::atomic<int> awake{0};  // workers that do not sleep
 
@@ -75,10 +81,9 @@ struct Pool {
     alignas(line) pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     bool ready = false;
     std::atomic<int> workers{0};
-    int64_t refused = 0;           // when the system last refused a thread
-    double factor = factor_least;  // of the time without workers, in stalls
+    int64_t refused = 0;  // when the system last refused a thread
 
-    std::atomic<int64_t> alone_until{0};
+    std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
     std::atomic<int64_t> last_call{0};
     std::atomic<double> close{0};  // nanoseconds of calls that came close after another
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
@@ -98,10 +103,36 @@ void ring(Worker& w) noexcept {
     pthread_mutex_unlock(&w.mutex);
 }
 
+bool rests(const Worker& w, int64_t time) noexcept {
+    return time < w.rests_until.load(std::memory_order_relaxed);
+}
+
 // Each woken worker wakes two more: the caller would spend microseconds on each.
-void wake_next(int number, int members) noexcept {
-    for (int next = 2 * number + 1; next <= 2 * number + 2; ++next)
-        if (next <= members) ring(workers[next - 1]);
+void wake_next(int number, int members, int64_t time) noexcept {
+    for (int next = 2 * number + 1; next <= 2 * number + 2 && next <= members; ++next) {
+        if (rests(workers[next - 1], time))
+            wake_next(next, members, time);
+        else
+            ring(workers[next - 1]);
+    }
+}
+
+// After a chunk. Counted in calls a rest would be too short after short ones, so it is a multiple
+// of what was lost, and longer each time.
+void judge(Worker& w, int64_t begin) noexcept {
+    double const expected = pool.expected.load(std::memory_order_relaxed);
+    int64_t const time = now(), taken = time - begin;
+    if (expected <= 0) return;
+    if (taken > late_ns && static_cast<double>(taken) > late_times * expected) {
+        w.factor = w.factor < factor_most / 2 ? 2 * w.factor : factor_most;
+        int64_t const until = time + static_cast<int64_t>(w.factor * static_cast<double>(taken));
+        w.rests_until.store(until, std::memory_order_relaxed);
+        if (until > pool.last_rest.load(std::memory_order_relaxed))
+            pool.last_rest.store(until, std::memory_order_relaxed);
+        pool.stalls.fetch_add(1, std::memory_order_relaxed);
+    } else if (w.factor > factor_least) {
+        w.factor -= w.factor / 16;
+    }
 }
 
 // Until the bell, or for `seconds` (0: for ever).
@@ -157,7 +188,7 @@ void watch_blocks() noexcept {
 
 // Takes chunks of `job` until there are none. How many it did. A worker leaves the status that they
 // raised for the caller.
-ptrdiff_t take_chunks(uint32_t job, bool is_worker) noexcept {
+ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
     ptrdiff_t taken = 0;
     uint64_t t = pool.ticket.load(std::memory_order_acquire);
     while (job_of(t) == job && next_of(t) < chunks_of(t)) {
@@ -167,9 +198,11 @@ ptrdiff_t take_chunks(uint32_t job, bool is_worker) noexcept {
         if (!pool.ticket.compare_exchange_weak(t, t + 1, std::memory_order_acq_rel,
                                                std::memory_order_acquire))
             continue;
+        int64_t const begin = worker ? now() : 0;
         chunk(context, static_cast<ptrdiff_t>(next_of(t)));
         ++taken;
-        if (is_worker) {
+        if (worker) {
+            judge(*worker, begin);
             if (int const raised = fp_status()) {
                 clear_fp_status();
                 pool.status.fetch_or(raised, std::memory_order_relaxed);
@@ -196,7 +229,8 @@ void* work(void* argument) noexcept {
         for (int i = 1; !pool.stop.load(std::memory_order_relaxed); ++i) {
             job = job_of(pool.ticket.load(std::memory_order_acquire));
             if (job != seen) {
-                if (number <= pool.members.load(std::memory_order_relaxed)) break;
+                if (number <= pool.members.load(std::memory_order_relaxed) && !rests(w, now()))
+                    break;
                 seen = job;
             }
             pause();
@@ -206,8 +240,8 @@ void* work(void* argument) noexcept {
             }
         }
         if (pool.wake.load(std::memory_order_relaxed))
-            wake_next(number, pool.members.load(std::memory_order_relaxed));
-        take_chunks(job, true);
+            wake_next(number, pool.members.load(std::memory_order_relaxed), now());
+        take_chunks(job, &w);
         seen = job;
     }
     pool.awake.fetch_sub(1, std::memory_order_seq_cst);
@@ -229,6 +263,8 @@ bool start_thread(Worker& w) noexcept {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     w.sleeps.store(false, std::memory_order_relaxed);
+    w.rests_until.store(0, std::memory_order_relaxed);
+    w.factor = factor_least;
     pool.awake.fetch_add(1, std::memory_order_seq_cst);
     bool const started = pthread_create(&w.thread, &attributes, work, &w) == 0;
     if (!started) pool.awake.fetch_sub(1, std::memory_order_seq_cst);
@@ -271,10 +307,7 @@ void before_fork() noexcept {
     stop_workers();
 }
 void after_fork_parent() noexcept { pthread_mutex_unlock(&pool.mutex); }
-void after_fork_child() noexcept {
-    pool.alone_until.store(0, std::memory_order_relaxed);
-    pthread_mutex_unlock(&pool.mutex);
-}
+void after_fork_child() noexcept { pthread_mutex_unlock(&pool.mutex); }
 
 // At least `wanted` workers, if the system gives them. Locked.
 void start_workers(int wanted) noexcept {
@@ -309,16 +342,21 @@ void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context) noexcept {
     for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, i);
 }
 
-// Waits for the chunks that workers took: how long, in nanoseconds; 0: hardly.
-int64_t wait_for_chunks(ptrdiff_t chunks) noexcept {
-    int64_t begin = 0;
+// Waits for the chunks that workers took.
+void wait_for_chunks(ptrdiff_t chunks) noexcept {
     for (int i = 1; pool.done.load(std::memory_order_acquire) != chunks; ++i) {
         pause();
-        if (i % 64) continue;
-        if (!begin) begin = now();
-        if (i > 4096) sched_yield();
+        if (i > 4096 && i % 64 == 0) sched_yield();
     }
-    return begin ? now() - begin : 0;
+}
+
+// Whether all workers that there are rest.
+bool all_rest(int64_t time) noexcept {
+    if (time >= pool.last_rest.load(std::memory_order_relaxed)) return false;
+    int const count = pool.workers.load(std::memory_order_relaxed);
+    for (int i = 0; i < count; ++i)
+        if (!rests(workers[i], time)) return false;
+    return count > 0;
 }
 
 }  // namespace
@@ -330,7 +368,7 @@ Crew crew_for(double ns, int threads) noexcept {
     if (parked <= 0) return {threads, true};
     if (ns < hot) return alone;
     int64_t const time = now();
-    if (time < pool.alone_until.load(std::memory_order_relaxed)) return alone;
+    if (all_rest(time)) return alone;
     // The last threads would have a share too small to come for.
     double const shares = 2 * ns / hot;
     if (shares < threads) threads = static_cast<int>(shares);
@@ -338,8 +376,8 @@ Crew crew_for(double ns, int threads) noexcept {
     bool const close = time - last < close_ns + static_cast<int64_t>(ns);
     double const run = close ? pool.close.load(std::memory_order_relaxed) + ns : ns;
     pool.close.store(run, std::memory_order_relaxed);
-    if (ns >= parked || run >= close_limits * parked) return {threads, true};
-    return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false} : alone;
+    if (ns >= parked || run >= close_limits * parked) return {threads, true, ns};
+    return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
 }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
@@ -362,24 +400,12 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     pool.context.store(context, std::memory_order_relaxed);
     pool.members.store(members, std::memory_order_relaxed);
     pool.wake.store(crew.wake, std::memory_order_relaxed);
+    pool.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
     pool.done.store(0, std::memory_order_relaxed);
     pool.status.store(0, std::memory_order_relaxed);
     pool.ticket.store(ticket_of(job, chunks), std::memory_order_seq_cst);
-    if (crew.wake) wake_next(0, members);
-    int64_t const begin = now();
-    int64_t waited = 0;
-    if (take_chunks(job, false) != chunks) waited = wait_for_chunks(chunks);
-    if (waited > late_ns && waited > (now() - begin) / 2) {
-        // Another process has a worker's core: a slice of it is milliseconds. Counted in calls a
-        // pause would be too short after short ones, so it is a multiple of what was lost.
-        pool.stalls.fetch_add(1, std::memory_order_relaxed);
-        pool.factor = pool.factor < factor_most / 2 ? 2 * pool.factor : factor_most;
-        pool.alone_until.store(
-            now() + static_cast<int64_t>(pool.factor * static_cast<double>(waited)),
-            std::memory_order_relaxed);
-    } else if (pool.factor > factor_least) {
-        pool.factor -= pool.factor / 16;
-    }
+    if (crew.wake) wake_next(0, members, now());
+    if (take_chunks(job, nullptr) != chunks) wait_for_chunks(chunks);
     int const status = pool.status.load(std::memory_order_relaxed);
     pool.shared.fetch_add(1, std::memory_order_relaxed);
     pool.chunks.fetch_add(static_cast<uint64_t>(chunks), std::memory_order_relaxed);
@@ -400,8 +426,6 @@ void stop_pool() noexcept {
     pthread_mutex_lock(&pool.mutex);
     stop_workers();
     pool.refused = 0;
-    pool.factor = factor_least;
-    pool.alone_until.store(0, std::memory_order_relaxed);
     pthread_mutex_unlock(&pool.mutex);
 }
 

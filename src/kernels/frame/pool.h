@@ -7,8 +7,9 @@ namespace raptors {
 
 // Who works on a call.
 struct Crew {
-    int threads;  // at most, with the calling one
-    bool wake;    // whether threads that sleep are woken: it takes them 10 to 50 microseconds
+    int threads;    // at most, with the calling one
+    bool wake;      // whether threads that sleep are woken: it takes them 10 to 50 microseconds
+    double ns = 0;  // what the call would take one thread; 0: unknown
 };
 constexpr Crew alone = {1, false};
 constexpr int most_threads = 256;
