@@ -59,11 +59,11 @@ def calibrate() -> dict[str, Any]:
     """See `raptors.calibrate`."""
     ops, folds = _core._measure_costs()
     hot, parked = _core._measure_hand_off()
-    # A thread that waits pays once a call is some ten hand-offs long. One that sleeps saves half of what is
-    # left of the call when it comes; below three times that it may only have cost.
+    # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late, to a cold
+    # cache and perhaps a slow clock: measured, calls of less than ten times its delay may only have lost.
     limits = {
         "hot": min(max(20 * hot, 2_000.0), 50_000.0) if hot else 5_000.0,
-        "parked": min(max(3 * parked, 50_000.0), 1e6) if parked else 100_000.0,
+        "parked": min(max(10 * parked, 100_000.0), 2e6) if parked else 400_000.0,
     }
     figures: dict[str, Any] = {
         "processor": processor(),

@@ -20,15 +20,13 @@ namespace {
 
 constexpr size_t line = 64;
 constexpr int64_t spin_ns = 30'000;   // what a worker waits before it sleeps
-constexpr int64_t close_ns = 30'000;  // calls closer together keep a worker awake
-// A run of close calls wakes a worker that sleeps once it is as long as two that are worth it.
-constexpr double close_limits = 2;
+constexpr int64_t close_ns = 30'000;  // calls closer together count as one for waking a worker
 // A chunk that takes so long, and so many times what it should, stalled: another process has its
 // worker's core, and keeps it for milliseconds.
-constexpr int64_t late_ns = 50'000;
+constexpr int64_t late_ns = 500'000;
 constexpr double late_times = 16;
 constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
-constexpr double factor_least = 5, factor_most = 800;
+constexpr double factor_least = 10, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
 
 int64_t now() noexcept {
@@ -62,7 +60,8 @@ struct alignas(line) Worker {
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t bell;
     std::atomic<int64_t> rests_until{0};  // 0: it does not
-    double factor = factor_least;         // of its next rest, in stalls
+    int64_t rested = 0;                   // how long the last rest was
+    double factor = factor_least;         // how long, in stalls
 };
 
 struct Pool {
@@ -74,6 +73,7 @@ struct Pool {
     std::atomic<int> members{0};      // workers that the job wants: those of lower number
     std::atomic<bool> wake{false};    // whether they wake each other
     std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
+    std::atomic<double> typical{0};   // the same as the caller finds it
     std::atomic<bool> stop{false};
     alignas(line) std::atomic<int> awake{0};  // workers that do not sleep
 
@@ -92,7 +92,7 @@ Pool pool;
 Worker workers[most_threads - 1];
 std::atomic<int64_t> threads_left{0};  // until one fails; 0: none does
 std::atomic<bool> unwatched{false};    // the first worker sleeps without looking at idle blocks
-std::atomic<double> hot_limit{5'000}, parked_limit{100'000};
+std::atomic<double> hot_limit{5'000}, parked_limit{400'000};
 
 // ---- sleeping and waking
 
@@ -118,21 +118,24 @@ void wake_next(int number, int members, int64_t time) noexcept {
 }
 
 // After a chunk. Counted in calls a rest would be too short after short ones, so it is a multiple
-// of what was lost, and longer each time.
+// of what was lost: a longer one each time, until the worker has worked as long as it rested.
 void judge(Worker& w, int64_t begin) noexcept {
-    double const expected = pool.expected.load(std::memory_order_relaxed);
+    double expected = pool.expected.load(std::memory_order_relaxed);
+    double const typical = pool.typical.load(std::memory_order_relaxed);
     int64_t const time = now(), taken = time - begin;
-    if (expected <= 0) return;
-    if (taken > late_ns && static_cast<double>(taken) > late_times * expected) {
-        w.factor = w.factor < factor_most / 2 ? 2 * w.factor : factor_most;
-        int64_t const until = time + static_cast<int64_t>(w.factor * static_cast<double>(taken));
-        w.rests_until.store(until, std::memory_order_relaxed);
-        if (until > pool.last_rest.load(std::memory_order_relaxed))
-            pool.last_rest.store(until, std::memory_order_relaxed);
-        pool.stalls.fetch_add(1, std::memory_order_relaxed);
-    } else if (w.factor > factor_least) {
-        w.factor -= w.factor / 16;
-    }
+    if (expected > 0 && expected < typical) expected = typical;
+    if (expected <= 0 || taken <= late_ns || static_cast<double>(taken) <= late_times * expected)
+        return;
+    bool const soon = begin - w.rests_until.load(std::memory_order_relaxed) < w.rested;
+    w.factor *= soon ? 2 : 0.5;
+    w.factor = w.factor < factor_least  ? factor_least
+               : w.factor > factor_most ? factor_most
+                                        : w.factor;
+    w.rested = static_cast<int64_t>(w.factor * static_cast<double>(taken));
+    w.rests_until.store(time + w.rested, std::memory_order_relaxed);
+    if (time + w.rested > pool.last_rest.load(std::memory_order_relaxed))
+        pool.last_rest.store(time + w.rested, std::memory_order_relaxed);
+    pool.stalls.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Until the bell, or for `seconds` (0: for ever).
@@ -190,6 +193,7 @@ void watch_blocks() noexcept {
 // raised for the caller.
 ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
     ptrdiff_t taken = 0;
+    int64_t begin = now();
     uint64_t t = pool.ticket.load(std::memory_order_acquire);
     while (job_of(t) == job && next_of(t) < chunks_of(t)) {
         ChunkFn const chunk = pool.chunk.load(std::memory_order_relaxed);
@@ -198,7 +202,7 @@ ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
         if (!pool.ticket.compare_exchange_weak(t, t + 1, std::memory_order_acq_rel,
                                                std::memory_order_acquire))
             continue;
-        int64_t const begin = worker ? now() : 0;
+        if (worker) begin = now();
         chunk(context, static_cast<ptrdiff_t>(next_of(t)));
         ++taken;
         if (worker) {
@@ -208,6 +212,9 @@ ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
                 pool.status.fetch_or(raised, std::memory_order_relaxed);
             }
             pool.helped.fetch_add(1, std::memory_order_relaxed);
+        } else {
+            double const ns = static_cast<double>(now() - begin) / static_cast<double>(taken);
+            pool.typical.store(ns, std::memory_order_relaxed);
         }
         pool.done.fetch_add(1, std::memory_order_release);
         t = pool.ticket.load(std::memory_order_acquire);
@@ -264,6 +271,7 @@ bool start_thread(Worker& w) noexcept {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     w.sleeps.store(false, std::memory_order_relaxed);
     w.rests_until.store(0, std::memory_order_relaxed);
+    w.rested = 0;
     w.factor = factor_least;
     pool.awake.fetch_add(1, std::memory_order_seq_cst);
     bool const started = pthread_create(&w.thread, &attributes, work, &w) == 0;
@@ -376,7 +384,7 @@ Crew crew_for(double ns, int threads) noexcept {
     bool const close = time - last < close_ns + static_cast<int64_t>(ns);
     double const run = close ? pool.close.load(std::memory_order_relaxed) + ns : ns;
     pool.close.store(run, std::memory_order_relaxed);
-    if (ns >= parked || run >= close_limits * parked) return {threads, true, ns};
+    if (run >= parked) return {threads, true, ns};
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
 }
 
@@ -400,6 +408,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     pool.context.store(context, std::memory_order_relaxed);
     pool.members.store(members, std::memory_order_relaxed);
     pool.wake.store(crew.wake, std::memory_order_relaxed);
+    pool.typical.store(0, std::memory_order_relaxed);
     pool.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
     pool.done.store(0, std::memory_order_relaxed);
     pool.status.store(0, std::memory_order_relaxed);
