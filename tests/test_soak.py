@@ -83,8 +83,8 @@ for t in threads:
     t.join()
 handed.clear()
 over = sorted(x[2] for x in samples)
-# Samples are taken while threads allocate: nearly all must hold.
-assert over[int(len(over) * 0.98)] < 64 << 20, over[-10:]
+# The counts and the resident set are read one after the other while threads allocate: most must hold.
+assert over[int(len(over) * 0.9)] < 64 << 20, over[-10:]
 late = numpy.array([x[:2] for x in samples if x[0] > SECONDS / 3])
 slope = numpy.polyfit(late[:, 0] / 60, late[:, 1] / 2**20, 1)[0]
 print(f"{{len(samples)}} samples, slope {{slope:.3f}} MiB/min, "
