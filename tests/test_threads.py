@@ -458,7 +458,7 @@ way = int(sys.argv[1])
 a = np.ones((1000, 300))
 def work():
     while True:
-        a + a; a.sum(axis=0); a.std(); np.ptp(a); np.array_equal(a, a)
+        a + a; a.sum(axis=0); a.std(); np.ptp(a); np.array_equal(a, a); np.exp(a); np.dot(a[0], a[1])
 for _ in range(3): threading.Thread(target=work, daemon=True).start()
 kept = a + 1
 time.sleep(0.005 * (way % 7))

@@ -6,6 +6,7 @@
 #include "conversion.h"
 #include "frame/fpstatus.h"
 #include "operand.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
@@ -28,7 +29,7 @@ bool dot(PyArray_Descr* descr, const Vector& x, const Vector& y, npy_intp n, cha
     clear_any_fp_status();
     PyThreadState* const state = n > longest_locked ? PyEval_SaveThread() : nullptr;
     function(x.data, x.stride, y.data, y.stride, element, n, nullptr);
-    if (state) PyEval_RestoreThread(state);
+    if (state) take_gil(state);
     if (!any_fp_status()) return true;
     clear_fp_status();
     declined = Why::value;

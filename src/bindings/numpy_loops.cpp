@@ -8,6 +8,7 @@
 #include "frame/fpstatus.h"
 #include "object_cache.h"
 #include "operand.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
@@ -227,7 +228,7 @@ PyObject* call_numpy_loop(NumpyLoops& loops, PyObject* const* args, Py_ssize_t n
     if (n > longest_locked) {
         PyThreadState* const state = PyEval_SaveThread();
         function(data, &n, steps, extra);
-        PyEval_RestoreThread(state);
+        take_gil(state);
     } else {
         function(data, &n, steps, extra);
     }

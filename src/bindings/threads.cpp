@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -119,6 +120,14 @@ void set_figures(int rows, const py::dict& all) {
 
 }  // namespace
 
+void take_gil(PyThreadState* state) {
+    try {
+        PyEval_RestoreThread(state);
+    } catch (...) {  // the unwinding of pthread_exit, which must not go on
+        for (;;) pause();
+    }
+}
+
 Plan plan_long(npy_intp n, double ns) {
     double const total = static_cast<double>(n) * ns;
     if (!forced && total < release_ns / 2) return {unshared, false};
@@ -182,7 +191,7 @@ void register_threads(py::module_& m) {
     m.def("_measure_hand_off", [] {
         PyThreadState* const state = PyEval_SaveThread();
         HandOff const h = measure_hand_off();
-        PyEval_RestoreThread(state);
+        take_gil(state);
         return py::make_tuple(h.hot_ns, h.parked_ns);
     });
     m.def("_pool_limits", [] {

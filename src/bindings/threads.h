@@ -18,9 +18,13 @@ struct Plan {
 };
 Plan plan_long(npy_intp n, double ns);
 
+// PyEval_RestoreThread. Where the interpreter has ended meanwhile, that would end the thread and
+// run the destructors of all that is around, without the GIL: it waits for the end of the process
+// instead, as Python 3.14 has it.
+void take_gil(PyThreadState* state);
+
 // body(share) by the threads that are worth it, without the GIL where it takes long enough. Nothing
-// in `body` may touch a Python object, and nothing that has a destructor may be around it: where
-// the interpreter has ended meanwhile the thread ends inside.
+// in `body` may touch a Python object.
 template <class Body>
 inline void run_long(npy_intp n, double ns, const Body& body) {
     if (n < long_from) [[likely]] {
@@ -34,7 +38,7 @@ inline void run_long(npy_intp n, double ns, const Body& body) {
     }
     PyThreadState* const state = PyEval_SaveThread();
     body(plan.share);
-    PyEval_RestoreThread(state);
+    take_gil(state);
 }
 
 // Reads RAPTORS_NUM_THREADS, OMP_NUM_THREADS, RAPTORS_MIN_PARALLEL and RAPTORS_FAIL_THREAD; raises
