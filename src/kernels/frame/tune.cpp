@@ -81,9 +81,6 @@ double cost_of(Fold fold, DType t) noexcept {
     float const ns = fold_cost[index(fold)][index(t)].load(std::memory_order_relaxed);
     return ns > 0 ? static_cast<double>(ns) : built_in(fold, t);
 }
-double cost_of_cast(DType from, DType to) noexcept {
-    return (dtype_info[index(from)].size + dtype_info[index(to)].size) * ns_per_byte;
-}
 
 void set_cost(Op op, DType t, double ns) noexcept {
     op_cost[index(op)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);

@@ -8,7 +8,6 @@ namespace raptors {
 // Nanoseconds that one thread takes for an element, its operands in L2.
 double cost_of(Op op, DType t) noexcept;
 double cost_of(Fold fold, DType t) noexcept;
-double cost_of_cast(DType from, DType to) noexcept;
 
 // Replaces the built-in figure by a measured one.
 void set_cost(Op op, DType t, double ns) noexcept;
