@@ -55,4 +55,11 @@ inline size_t index(Fold t) { return static_cast<size_t>(t); }
 
 void init_dtypes();  // needs NumPy's API
 
+inline bool same_shape(const Fields* f, const Fields* g) {
+    if (f->nd != g->nd) return false;
+    for (int d = 0; d < f->nd; ++d)
+        if (f->dimensions[d] != g->dimensions[d]) return false;
+    return true;
+}
+
 }  // namespace raptors

@@ -28,12 +28,6 @@ PyObject* round_whole(Entry* entry, PyObject* self) {
     return is_ours(self) ? counted(entry, new_ref(self)) : decline(Why::type);
 }
 
-bool same_layout(const Fields* f, const Fields* g) {
-    bool same = f->nd == g->nd && f->descr == g->descr;
-    for (int d = 0; same && d < f->nd; ++d) same = f->dimensions[d] == g->dimensions[d];
-    return same;
-}
-
 // NumPy's PyArray_Round, step by step: scale, round, scale back.
 PyObject* round_scaled(Entry* entry, PyObject* self, npy_intp decimals, PyObject* given) {
     static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
@@ -184,7 +178,8 @@ PyObject* round_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
     if (!f->nd) return decline(Why::shape);
-    if (out && (!is_exact(out) || !same_layout(f, fields(out)) || !is_floating(t)))
+    if (out && (!is_exact(out) || !same_shape(f, fields(out)) || f->descr != fields(out)->descr ||
+                !is_floating(t)))
         return decline(Why::keyword);
     if (!is_floating(t) && decimals >= 0) return round_whole(entry, self);
     if (decimals) return round_scaled(entry, self, decimals, out);
@@ -214,10 +209,7 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
         if (!is_exact(o)) return decline(Why::type);
         Fields* const f = fields(o);
         if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
-        bool same = !like || like->nd == f->nd;
-        for (int d = 0; same && like && d < f->nd; ++d)
-            same = like->dimensions[d] == f->dimensions[d];
-        if (!same || f->nd == 0) return decline(Why::shape);
+        if ((like && !same_shape(like, f)) || f->nd == 0) return decline(Why::shape);
         like = f;
         if (f->nd > 1) order &= f->flags;
     }

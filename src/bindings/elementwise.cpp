@@ -93,13 +93,6 @@ Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
 constexpr npy_intp short_enough_to_repeat = 512;
 
-inline bool same_shape(const Fields* f, const Fields* g) {
-    if (f->nd != g->nd) return false;
-    for (int i = 0; i < f->nd; ++i)
-        if (f->dimensions[i] != g->dimensions[i]) return false;
-    return true;
-}
-
 // A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right
 // kind, or NumPy's own of type t.
 inline bool tier0_scalar(PyObject* o, DType t, void* element) {

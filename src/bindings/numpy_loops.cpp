@@ -77,11 +77,6 @@ const Loop& find_loop(NumpyLoops& loops, const Operand* x, uint32_t key) {
     return *loops.last;
 }
 
-bool same_shape(const Fields* f, const Fields* g) {
-    return f->nd == g->nd && !std::memcmp(f->dimensions, g->dimensions,
-                                          static_cast<size_t>(f->nd) * sizeof *f->dimensions);
-}
-
 // First and last byte + 1.
 void extent(const Fields* f, const char** low, const char** high) {
     npy_intp before = 0, after = PyDataType_ELSIZE(f->descr);

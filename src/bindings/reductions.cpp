@@ -549,8 +549,7 @@ static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const Call& ca
     PyObject* const deviation = binary(Op::subtract, self, centre);
     if (!deviation) return nullptr;
     Fields const* x = fields(deviation);
-    bool same = is_ours(deviation) && x->nd == f->nd && is_floating(dtype_of(x->descr));
-    for (int d = 0; same && d < f->nd; ++d) same = x->dimensions[d] == f->dimensions[d];
+    bool const same = is_ours(deviation) && same_shape(x, f) && is_floating(dtype_of(x->descr));
     ElementwiseOptions in_place_of{};
     in_place_of.out = deviation;
     PyObject* const squares =
@@ -732,8 +731,7 @@ PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const*
     Fields const *const f = fields(self), *const g = fields(slots[0]);
     if (dtype_of(f->descr) == no_dtype || dtype_of(g->descr) == no_dtype)
         return decline(Why::dtype);
-    bool equal = f->nd == g->nd;
-    for (int d = 0; equal && d < f->nd; ++d) equal = f->dimensions[d] == g->dimensions[d];
+    bool equal = same_shape(f, g);
     if (equal) {
         if (!f->nd) return decline(Why::shape);
         auto const same =
