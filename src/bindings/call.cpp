@@ -4,6 +4,18 @@ namespace raptors {
 
 bool parse_integer(PyObject* x, npy_intp* value) {
     if (!PyLong_CheckExact(x)) return false;
+    auto* const integer = reinterpret_cast<PyLongObject*>(x);
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyUnstable_Long_IsCompact(integer)) [[likely]] {
+        *value = PyUnstable_Long_CompactValue(integer);
+        return true;
+    }
+#else
+    if (Py_ssize_t const sign = Py_SIZE(x); sign >= -1 && sign <= 1) [[likely]] {  // one digit
+        *value = sign * static_cast<npy_intp>(integer->ob_digit[0]);
+        return true;
+    }
+#endif
     int overflow = 0;
     long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
     *value = v;

@@ -70,7 +70,10 @@ bool survey(PyObject* sequence, int level, Numbers& found) {
         found.nd = level + 1;
     else if (found.nd != level + 1)
         return false;
-    for (Py_ssize_t i = 0; i < n; ++i) {
+    Py_ssize_t first = 0;
+    while (first < n && PyFloat_CheckExact(items[first])) ++first;
+    found.floats |= first > 0;
+    for (Py_ssize_t i = first; i < n; ++i) {
         PyTypeObject* const type = Py_TYPE(items[i]);
         if (type == &PyFloat_Type || type == &PyDoubleArrType_Type)
             found.floats = true;
@@ -123,10 +126,25 @@ bool store_number(PyObject* x, DType t, char* to) {
     return true;
 }
 
+// What lies in front of the first item that is none of Python's floats: most lists are all floats.
+Py_ssize_t store_floats(PyObject* const* items, Py_ssize_t n, char* to) {
+    Py_ssize_t i = 0;
+    for (; i < n && PyFloat_CheckExact(items[i]); ++i) {
+        double const v = PyFloat_AS_DOUBLE(items[i]);
+        std::memcpy(to + i * static_cast<Py_ssize_t>(sizeof v), &v, sizeof v);
+    }
+    return i;
+}
+
 bool store_numbers(PyObject* sequence, DType t, char*& to) {
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
     PyObject* const* const items = PySequence_Fast_ITEMS(sequence);
-    for (Py_ssize_t i = 0; i < n; ++i) {
+    Py_ssize_t i = 0;
+    if (t == DType::float64) {
+        i = store_floats(items, n, to);
+        to += i * size_of(t);
+    }
+    for (; i < n; ++i) {
         if (is_list(items[i])) {
             if (!store_numbers(items[i], t, to)) return false;
         } else {
