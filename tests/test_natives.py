@@ -342,6 +342,35 @@ def test_variance_with_mean() -> None:
         assert numpy.array_equal(raptors.var(a, axis=axis), a.var(axis=axis, mean=mean))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_variance_is_its_steps(dtype: str, isa: str) -> None:
+    """To the last bit what differences, squares and their sum give, whatever is skipped in between."""
+    rng = samples.generator("steps")
+    shapes = [
+        (7,),
+        (129,),
+        (4096,),
+        (300_001,),
+        (3, 5),
+        (1, 900),
+        (900, 1),
+        (5000, 3),
+        (400, 300),
+        (40, 9, 30),
+    ]
+    for shape in shapes:
+        whole = raptors.asarray((rng.normal(size=shape) * 3 + 100).astype(dtype))
+        for a in (whole, whole.T, whole[::-1], whole[::2]):
+            for axis in (None, *range(-1, a.ndim)):
+                mean = a.mean(axis=axis, keepdims=True)
+                squares = raptors.square(a - mean)
+                n = squares.size / squares.sum(axis=axis).size
+                wanted = squares.sum(axis=axis) / numpy.dtype(dtype).type(n)
+                assert numpy.array_equal(a.var(axis=axis), wanted), (shape, a.strides, axis)
+        if len(shape) == 1:  # and NumPy's own bits
+            assert whole.std() == numpy.std(numpy.asarray(whole).view(numpy.ndarray)), shape
+
+
 BUFFERS: dict[str, Callable[[], Any]] = {
     "bytes": lambda: bytes(range(64)),
     "bytearray": lambda: bytearray(range(64)),

@@ -1,8 +1,9 @@
 #include "reductions.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
-#include <limits>
 
 #include "conversion.h"
 #include "elementwise.h"
@@ -160,8 +161,28 @@ bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* ty
     return true;
 }
 
+// What squares are taken of: differences from this, with stride 0 along the folded axes.
+struct Centre {
+    char* data;
+    npy_intp strides[NPY_MAXDIMS];
+};
+
 struct Call {
     PyObject* given[n_parameters];
+    const Centre* centre;  // nullptr: the elements themselves are folded
+
+    ReduceFn kernel(const Table& table, Fold fold, DType t) const {
+        return centre ? table.deviation[index(t)] : table.reduce[index(fold)][index(t)];
+    }
+    // What a sum raised goes to errstate. False: an error is set, or none: deviations are reported
+    // step by step, by those who take the steps.
+    bool report(int status) const {
+        if (!status) return true;
+        if (!centre) return report_fp_status("reduce", status) >= 0;
+        clear_fp_status();
+        declined = Why::value;
+        return false;
+    }
 };
 
 // How parts of a long fold are joined: not where products of floats would be rounded differently.
@@ -183,17 +204,19 @@ Joining joining_of(const Table& table, Fold fold, const Types& types) {
 }
 
 // A fold without casts and mask.
-void run_fold(const Table& table, Fold fold, const Types& types, const Nest& nest, npy_intp n) {
-    ReduceFn const kernel = table.reduce[index(fold)][index(types.kernel)];
+void run_fold(const Table& table, ReduceFn kernel, Fold fold, const Types& types, const Nest& nest,
+              npy_intp n) {
     run_long(n, cost_of(fold, types.kernel),
              [&](Share share) { run_reduce(kernel, nest, joining_of(table, fold, types), share); });
 }
 
 // All elements of a contiguous array, no keywords: straight to the kernel.
-PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types) {
+PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
+                   const Call& given) {
     Fold const fold = fold_of(what);
     npy_intp const n = size_of(f);
-    ReduceFn const kernel = act.table->reduce[index(fold)][index(types.kernel)];
+    ReduceFn const kernel = given.kernel(*act.table, fold, types.kernel);
+    char* const centre = given.centre ? given.centre->data : nullptr;
     alignas(8) char element[8];
     if (!identity(fold, types.accumulator, element)) {
         if (n == 0) return decline(Why::shape);
@@ -202,18 +225,20 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
     npy_intp const size = size_of(types.kernel);
     auto call = [&] {
         if (n < long_from) [[likely]] {
-            kernel({f->data, element, n, size, 1, 0, 0});
+            kernel({f->data, element, n, size, 1, 0, 0, centre});
             return;
         }
         Nest nest;
         nest.ndim = 1;
-        nest.operands = 2;
+        nest.operands = centre ? 3 : 2;
+        nest.data[2] = centre;
+        nest.strides[2][0] = 0;
         nest.shape[0] = n;
         nest.data[0] = f->data;
         nest.data[1] = element;
         nest.strides[0][0] = size;
         nest.strides[1][0] = 0;
-        run_fold(*act.table, fold, types, nest, n);
+        run_fold(*act.table, kernel, fold, types, nest, n);
     };
     int status = 0;
     if (is_floating(types.kernel) && reports(fold)) {
@@ -223,7 +248,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
     } else {
         call();
     }
-    if (status && report_fp_status("reduce", status) < 0) return nullptr;
+    if (!given.report(status)) return nullptr;
     if (what == Reduce::mean) divide_scalar(element, types.result, static_cast<double>(n));
     count_native(entry, types.kernel, Layout::contiguous, f->nd, f->dimensions);
     return as_scalar(element, types.result, types.result_num);
@@ -233,7 +258,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
 // case's search for an order of axes (a third of the time of 10 x 10). The rows of the kernel are
 // those that the general case finds.
 PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
-                      int axis) {
+                      const Call& given, int axis) {
     Fold const fold = fold_of(what);
     npy_intp const n = f->dimensions[axis], rows = f->dimensions[1 - axis];
     PyArray_Descr* const descr = descr_of_num[types.result_num];
@@ -247,6 +272,10 @@ PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, c
                    rows,
                    rows > 1 ? f->strides[1 - axis] : 0,
                    rows > 1 ? out_size : 0};
+    if (given.centre) {
+        call.centre = given.centre->data;
+        call.centre_row = given.centre->strides[1 - axis];
+    }
     alignas(8) char start[8];
     bool const first_element = !identity(fold, types.accumulator, start);
     Block filling{};
@@ -259,14 +288,11 @@ PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, c
     act.table->cast[index(types.accumulator)][index(types.accumulator)](filling);
     bool const reporting = is_floating(types.kernel) && reports(fold);
     if (reporting) clear_fp_status();
-    act.table->reduce[index(fold)][index(types.kernel)](call);
-    bool done =
-        what != Reduce::mean ||
-        divide_array(*act.table, fields(out), types.result, static_cast<double>(n));
+    given.kernel(*act.table, fold, types.kernel)(call);
+    bool done = what != Reduce::mean ||
+                divide_array(*act.table, fields(out), types.result, static_cast<double>(n));
     if (!done) PyErr_NoMemory();
-    int const status = done && reporting ? fp_status() : 0;
-    if (status && report_fp_status("reduce", status) < 0) done = false;
-    if (!done) {
+    if (!done || !given.report(reporting ? fp_status() : 0)) {
         Py_DECREF(out);
         return nullptr;
     }
@@ -394,7 +420,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     Types types;
     if (!resolve_types(what, f->descr, call.given[p_dtype], &types))
         return PyErr_Occurred() ? nullptr : decline(Why::dtype);
-    ReduceFn const kernel = act.table->reduce[index(fold)][index(types.kernel)];
+    ReduceFn const kernel = call.kernel(*act.table, fold, types.kernel);
     if (!kernel) return decline(Why::dtype);
 
     npy_intp const total = size_of(f);
@@ -404,10 +430,10 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     plain &= types.kernel == t && types.accumulator == types.result &&
              (f->flags & NPY_ARRAY_C_CONTIGUOUS) != 0;
     PyObject* const axis = call.given[p_axis];
-    if (plain && !axis && f->nd) return fold_all(what, act, entry, f, types);
+    if (plain && !axis && f->nd) return fold_all(what, act, entry, f, types, call);
     if (npy_intp d; plain && axis && f->nd == 2 && total && total < long_from &&
                     parse_integer(axis, &d) && d >= -2 && d < 2)
-        return fold_matrix(what, act, entry, f, types, static_cast<int>(d & 1));
+        return fold_matrix(what, act, entry, f, types, call, static_cast<int>(d & 1));
 
     bool keepdims;
     bool folded[NPY_MAXDIMS];
@@ -497,6 +523,11 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     }
 
     Nest nest = fold_nest(f, folded, keepdims, out, element);
+    if (call.centre) {
+        nest.operands = 3;
+        nest.data[2] = call.centre->data;
+        for (int d = 0; d < f->nd; ++d) nest.strides[2][d] = call.centre->strides[d];
+    }
 
     // Fill the outputs: with `start`, or with the first element of each fold.
     Nest filling = fold_nest(f, folded, keepdims, out, element);
@@ -530,7 +561,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         run_long(total, cost_of(fold, types.kernel) + cast_cost,
                  [&](Share) { done = run_reduce(kernel, nest, conversion); });
     } else {
-        run_fold(*act.table, fold, types, nest, total);
+        run_fold(*act.table, kernel, fold, types, nest, total);
     }
     if (done && what == Reduce::mean) {
         if (out)
@@ -543,12 +574,9 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         Py_XDECREF(out);
         return PyErr_NoMemory();
     }
-    if (reporting) {
-        int const status = fp_status();
-        if (status && report_fp_status("reduce", status) < 0) {
-            Py_XDECREF(out);
-            return nullptr;
-        }
+    if (!call.report(reporting ? fp_status() : 0)) {
+        Py_XDECREF(out);
+        return nullptr;
     }
     count_native(entry, types.kernel, layout_of(f), f->nd, f->dimensions);
     if (!out) {
@@ -610,30 +638,48 @@ static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const Call& ca
     return out;
 }
 
-// The same number for all elements of a contiguous array of floats, in one pass. nullptr, without
-// an error: not such a case, or there is something to warn of.
-static PyObject* sum_of_deviations(const Table& table, const Fields* f, PyObject* centre,
-                                   bool whole) {
-    DType const t = dtype_of(f->descr);
-    constexpr int contiguous = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
-    PyTypeObject* const scalar = t == DType::float64 ? &PyDoubleArrType_Type : &PyFloatArrType_Type;
-    if (!whole || !is_floating(t) || !(f->flags & contiguous) || !Py_IS_TYPE(centre, scalar))
-        return nullptr;
-    alignas(8) char mean[8], sum[8];
-    PyArray_ScalarAsCtype(centre, mean);
-    auto kernel = [&](Op op) { return table.elementwise[index(op)][index(t)]; };
-    Deviation const deviation = {kernel(Op::subtract), kernel(Op::square),
-                                 kernel(Op::add),      table.reduce[index(Fold::sum)][index(t)],
-                                 size_of(t),           mean};
-    npy_intp const n = size_of(f);
-    double const cost = cost_of(Op::subtract, t) + cost_of(Op::square, t) + cost_of(Fold::sum, t);
-    clear_fp_status();
-    run_long(n, 0.5 * cost, [&](Share share) { run_deviation(deviation, f->data, n, sum, share); });
-    if (fp_status()) {
-        clear_fp_status();
-        return nullptr;
+// Whether a fold of these elements goes through them in the order in which it goes through a dense
+// copy: that of one run, or along the axis whose elements lie closest.
+static bool in_dense_order(const Fields* f, const bool* folded) {
+    if (f->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) return true;
+    npy_intp along = 0, least = NPY_MAX_INTP;
+    for (int d = 0; d < f->nd; ++d) {
+        if (f->dimensions[d] == 1) continue;
+        npy_intp const stride = std::abs(f->strides[d]);
+        if (folded[d] && along) return false;
+        if (folded[d])
+            along = stride;
+        else
+            least = std::min(least, stride);
     }
-    return as_scalar(sum, t, num_of_dtype[index(t)]);
+    return along <= least;
+}
+
+// The same numbers, bit by bit, without the intermediate arrays. nullptr, without an error: not
+// such a case, or there is something to warn of.
+static PyObject* sum_of_deviations(PyObject* self, PyObject* mean, Call call, const bool* folded) {
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (!is_floating(t) || !in_dense_order(f, folded)) return nullptr;
+    Centre centre{};
+    alignas(8) char element[8];
+    if (is_exact(mean)) {
+        Fields const* const m = fields(mean);
+        bool fits = m->nd == f->nd && m->descr == f->descr && (m->flags & NPY_ARRAY_ALIGNED);
+        for (int d = 0; fits && d < f->nd; ++d) {
+            fits = m->dimensions[d] == (folded[d] ? 1 : f->dimensions[d]);
+            centre.strides[d] = folded[d] ? 0 : m->strides[d];
+        }
+        if (!fits) return nullptr;
+        centre.data = m->data;
+    } else {
+        if (!Py_IS_TYPE(mean, t == DType::float64 ? &PyDoubleArrType_Type : &PyFloatArrType_Type))
+            return nullptr;
+        PyArray_ScalarAsCtype(mean, element);
+        centre.data = element;
+    }
+    call.centre = &centre;
+    return reduce(Reduce::sum, reduce_entry[index(Fold::sum)], self, call);
 }
 
 // numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
@@ -682,11 +728,9 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
         centre = reduce(Reduce::mean, reduce_entry[n_folds], self, call);
     }
     if (!centre) return nullptr;
-    PyObject* out = sum_of_deviations(*act.table, f, centre, is_none(axis) && is_none(keepdims));
-    if (!out) {
-        call.given[p_keepdims] = keepdims;
-        out = sum_of_squares(self, centre, call);
-    }
+    call.given[p_keepdims] = keepdims;
+    PyObject* out = sum_of_deviations(self, centre, call, folded);
+    if (!out && !PyErr_Occurred()) out = sum_of_squares(self, centre, call);
     Py_DECREF(centre);
     if (!out) return nullptr;
 

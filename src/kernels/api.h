@@ -65,6 +65,8 @@ struct Reduction {
     ptrdiff_t rows;
     ptrdiff_t in_row;  // bytes from one fold's first element to the next fold's
     ptrdiff_t out_row;
+    const char* centre = nullptr;  // of each fold, for Table::deviation
+    ptrdiff_t centre_row = 0;
 };
 using ReduceFn = void (*)(const Reduction&) noexcept;
 
@@ -81,6 +83,8 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 struct Table {
     ElementwiseFn elementwise[n_ops][n_dtypes];
     ReduceFn reduce[n_folds][n_dtypes];  // by input dtype; the output has accumulator(fold, dtype)
+    // Floats: sums of (in - centre)^2, rounded as subtraction, multiplication and the sum are.
+    ReduceFn deviation[n_dtypes];
     CastFn cast[n_dtypes][n_dtypes];     // [from][to]; [t][t] copies
     RampFn ramp[n_dtypes];
     CountFn count_true;

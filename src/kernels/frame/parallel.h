@@ -22,22 +22,12 @@ struct Joining {
     char neutral[8];     // with this, which changes nothing;
     bool stops;          // a part that is something else decides: any, all
 };
-// As run_reduce without casts. Results do not depend on who works: parts are nodes of the tree by
+// As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
+// stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree by
 // which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
 
 // Where the extreme of n contiguous elements of `size` bytes is.
 int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size, Share share) noexcept;
-
-// The sum of squares of what n contiguous floats of `size` bytes differ from `centre`, the very one
-// that three calls of these kernels give, without their long intermediate results.
-struct Deviation {
-    ElementwiseFn subtract, square, add;
-    ReduceFn sum;
-    int size;
-    const char* centre;
-};
-void run_deviation(const Deviation& deviation, const char* in, ptrdiff_t n, char* out,
-                   Share share) noexcept;
 
 }  // namespace raptors

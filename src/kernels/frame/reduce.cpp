@@ -11,7 +11,7 @@
 namespace raptors {
 namespace {
 
-constexpr int in = 0, out = 1, mask = 2, most_operands = 3;
+constexpr int in = 0, out = 1, mask = 2, centre = 2, most_operands = 3;
 
 struct Axis {
     ptrdiff_t length;
@@ -115,8 +115,13 @@ void for_each_call(Plan& plan, Body body) noexcept {
 }
 
 Reduction whole(const Plan& plan) noexcept {
-    return {plan.data[in],   plan.data[out],       plan.fold.length,     plan.fold.strides[in],
-            plan.row.length, plan.row.strides[in], plan.row.strides[out]};
+    Reduction r{plan.data[in],   plan.data[out],       plan.fold.length,     plan.fold.strides[in],
+                plan.row.length, plan.row.strides[in], plan.row.strides[out]};
+    if (plan.operands > centre) {
+        r.centre = plan.data[centre];
+        r.centre_row = plan.row.strides[centre];
+    }
+    return r;
 }
 
 // Elements of a cast piece: a run of a pairwise sum that is long enough to keep its error bound,
@@ -182,7 +187,8 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
     // The common calls: everything folded, or one axis of two.
     if (nest.ndim == 1 && nest.strides[out][0] == 0) {
         if (nest.shape[0])
-            kernel({nest.data[in], nest.data[out], nest.shape[0], nest.strides[in][0], 1, 0, 0});
+            kernel({nest.data[in], nest.data[out], nest.shape[0], nest.strides[in][0], 1, 0, 0,
+                    nest.operands > centre ? nest.data[centre] : nullptr});
         return;
     }
     Plan plan;
@@ -250,20 +256,25 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
     char* const parts = scratch.get();
     if (!parts) return false;
     std::atomic<bool> decided{false};
-    auto fold = [&](const char* from, ptrdiff_t elements, char* to) {
+    auto fold = [&](ptrdiff_t row, const char* from, ptrdiff_t elements, char* to) {
         alignas(8) char part[8];  // not in `parts`, whose cache lines threads share
         memcpy(part, joining.from_first ? from : joining.neutral, static_cast<size_t>(size));
-        if (!decided.load(std::memory_order_relaxed)) kernel({from, part, elements, step, 1, 0, 0});
+        if (!decided.load(std::memory_order_relaxed))
+            kernel({from, part, elements, step, 1, 0, 0,
+                    plan.operands > centre ? plan.data[centre] + row * plan.row.strides[centre]
+                                           : nullptr});
         memcpy(to, part, static_cast<size_t>(size));
         return joining.stops && memcmp(part, joining.neutral, static_cast<size_t>(size)) != 0;
     };
     // What an early element decides is not worth a hand-off.
-    if (joining.stops && (rows > 1 || fold(plan.data[in], first_look, parts))) return false;
+    if (joining.stops && (rows > 1 || fold(0, plan.data[in], first_look, parts))) return false;
     for_chunks(rows * nodes, share.crew, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i % nodes, lo, hi);
-        const char* const from = plan.data[in] + i / nodes * plan.row.strides[in] + lo * step;
-        if (fold(from, hi - lo, parts + i * size)) decided.store(true, std::memory_order_relaxed);
+        ptrdiff_t const row = i / nodes;
+        const char* const from = plan.data[in] + row * plan.row.strides[in] + lo * step;
+        if (fold(row, from, hi - lo, parts + i * size))
+            decided.store(true, std::memory_order_relaxed);
     });
     for (ptrdiff_t row = 0; row < rows; ++row) {
         char* const first = parts + row * nodes * size;
@@ -338,56 +349,6 @@ int64_t run_argreduce(ReduceFn kernel, const char* in_data, ptrdiff_t n, int siz
     for (ptrdiff_t i = 0; i < nodes; ++i)
         memcpy(extremes + i * size, in_data + found[i] * size, static_cast<size_t>(size));
     return found[arg(extremes, nodes)];
-}
-
-namespace {
-
-constexpr ptrdiff_t deviation_piece = 2048;  // elements, in L1; a node of the tree
-
-// A node of the tree: out = its sum.
-void add_deviations(const Deviation& d, const char* from, ptrdiff_t n, char* buffer,
-                    char* to) noexcept {
-    if (n > deviation_piece) {
-        ptrdiff_t const half = n / 2 / 8 * 8;
-        alignas(8) char left[8], right[8];
-        add_deviations(d, from, half, buffer, left);
-        add_deviations(d, from + half * d.size, n - half, buffer, right);
-        join_two(d.add, left, right, to);
-        return;
-    }
-    Block block{};
-    block.data[0] = const_cast<char*>(from);
-    block.data[1] = const_cast<char*>(d.centre);
-    block.data[2] = buffer;
-    block.inner[0] = block.inner[2] = d.size;
-    block.n = n;
-    block.rows = 1;
-    d.subtract(block);
-    block.data[0] = block.data[1] = buffer;
-    block.inner[1] = d.size;
-    d.square(block);
-    memset(to, 0, static_cast<size_t>(d.size));
-    to[d.size - 1] = static_cast<char>(0x80);  // -0.0 (the machine is little-endian)
-    d.sum({buffer, to, n, d.size, 1, 0, 0});
-}
-
-}  // namespace
-
-void run_deviation(const Deviation& d, const char* in_data, ptrdiff_t n, char* to,
-                   Share share) noexcept {
-    int const levels = levels_for(n, 1, share);
-    ptrdiff_t const nodes = ptrdiff_t{1} << levels;
-    alignas(64) char parts[8 << levels_most];
-    for_chunks(nodes, share.crew, [&](ptrdiff_t i) {
-        alignas(64) char buffer[8 * deviation_piece];
-        ptrdiff_t lo, hi;
-        find_node(n, levels, i, lo, hi);
-        alignas(8) char part[8];
-        add_deviations(d, in_data + lo * d.size, hi - lo, buffer, part);
-        memcpy(parts + i * d.size, part, static_cast<size_t>(d.size));
-    });
-    join_nodes(d.add, parts, nodes, d.size);
-    memcpy(to, parts, static_cast<size_t>(d.size));
 }
 
 bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion) noexcept {

@@ -55,6 +55,38 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
 
 constexpr ptrdiff_t leaf_most = 128;
 
+// What is summed: the elements, or the squares of what they differ from a centre. `j` counts
+// columns; along a row it is not looked at.
+struct Elements {
+    template <class V>
+    RAPTORS_INLINE V operator()(V x, ptrdiff_t) const {
+        return x;
+    }
+    Elements from(ptrdiff_t) const { return {}; }
+    static constexpr bool dense = true;
+};
+template <class T>
+struct Deviations {  // of a row
+    T centre;
+    template <class V>
+    RAPTORS_INLINE V operator()(V x, ptrdiff_t) const {
+        V const d = x - centre;
+        return d * d;
+    }
+};
+template <class T>
+struct ColumnDeviations {
+    const char* centres;
+    ptrdiff_t step;
+    bool dense;  // vectors of centres can be loaded
+    template <class V>
+    RAPTORS_INLINE V operator()(V x, ptrdiff_t j) const {
+        V const d = x - get<V>(centres + j * step);
+        return d * d;
+    }
+    ColumnDeviations from(ptrdiff_t column) const { return {centres + column * step, step, dense}; }
+};
+
 // The 8 accumulators of a leaf.
 template <class T>
 struct Eight {
@@ -63,11 +95,13 @@ struct Eight {
     typedef T Part __attribute__((vector_size(bytes)));
     Part part[parts];
 
-    void load(const char* p) {
-        for (int i = 0; i < parts; ++i) part[i] = get<Part>(p + i * bytes);
+    template <class F>
+    RAPTORS_INLINE void load(const char* p, F f) {
+        for (int i = 0; i < parts; ++i) part[i] = f(get<Part>(p + i * bytes), 0);
     }
-    void add(const char* p) {
-        for (int i = 0; i < parts; ++i) part[i] += get<Part>(p + i * bytes);
+    template <class F>
+    RAPTORS_INLINE void add(const char* p, F f) {
+        for (int i = 0; i < parts; ++i) part[i] += f(get<Part>(p + i * bytes), 0);
     }
     // ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
     T total() const {
@@ -159,21 +193,21 @@ inline T join(const Eight<T>* r) {
     }
 }
 
-template <class T>
-inline T short_sum(const char* p, ptrdiff_t n) {  // n < 8
+template <class T, class F>
+inline T short_sum(const char* p, ptrdiff_t n, F f) {  // n < 8
     T s = T(-0.0);
-    for (ptrdiff_t i = 0; i < n; ++i) s += get<T>(p + i * size_of<T>);
+    for (ptrdiff_t i = 0; i < n; ++i) s += f(get<T>(p + i * size_of<T>), 0);
     return s;
 }
 
-template <class T>
-inline T leaf_sum(const char* p, ptrdiff_t n) {  // 8 <= n <= leaf_most
+template <class T, class F>
+inline T leaf_sum(const char* p, ptrdiff_t n, F f) {  // 8 <= n <= leaf_most
     Eight<T> r;
-    r.load(p);
+    r.load(p, f);
     ptrdiff_t i = 8;
-    for (; i + 8 <= n; i += 8) r.add(p + i * size_of<T>);
+    for (; i + 8 <= n; i += 8) r.add(p + i * size_of<T>, f);
     T s = r.total();
-    for (; i < n; ++i) s += get<T>(p + i * size_of<T>);
+    for (; i < n; ++i) s += f(get<T>(p + i * size_of<T>), 0);
     return s;
 }
 
@@ -182,20 +216,21 @@ inline T leaf_sum(const char* p, ptrdiff_t n) {  // 8 <= n <= leaf_most
 // halving three times gives leaves. (Side by side they read eight streams, which from memory is
 // three times slower, and so is any prefetch: 10 GB/s of 30; from L3 it gains nothing, from L2 a
 // tenth.)
-template <class T>
-T eight_leaves(const char* p, ptrdiff_t eights) {
+template <class T, class F>
+T eight_leaves(const char* p, ptrdiff_t eights, F f) {
     constexpr ptrdiff_t group = 8 * size_of<T>;
     constexpr int together = Eight<T>::parts == 1 ? 8 : 4;
     T sum[8 / together];
     for (int first = 0; first < 8; first += together) {
         Eight<T> r[together];
+#pragma GCC unroll 8
         for (int i = 0; i < together; ++i) {
             ptrdiff_t groups = eights;
             for (int bit = 4; bit; bit /= 2)
                 groups = (first + i) & bit ? groups - groups / 2 : groups / 2;
             const char* const end = p + groups * group;
-            r[i].load(p);
-            for (p += group; p < end; p += group) r[i].add(p);
+            r[i].load(p, f);
+            for (p += group; p < end; p += group) r[i].add(p, f);
         }
         sum[first / together] = join<T>(r);
     }
@@ -203,27 +238,27 @@ T eight_leaves(const char* p, ptrdiff_t eights) {
     return sum[0] + sum[8 / together - 1];
 }
 
-template <class T>
-T pairwise_sum(const char* p, ptrdiff_t n) {
-    if (n < 8) return short_sum<T>(p, n);
-    if (n <= leaf_most) return leaf_sum<T>(p, n);
-    if (n % 8 == 0 && n >= 68 * 8 && n <= 128 * 8) return eight_leaves<T>(p, n / 8);
+template <class T, class F>
+T pairwise_sum(const char* p, ptrdiff_t n, F f) {
+    if (n < 8) return short_sum<T>(p, n, f);
+    if (n <= leaf_most) return leaf_sum<T>(p, n, f);
+    if (n % 8 == 0 && n >= 68 * 8 && n <= 128 * 8) return eight_leaves<T>(p, n / 8, f);
     ptrdiff_t const half = n / 2 / 8 * 8;
-    return pairwise_sum<T>(p, half) + pairwise_sum<T>(p + half * size_of<T>, n - half);
+    return pairwise_sum<T>(p, half, f) + pairwise_sum<T>(p + half * size_of<T>, n - half, f);
 }
 
 // The same tree over elements with a stride.
-template <class T>
-T pairwise_sum(const char* p, ptrdiff_t n, ptrdiff_t stride) {
+template <class T, class F>
+T strided_sum(const char* p, ptrdiff_t n, ptrdiff_t stride, F f) {
     constexpr ptrdiff_t most = 1024;
     if (n > most) {
         ptrdiff_t const half = n / 2 / 8 * 8;
-        return pairwise_sum<T>(p, half, stride) +
-               pairwise_sum<T>(p + half * stride, n - half, stride);
+        return strided_sum<T>(p, half, stride, f) +
+               strided_sum<T>(p + half * stride, n - half, stride, f);
     }
     alignas(64) T side[most];
     gather(side, p, stride, n);
-    return pairwise_sum<T>(reinterpret_cast<const char*>(side), n);
+    return pairwise_sum<T>(reinterpret_cast<const char*>(side), n, f);
 }
 
 template <class T>
@@ -231,31 +266,33 @@ inline void add_to(char* out, T x) {
     put<T>(out, get<T>(out) + x);
 }
 
-template <class T, int n>
-void sum_short_rows(const char* __restrict in, char* __restrict out, ptrdiff_t rows) {
+template <class T, int n, class Of>
+void sum_short_rows(const char* __restrict in, char* __restrict out, ptrdiff_t rows, Of of) {
     for (ptrdiff_t r = 0; r < rows; ++r) {
-        T s = get<T>(in + r * n * size_of<T>);
-        for (int i = 1; i < n; ++i) s += get<T>(in + (r * n + i) * size_of<T>);
+        auto const f = of(r);
+        T s = f(get<T>(in + r * n * size_of<T>), 0);
+        for (int i = 1; i < n; ++i) s += f(get<T>(in + (r * n + i) * size_of<T>), 0);
         add_to<T>(out + r * size_of<T>, s);
     }
 }
 
-template <class T>
-void sum_rows(const Reduction& r) {
+// of(row): what is summed of a row.
+template <class T, class Of>
+void sum_rows(const Reduction& r, Of of) {
     constexpr ptrdiff_t size = size_of<T>;
     if (r.in_stride != size && r.n > 1) {
         for (ptrdiff_t i = 0; i < r.rows; ++i)
             add_to<T>(r.out + i * r.out_row,
-                      pairwise_sum<T>(r.in + i * r.in_row, r.n, r.in_stride));
+                      strided_sum<T>(r.in + i * r.in_row, r.n, r.in_stride, of(i)));
         return;
     }
     if (r.rows > 1 && r.in_row == r.n * size && r.out_row == size) {
-        if (r.n == 2) return sum_short_rows<T, 2>(r.in, r.out, r.rows);
-        if (r.n == 3) return sum_short_rows<T, 3>(r.in, r.out, r.rows);
-        if (r.n == 4) return sum_short_rows<T, 4>(r.in, r.out, r.rows);
+        if (r.n == 2) return sum_short_rows<T, 2>(r.in, r.out, r.rows, of);
+        if (r.n == 3) return sum_short_rows<T, 3>(r.in, r.out, r.rows, of);
+        if (r.n == 4) return sum_short_rows<T, 4>(r.in, r.out, r.rows, of);
     }
     for (ptrdiff_t i = 0; i < r.rows; ++i)
-        add_to<T>(r.out + i * r.out_row, pairwise_sum<T>(r.in + i * r.in_row, r.n));
+        add_to<T>(r.out + i * r.out_row, pairwise_sum<T>(r.in + i * r.in_row, r.n, of(i)));
 }
 
 // Down columns: groups of 4 rows are added as a tree, 16 groups one after the other, blocks of 64
@@ -263,18 +300,18 @@ void sum_rows(const Reduction& r) {
 // tree depends on n alone. Partial rows live on the stack.
 
 // acc = or += the sum of 4 rows (or of one).
-template <class T, bool first, int rows>
+template <class T, bool first, int rows, class F>
 void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptrdiff_t columns,
-              ptrdiff_t column) {
+              ptrdiff_t column, F f) {
     ptrdiff_t j = 0;
-    auto sum = [&]<class V>(const char* q) -> V {
+    auto sum = [&]<class V>(const char* q, ptrdiff_t at) -> V {
         if constexpr (rows == 1)
-            return get<V>(q);
+            return f(get<V>(q), at);
         else
-            return (get<V>(q) + get<V>(q + stride)) +
-                   (get<V>(q + 2 * stride) + get<V>(q + 3 * stride));
+            return (f(get<V>(q), at) + f(get<V>(q + stride), at)) +
+                   (f(get<V>(q + 2 * stride), at) + f(get<V>(q + 3 * stride), at));
     };
-    if (column == size_of<T>) {
+    if (column == size_of<T> && f.dense) {
         using V = Vec<T>;
         constexpr int whole = 64 / vector_bytes;  // cache lines: rows may share a set of L1
         for (; j + whole * lanes<T> <= columns; j += whole * lanes<T>)
@@ -283,29 +320,30 @@ void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptr
                 if (k == 0)  // the rows of the next group
                     for (int row = 0; row < rows; ++row)
                         __builtin_prefetch(p + (row + rows) * stride + j * size_of<T>);
-                V const s = sum.template operator()<V>(p + (j + k * lanes<T>)*size_of<T>);
+                ptrdiff_t const at = j + k * lanes<T>;
+                V const s = sum.template operator()<V>(p + at * size_of<T>, at);
                 put<V>(to, first ? s : get<V>(to) + s);
             }
     }
     for (; j < columns; ++j) {
-        T const s = sum.template operator()<T>(p + j * column);
+        T const s = sum.template operator()<T>(p + j * column, j);
         acc[j] = first ? s : acc[j] + s;
     }
 }
 
-template <class T>
+template <class T, class F>
 void sum_block(T* acc, const char* p, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
-               ptrdiff_t column) {
+               ptrdiff_t column, F f) {
     ptrdiff_t i = 0;
     if (rows >= 4) {
-        add_rows<T, true, 4>(acc, p, stride, columns, column);
+        add_rows<T, true, 4>(acc, p, stride, columns, column, f);
         for (i = 4; i + 4 <= rows; i += 4)
-            add_rows<T, false, 4>(acc, p + i * stride, stride, columns, column);
+            add_rows<T, false, 4>(acc, p + i * stride, stride, columns, column, f);
     } else {
-        add_rows<T, true, 1>(acc, p, stride, columns, column);
+        add_rows<T, true, 1>(acc, p, stride, columns, column, f);
         i = 1;
     }
-    for (; i < rows; ++i) add_rows<T, false, 1>(acc, p + i * stride, stride, columns, column);
+    for (; i < rows; ++i) add_rows<T, false, 1>(acc, p + i * stride, stride, columns, column, f);
 }
 
 // to = a + b
@@ -314,8 +352,8 @@ void add_tiles(T* to, const T* a, const T* b, ptrdiff_t columns) {
     for (ptrdiff_t j = 0; j < columns; ++j) to[j] = a[j] + b[j];
 }
 
-template <class T>
-void sum_columns(const Reduction& r) {
+template <class T, class F>
+void sum_columns(const Reduction& r, F f) {
     constexpr ptrdiff_t size = size_of<T>, block = 64;
     constexpr ptrdiff_t stack_bytes =
         65536;  // long rows of a tile are streams that the hardware prefetches
@@ -332,7 +370,7 @@ void sum_columns(const Reduction& r) {
             ptrdiff_t const rows = smaller(block, r.n - b * block);
             T* sum = b & 1 ? fresh : stack;
             sum_block<T>(sum, r.in + b * block * r.in_stride + column * r.in_row, r.in_stride, rows,
-                         columns, r.in_row);
+                         columns, r.in_row, f.from(column));
             for (int level = 0; b >> level & 1; ++level) {
                 T* const to = b >> (level + 1) & 1 ? fresh : stack + (level + 1) * width;
                 add_tiles(to, stack + level * width, sum, columns);
@@ -353,25 +391,50 @@ void sum_columns(const Reduction& r) {
 
 // A few columns side by side, many rows: several rows are taken as one long row, and the parts of a
 // column added as a tree.
-template <class T>
-void sum_few_columns(const Reduction& r) {
+template <class T, class F, class Repeat>
+void sum_few_columns(const Reduction& r, F f, Repeat repeated) {
     ptrdiff_t const columns = r.rows;
     ptrdiff_t joined = 16;
     while (2 * joined * columns <= 256) joined *= 2;
-    T part[256], tail[16];
+    T part[256], tail[16], centres[256];
     for (T& x : part) x = T(-0.0);
     ptrdiff_t const whole = r.n / joined, rest = r.n % joined;
     sum_columns<T>({r.in, reinterpret_cast<char*>(part), whole, joined * r.in_stride,
-                    joined * columns, size_of<T>, size_of<T>});
+                    joined * columns, size_of<T>, size_of<T>},
+                   repeated(centres, joined * columns));
     for (ptrdiff_t parts = joined / 2; parts; parts /= 2)
         for (ptrdiff_t j = 0; j < parts * columns; ++j) part[j] += part[parts * columns + j];
     if (rest) {
         for (T& x : tail) x = T(-0.0);
         sum_columns<T>({r.in + whole * joined * r.in_stride, reinterpret_cast<char*>(tail), rest,
-                        r.in_stride, columns, r.in_row, size_of<T>});
+                        r.in_stride, columns, r.in_row, size_of<T>},
+                       f);
         for (ptrdiff_t j = 0; j < columns; ++j) part[j] += tail[j];
     }
     for (ptrdiff_t j = 0; j < columns; ++j) add_to<T>(r.out + j * r.out_row, part[j]);
+}
+
+// The sums of a reduction. of_row(i), of_columns: what is summed; repeated(to, n): the same for n
+// columns that repeat those of the reduction.
+template <class T, class OfRow, class OfColumns, class Repeated>
+void sum_floats(const Reduction& r, OfRow of_row, OfColumns of_columns, Repeated repeated) {
+    if (r.n <= 0) return;
+    if (by_row(r)) return sum_rows<T>(r, of_row);
+    if (r.rows <= 16 && r.in_row == size_of<T> && r.in_stride == r.rows * size_of<T> && r.n >= 256)
+        return sum_few_columns<T>(r, of_columns, repeated);
+    sum_columns<T>(r, of_columns);
+}
+
+template <class T>
+void deviation(const Reduction& r) noexcept {
+    ColumnDeviations<T> const columns = {r.centre, r.centre_row, r.centre_row == size_of<T>};
+    sum_floats<T>(
+        r, [&r](ptrdiff_t row) { return Deviations<T>{get<T>(r.centre + row * r.centre_row)}; },
+        columns,
+        [&r](T* to, ptrdiff_t n) {
+            for (ptrdiff_t j = 0; j < n; ++j) to[j] = get<T>(r.centre + j % r.rows * r.centre_row);
+            return ColumnDeviations<T>{reinterpret_cast<const char*>(to), size_of<T>, true};
+        });
 }
 
 // ---- Sums of integers: 64 bits wide, exact, so that order does not matter
@@ -920,12 +983,9 @@ void fold_all(const Reduction& r) noexcept {
 template <class T>
 void sum(const Reduction& r) noexcept {
     if constexpr (floating<T>) {
-        if (r.n <= 0) return;
-        if (by_row(r)) return sum_rows<T>(r);
-        if (r.rows <= 16 && r.in_row == size_of<T> && r.in_stride == r.rows * size_of<T> &&
-            r.n >= 256)
-            return sum_few_columns<T>(r);
-        sum_columns<T>(r);
+        sum_floats<T>(
+            r, [](ptrdiff_t) { return Elements{}; }, Elements{},
+            [](T*, ptrdiff_t) { return Elements{}; });
     } else {
         fold_all<IntegerSum<T>>(r);
     }
@@ -980,6 +1040,8 @@ void fill_reduce(Table& table) {
 #include "../ops.def"
     };
 #include "../dtypes.def"
+    table.deviation[static_cast<int>(DType::float32)] = deviation<float>;
+    table.deviation[static_cast<int>(DType::float64)] = deviation<double>;
 }
 
 }  // namespace raptors::RAPTORS_ISA
