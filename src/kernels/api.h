@@ -79,6 +79,59 @@ using CountFn = ptrdiff_t (*)(const char* mask, ptrdiff_t n) noexcept;
 using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff_t n,
                             ptrdiff_t total) noexcept;
 
+// Matrix products C (m, n) = A (m, k) B (k, n), strides in bytes and of any sign. C overlaps
+// neither A nor B. Elements of floats are added to one another in the same order wherever they lie.
+
+// `count` products of operands as they lie: neighbours in a row of B and of C lie side by side.
+struct Products {
+    const char* a;
+    ptrdiff_t a_row, a_column;
+    const char* b;
+    ptrdiff_t b_row;
+    char* c;
+    ptrdiff_t c_row;
+    ptrdiff_t m, n, k;                        // all at least 1
+    ptrdiff_t count, a_next, b_next, c_next;  // from one product to the next
+};
+// A matrix to be packed into panels. One of A holds `rows` of its rows, column by column, one of B
+// `columns` of its columns, row by row; what goes beyond the matrix repeats its last row or column,
+// so that it raises no floating-point status of its own.
+struct Panels {
+    const char* from;
+    ptrdiff_t row, column;
+    ptrdiff_t rows, columns;
+    char* to;
+};
+struct PackedProduct {
+    const char *a, *b;
+    char* c;
+    ptrdiff_t c_row, c_column;
+    ptrdiff_t m, n, k;
+    bool add;  // to what C holds
+};
+// y (m) = A (m, k) x (k).
+struct MatrixVector {
+    const char* a;
+    ptrdiff_t a_row, a_column;
+    const char* x;
+    ptrdiff_t x_step;
+    char* y;
+    ptrdiff_t y_step;
+    ptrdiff_t m, k;
+};
+struct Gemm {
+    int rows, columns;   // of a tile of C, in registers
+    int a_size, b_size;  // bytes of a packed element
+    int depth;           // most k of a packed product
+    double ns;           // of a multiplication with its addition
+    void (*pack_a)(const Panels&) noexcept;
+    void (*pack_b)(const Panels&) noexcept;
+    void (*packed)(const PackedProduct&) noexcept;
+    void (*small)(const Products&) noexcept;           // nullptr: there is none
+    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
+    void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
+};
+
 // The kernels of one ISA. A null entry: no kernel for that dtype.
 struct Table {
     ElementwiseFn elementwise[n_ops][n_dtypes];
@@ -89,6 +142,7 @@ struct Table {
     RampFn ramp[n_dtypes];
     CountFn count_true;
     CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
+    const Gemm* gemm[n_dtypes];
 };
 
 enum class Result : uint8_t { same, boolean };

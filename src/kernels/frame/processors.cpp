@@ -119,4 +119,19 @@ int usable_processors(const char* root) noexcept {
     return n < 1 ? 1 : n;
 }
 
+CacheSizes cache_sizes() noexcept {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    static CacheSizes const sizes = [] {
+        auto const usual = [](long bytes, ptrdiff_t least, ptrdiff_t otherwise) {
+            return bytes >= least ? static_cast<ptrdiff_t>(bytes) : otherwise;
+        };
+        return CacheSizes{usual(sysconf(_SC_LEVEL1_DCACHE_SIZE), 8 << 10, 32 << 10),
+                          usual(sysconf(_SC_LEVEL2_CACHE_SIZE), 128 << 10, 512 << 10)};
+    }();
+    return sizes;
+#else
+    return {32 << 10, 512 << 10};
+#endif
+}
+
 }  // namespace raptors

@@ -1,10 +1,18 @@
-// How many processors this process may use.
+// How many processors this process may use, and what caches they have.
 #pragma once
+#include <cstddef>
 
 namespace raptors {
 
 // Those of its affinity mask, and no more than the quota of its control group allows; at least 1.
 // `root` stands for "/", for tests.
 int usable_processors(const char* root = "") noexcept;
+
+// Bytes of a processor's own first and second data cache; of a usual one where the system does not
+// say.
+struct CacheSizes {
+    ptrdiff_t first, second;
+};
+CacheSizes cache_sizes() noexcept;
 
 }  // namespace raptors

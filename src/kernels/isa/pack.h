@@ -22,33 +22,32 @@ RAPTORS_INLINE bool is_column_like(ptrdiff_t outer, ptrdiff_t inner) {
 }
 
 // Square tiles of the widest vectors that still shuffle well.
-template <class U>
+template <class U, int most>
 struct TileRow {
-    static constexpr int bytes = vector_bytes < 32 || sizeof(U) < 4 ? 16 : 32;
+    static constexpr int bytes = vector_bytes < 32 || sizeof(U) < 4 ? 16 : most;
     static constexpr int n = bytes / static_cast<int>(sizeof(U));
     typedef U type __attribute__((vector_size(bytes)));
 };
 
 // Elements of both vectors in turn, from their first or second halves.
-template <class U, bool second_half, int... i>
-RAPTORS_INLINE auto zip(typename TileRow<U>::type x, typename TileRow<U>::type y,
-                        std::integer_sequence<int, i...>) {
-    constexpr int n = TileRow<U>::n;
+template <bool second_half, class V, int... i>
+RAPTORS_INLINE V zip(V x, V y, std::integer_sequence<int, i...>) {
+    constexpr int n = sizeof...(i);
     return __builtin_shufflevector(x, y, ((i & 1) * n + i / 2 + (second_half ? n / 2 : 0))...);
 }
 
-template <class U>
+template <class U, int most>
 RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from,
                                    ptrdiff_t from_step) {
-    using V = typename TileRow<U>::type;
-    constexpr int n = TileRow<U>::n;
+    using V = typename TileRow<U, most>::type;
+    constexpr int n = TileRow<U, most>::n;
     constexpr std::make_integer_sequence<int, n> lanes_in_order;
     V x[n], y[n];
     for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
     for (int step = 1; step < n; step *= 2) {
         for (int i = 0; i < n / 2; ++i) {
-            y[2 * i] = zip<U, false>(x[i], x[i + n / 2], lanes_in_order);
-            y[2 * i + 1] = zip<U, true>(x[i], x[i + n / 2], lanes_in_order);
+            y[2 * i] = zip<false>(x[i], x[i + n / 2], lanes_in_order);
+            y[2 * i + 1] = zip<true>(x[i], x[i + n / 2], lanes_in_order);
         }
         for (int i = 0; i < n; ++i) x[i] = y[i];
     }
@@ -56,15 +55,15 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
 }
 
 // Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements.
-template <class U>
+template <class U, int most = 32>
 void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
                ptrdiff_t length) noexcept {
-    constexpr ptrdiff_t tile = TileRow<U>::n, size = static_cast<ptrdiff_t>(sizeof(U));
+    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = static_cast<ptrdiff_t>(sizeof(U));
     ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
     for (ptrdiff_t a = 0; a < whole_lines; a += tile)
         for (ptrdiff_t b = 0; b < whole_length; b += tile)
-            transpose_tile<U>(to + b * to_step + a * size, to_step, from + a * from_step + b * size,
-                              from_step);
+            transpose_tile<U, most>(to + b * to_step + a * size, to_step,
+                                    from + a * from_step + b * size, from_step);
     for (ptrdiff_t a = 0; a < lines; ++a)
         for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
             memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));

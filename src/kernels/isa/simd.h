@@ -21,12 +21,12 @@ constexpr int vector_bytes = 32;
 constexpr int vector_bytes = 16;  // SSE2 and NEON are part of the baseline
 #endif
 
-template <class T>
+template <class T, int bytes>
 struct VecOf {
-    typedef T type __attribute__((vector_size(vector_bytes)));
+    typedef T type __attribute__((vector_size(bytes)));
 };
-template <class T>
-using Vec = typename VecOf<T>::type;
+template <class T, int bytes = vector_bytes>
+using Vec = typename VecOf<T, bytes>::type;
 
 template <class T>
 constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));

@@ -13,5 +13,6 @@ void fill_cast(Table& table) noexcept;         // cast_copy.cpp
 void fill_ramp(Table& table) noexcept;         // ramp.cpp
 void fill_compress(Table& table) noexcept;     // compress.cpp
 void fill_reduce(Table& table);                // reduce.cpp
+void fill_gemm(Table& table) noexcept;         // gemm.cpp
 
 }  // namespace raptors::RAPTORS_ISA

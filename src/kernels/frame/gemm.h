@@ -1,0 +1,39 @@
+// Matrix products of any shape, layout and batch.
+#pragma once
+#include "../api.h"
+#include "tune.h"
+
+namespace raptors {
+
+// C (m, n) = A (m, k) B (k, n), for each of a nest of batches. Strides in bytes, of any sign; no
+// pointer needs alignment. C must not overlap A or B, nor its elements one another. A vector is a
+// matrix with m = 1 or n = 1. k = 0 gives zeros.
+struct Product {
+    ptrdiff_t m, n, k;
+    const char* a;
+    ptrdiff_t a_row, a_column;
+    const char* b;
+    ptrdiff_t b_row, b_column;
+    char* c;
+    ptrdiff_t c_row, c_column;
+    int batch_dims;  // at most max_dims
+    const ptrdiff_t* batch_shape;
+    const ptrdiff_t *a_batch, *b_batch, *c_batch;  // strides; 0: repeated
+};
+
+bool has_gemm(const Table& table, DType t) noexcept;
+
+// Integers wrap, booleans are the or of ands. Floats: within gamma_k |A||B| of the exact product;
+// NaN and infinities go as they would in a plain triple loop, and no floating-point status is
+// raised that such a loop, summing in some order, could not raise. The bits depend on the shape, on
+// the layout and on the ISA, never on who works, on alignment, or on the place in a batch. False:
+// out of memory, C may be partly written.
+[[nodiscard]] bool multiply(const Table& table, DType t, const Product& product,
+                            Share share) noexcept;
+
+// Nanoseconds that one thread takes, and how a call is best shared; elements of a grain are
+// multiplications.
+double cost_of(const Table& table, DType t, const Product& product) noexcept;
+Share share_for(const Table& table, DType t, const Product& product, int threads) noexcept;
+
+}  // namespace raptors

@@ -1,0 +1,573 @@
+// Matrix products: packing, the tile in registers, small products without packing, matrix x vector.
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "pack.h"
+#include "simd.h"
+#include "table.h"
+
+// Loops over the registers of a tile; they must vanish.
+#if defined(__clang__)
+#define RAPTORS_WHOLE _Pragma("clang loop unroll(full)")
+#else
+#define RAPTORS_WHOLE _Pragma("GCC unroll 16")
+#endif
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+template <class V>
+RAPTORS_INLINE V get(const void* p) {
+    V v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+template <class V>
+RAPTORS_INLINE void put(void* p, V v) {
+    memcpy(p, &v, sizeof v);
+}
+constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr bool many_registers = true;  // 32
+#else
+constexpr bool many_registers = false;  // 16
+#endif
+
+// ---- x * y + z, rounded once where the ISA can
+
+#if defined(__FMA__)
+RAPTORS_INLINE float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
+RAPTORS_INLINE double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }
+#define FUSED(type, bytes, intrinsic)                                             \
+    RAPTORS_INLINE Vec<type, bytes> fused(Vec<type, bytes> x, Vec<type, bytes> y, \
+                                          Vec<type, bytes> z) {                   \
+        return Vec<type, bytes>(intrinsic(x, y, z));                              \
+    }
+FUSED(float, 16, _mm_fmadd_ps)
+FUSED(double, 16, _mm_fmadd_pd)
+FUSED(float, 32, _mm256_fmadd_ps)
+FUSED(double, 32, _mm256_fmadd_pd)
+#if defined(__AVX512F__)
+FUSED(float, 64, _mm512_fmadd_ps)
+FUSED(double, 64, _mm512_fmadd_pd)
+#endif
+#undef FUSED
+#elif defined(__aarch64__)
+RAPTORS_INLINE float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
+RAPTORS_INLINE double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }
+RAPTORS_INLINE Vec<float> fused(Vec<float> x, Vec<float> y, Vec<float> z) {
+    return Vec<float>(vfmaq_f32(float32x4_t(z), float32x4_t(x), float32x4_t(y)));
+}
+RAPTORS_INLINE Vec<double> fused(Vec<double> x, Vec<double> y, Vec<double> z) {
+    return Vec<double>(vfmaq_f64(float64x2_t(z), float64x2_t(x), float64x2_t(y)));
+}
+#else
+template <class V>
+RAPTORS_INLINE V fused(V x, V y, V z) {
+    return x * y + z;
+}
+#endif
+
+// ---- What products are computed in: C, the elements' own type, or uint16_t for bytes, of which no
+// ISA multiplies vectors. Signed and unsigned wrap alike.
+
+template <class C>
+using Lane = std::conditional_t<std::is_same_v<C, boolean>, uint8_t, C>;
+
+// `bytes` of lanes, or one.
+template <class C, int bytes>
+struct Lanes {
+    static constexpr bool one = bytes == sizeof(Lane<C>);
+    using V = std::conditional_t<one, Lane<C>, Vec<Lane<C>, one ? 16 : bytes>>;
+    static constexpr int n = bytes / int{sizeof(Lane<C>)};
+
+    static RAPTORS_INLINE V add(V x, V y) {
+        if constexpr (std::is_same_v<C, boolean>)
+            return static_cast<V>(x | y);
+        else
+            return static_cast<V>(x + y);
+    }
+    static RAPTORS_INLINE V multiply_add(V x, V y, V z) {
+        if constexpr (std::is_same_v<C, boolean>)
+            return static_cast<V>(z | (x & y));
+        else if constexpr (std::is_floating_point_v<C>)
+            return fused(x, y, z);
+        else if constexpr (one)
+            return static_cast<V>(1U * x * y + z);  // not in int, which may overflow
+        else
+            return x * y + z;
+    }
+    // All lanes from an element of a packed A, where short ones fill 4 bytes: those are repeated
+    // without a shuffle.
+    static RAPTORS_INLINE V repeat(const char* p) {
+        if constexpr (one)
+            return get<V>(p);
+        else if constexpr (sizeof(C) < 4)
+            return reinterpret_cast<V>(get<uint32_t>(p) - Vec<uint32_t, bytes>{});
+        else
+            return get<C>(p) - V{};
+    }
+};
+template <class C>
+using Spread = std::conditional_t<(sizeof(C) < 4), uint32_t, C>;
+
+// acc += A (rows, k) B (k, vectors of lanes); the last vector begins `last` bytes after the first.
+template <class C, int bytes, int rows, int vectors>
+RAPTORS_INLINE void accumulate(typename Lanes<C, bytes>::V (&acc)[rows][vectors], const char* a,
+                               ptrdiff_t a_row, ptrdiff_t a_column, const char* b, ptrdiff_t b_row,
+                               ptrdiff_t last, ptrdiff_t k) {
+    using L = Lanes<C, bytes>;
+    using V = typename L::V;
+    for (; k > 0; --k, a += a_column, b += b_row) {
+        V y[vectors];
+        RAPTORS_WHOLE
+        for (int v = 0; v < vectors; ++v) y[v] = get<V>(b + (v < vectors - 1 ? v * bytes : last));
+        RAPTORS_WHOLE
+        for (int r = 0; r < rows; ++r) {
+            V const x = L::repeat(a + r * a_row);
+            RAPTORS_WHOLE
+            for (int v = 0; v < vectors; ++v) acc[r][v] = L::multiply_add(x, y[v], acc[r][v]);
+        }
+    }
+}
+
+// ---- Packed products
+
+constexpr int tile_rows = many_registers ? 8 : 4;
+constexpr int tile_vectors = 3;
+template <class C>
+constexpr int tile_columns = tile_vectors * lanes<Lane<C>>;
+
+template <class To, class E>
+RAPTORS_INLINE To packed_element(E x) {
+    if constexpr (std::is_same_v<E, boolean>)
+        return static_cast<To>((x ? To{1} : To{0}) * static_cast<To>(0x01010101));
+    else if constexpr (sizeof(To) == 4 && sizeof(E) < 4)
+        return To{x} * To{0x10001};
+    else
+        return static_cast<To>(x);
+}
+
+// to[p][i] = from[p * outer + i * inner] for p < k, i < width; those from n on repeat the last.
+template <class E, class To, int width>
+void pack_panel(char* to, const char* from, ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t k,
+                ptrdiff_t n) {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(E));
+    constexpr ptrdiff_t step = width * static_cast<ptrdiff_t>(sizeof(To));
+    constexpr bool as_it_is = sizeof(To) == sizeof(E) && !std::is_same_v<E, boolean>;
+    auto const element = [](const char* p) { return packed_element<To>(E{get<E>(p)}); };
+    auto const place = [&](ptrdiff_t p, ptrdiff_t i) {
+        return to + p * step + i * static_cast<ptrdiff_t>(sizeof(To));
+    };
+    if (inner == size && n == width) {
+        for (ptrdiff_t p = 0; p < k; ++p) {
+            To row[width];
+            if constexpr (as_it_is)
+                memcpy(row, from + p * outer, sizeof row);
+            else
+                for (int i = 0; i < width; ++i) row[i] = element(from + p * outer + i * size);
+            memcpy(to + p * step, row, sizeof row);
+        }
+        return;
+    }
+    if (as_it_is && outer == size) {
+        using U = std::conditional_t<
+            size == 8, uint64_t,
+            std::conditional_t<size == 4, uint32_t,
+                               std::conditional_t<size == 2, uint16_t, uint8_t>>>;
+        transpose<U, (width * size < 32 ? 16 : 32)>(to, step, from, inner, n, k);
+    } else {
+        for (ptrdiff_t p = 0; p < k; ++p)
+            for (ptrdiff_t i = 0; i < n; ++i)
+                put(place(p, i), element(from + p * outer + i * inner));
+    }
+    for (ptrdiff_t p = 0; p < k; ++p)
+        for (ptrdiff_t i = n; i < width; ++i) put(place(p, i), get<To>(place(p, n - 1)));
+}
+
+template <class E, class C>
+void pack_a(const Panels& m) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Spread<C>));
+    for (ptrdiff_t i = 0; i < m.rows; i += tile_rows)
+        pack_panel<E, Spread<C>, tile_rows>(m.to + i * m.columns * size, m.from + i * m.row,
+                                            m.column, m.row, m.columns,
+                                            smaller(tile_rows, m.rows - i));
+}
+
+// Only whole vectors: the last panel may be narrower.
+template <class E, class C>
+void pack_b(const Panels& m) noexcept {
+    constexpr int w = lanes<Lane<C>>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    for (ptrdiff_t j = 0; j < m.columns; j += 3 * w) {
+        ptrdiff_t const n = smaller(3 * w, m.columns - j);
+        auto const pack = n > 2 * w ? pack_panel<E, Lane<C>, 3 * w>
+                          : n > w   ? pack_panel<E, Lane<C>, 2 * w>
+                                    : pack_panel<E, Lane<C>, w>;
+        pack(m.to + j * m.rows * size, m.from + j * m.column, m.row, m.column, m.rows, n);
+    }
+}
+
+// A tile of packed panels, stored or added to `c`.
+template <class C, int vectors>
+void packed_tile(const char* a, const char* b, ptrdiff_t k, char* c, ptrdiff_t c_row, bool add) {
+    using L = Lanes<C, vector_bytes>;
+    using V = typename L::V;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Spread<C>));
+    for (int r = 0; r < tile_rows; ++r)
+        for (int v = 0; v < vectors; ++v) __builtin_prefetch(c + r * c_row + v * vector_bytes, 1);
+    V acc[tile_rows][vectors] = {};
+    accumulate<C, vector_bytes>(acc, a, size, tile_rows * size, b, vectors * vector_bytes,
+                                (vectors - 1) * vector_bytes, k);
+    RAPTORS_WHOLE
+    for (int r = 0; r < tile_rows; ++r) {
+        RAPTORS_WHOLE
+        for (int v = 0; v < vectors; ++v) {
+            char* const p = c + r * c_row + v * vector_bytes;
+            put(p, add ? L::add(get<V>(p), acc[r][v]) : acc[r][v]);
+        }
+    }
+}
+
+template <class E, class C>
+void packed(const PackedProduct& p) noexcept {
+    using L = Lane<C>;
+    constexpr int w = lanes<L>, columns = tile_vectors * w;
+    constexpr bool as_it_is = sizeof(L) == sizeof(E);
+    alignas(64) L edge[tile_rows * columns];
+    for (ptrdiff_t i = 0; i < p.m; i += tile_rows) {
+        ptrdiff_t const m = smaller(tile_rows, p.m - i);
+        const char* const a = p.a + i * p.k * static_cast<ptrdiff_t>(sizeof(Spread<C>));
+        for (ptrdiff_t j = 0; j < p.n; j += columns) {
+            ptrdiff_t const n = smaller(columns, p.n - j);
+            const char* const b = p.b + j * p.k * static_cast<ptrdiff_t>(sizeof(L));
+            char* const c = p.c + i * p.c_row + j * p.c_column;
+            bool const direct =
+                as_it_is && m == tile_rows && n % w == 0 && p.c_column == ptrdiff_t{sizeof(E)};
+            auto const tile = n > 2 * w ? packed_tile<C, 3>
+                              : n > w   ? packed_tile<C, 2>
+                                        : packed_tile<C, 1>;
+            if (direct) {
+                tile(a, b, p.k, c, p.c_row, p.add);
+                continue;
+            }
+            tile(a, b, p.k, reinterpret_cast<char*>(edge), columns * ptrdiff_t{sizeof(L)}, false);
+            for (ptrdiff_t r = 0; r < m; ++r) {
+                for (ptrdiff_t q = 0; q < n; ++q) {
+                    char* const to = c + r * p.c_row + q * p.c_column;
+                    L x = edge[r * columns + q];
+                    if (p.add) x = Lanes<C, sizeof(L)>::add(x, static_cast<L>(get<E>(to)));
+                    put(to, static_cast<E>(x));
+                }
+            }
+        }
+    }
+}
+
+// ---- Small products. C is cut into strips of up to three vectors; the last vector of a row ends
+// with it, and so may compute some elements again: there is no rest, and nothing is read or written
+// beyond. A row shorter than a vector takes a shorter one.
+
+template <int vectors>
+constexpr int strip_rows = many_registers || vectors == 1 ? 8 : 4;
+
+template <class C, int bytes, int rows, int vectors>
+RAPTORS_INLINE void small_tile(const Products& s, const char* a, const char* b, char* c,
+                               ptrdiff_t last) {
+    using V = typename Lanes<C, bytes>::V;
+    V acc[rows][vectors] = {};
+    accumulate<C, bytes>(acc, a, s.a_row, s.a_column, b, s.b_row, last, s.k);
+    RAPTORS_WHOLE
+    for (int r = 0; r < rows; ++r) {
+        RAPTORS_WHOLE
+        for (int v = 0; v < vectors; ++v)
+            put(c + r * s.c_row + (v < vectors - 1 ? v * bytes : last), acc[r][v]);
+    }
+}
+
+template <class C, int bytes, int vectors>
+void strip(const Products& s, ptrdiff_t last) {
+    const char* product_a = s.a;
+    const char* b = s.b;
+    char* product_c = s.c;
+    for (ptrdiff_t z = 0; z < s.count;
+         ++z, product_a += s.a_next, b += s.b_next, product_c += s.c_next) {
+        const char* a = product_a;
+        char* c = product_c;
+        ptrdiff_t m = s.m;
+        auto const some = [&]<int rows>(std::integral_constant<int, rows>) {
+            small_tile<C, bytes, rows, vectors>(s, a, b, c, last);
+            a += rows * s.a_row;
+            c += rows * s.c_row;
+            m -= rows;
+        };
+        constexpr int most = strip_rows<vectors>;
+        while (m >= most) some(std::integral_constant<int, most>());
+        if (most > 4 && m >= 4) some(std::integral_constant<int, 4>());
+        if (m >= 2) some(std::integral_constant<int, 2>());
+        if (m) some(std::integral_constant<int, 1>());
+    }
+}
+
+template <class C, int bytes>
+void small_by(const Products& s) {
+    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
+    auto const run = [](const Products& part, ptrdiff_t vectors, ptrdiff_t last) {
+        (vectors == 1   ? strip<C, bytes, 1>
+         : vectors == 2 ? strip<C, bytes, 2>
+                        : strip<C, bytes, 3>)(part, last);
+    };
+    ptrdiff_t const vectors = (length + bytes - 1) / bytes;
+    if (vectors <= 3) return run(s, vectors, length - bytes);
+    Products part = s;
+    part.count = 1;
+    for (ptrdiff_t z = 0; z < s.count; ++z) {
+        part.a = s.a + z * s.a_next;
+        ptrdiff_t at = 0;
+        for (ptrdiff_t left = vectors; left > 0;) {
+            ptrdiff_t const some = left == 4 ? 2 : smaller(left, 3);
+            part.b = s.b + z * s.b_next + at;
+            part.c = s.c + z * s.c_next + at;
+            left -= some;
+            run(part, some, (left ? at + some * bytes : length) - bytes - at);
+            at += some * bytes;
+        }
+    }
+}
+
+template <class C>
+void small(const Products& s) noexcept {
+    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
+    // Half a vector costs as much as a whole one, but 64 bytes as much as 2 x 32 on many CPUs.
+    auto const vectors = [length](int bytes) { return (length + bytes - 1) / bytes; };
+    if constexpr (vector_bytes == 64)
+        if (length >= 64 && !(vectors(32) <= 3 && vectors(32) < 2 * vectors(64)))
+            return small_by<C, 64>(s);
+    if constexpr (vector_bytes >= 32)
+        if (length >= 32) return small_by<C, 32>(s);
+    if (length >= 16) return small_by<C, 16>(s);
+    small_by<C, sizeof(C)>(s);
+}
+
+// ---- Matrix x vector
+
+// The first n lanes, zeros beyond; reads nothing past them.
+template <class L>
+RAPTORS_INLINE Vec<L> load_first(const char* p, ptrdiff_t n) {
+#if defined(__AVX512BW__)
+    uint64_t const mask = (uint64_t{1} << n) - 1;
+    if constexpr (sizeof(L) == 1)
+        return as<L>(_mm512_maskz_loadu_epi8(mask, p));
+    else if constexpr (sizeof(L) == 2)
+        return as<L>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>(mask), p));
+    else if constexpr (sizeof(L) == 4)
+        return as<L>(_mm512_maskz_loadu_epi32(static_cast<__mmask16>(mask), p));
+    else
+        return as<L>(_mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask), p));
+#else
+    Vec<L> v = {};
+    memcpy(&v, p, static_cast<size_t>(n) * sizeof(L));
+    return v;
+#endif
+}
+
+// Several rows, each summed as one alone is.
+template <class C, int rows>
+RAPTORS_INLINE void dot_rows(const MatrixVector& s, const char* a, char* y) {
+    using L = Lane<C>;
+    using N = Lanes<C, vector_bytes>;
+    using V = typename N::V;
+    constexpr int chains = 4;
+    auto const some = [](V v) {
+        if constexpr (std::is_same_v<C, boolean>)
+            return V((v != 0) & 1);
+        else
+            return v;
+    };
+    V acc[rows][chains] = {};
+    ptrdiff_t const length = s.k * static_cast<ptrdiff_t>(sizeof(L));
+    ptrdiff_t p = 0;
+    for (; p + chains * vector_bytes <= length; p += chains * vector_bytes) RAPTORS_WHOLE
+    for (int v = 0; v < chains; ++v) {
+        V const x = some(get<V>(s.x + p + v * vector_bytes));
+        RAPTORS_WHOLE
+        for (int r = 0; r < rows; ++r)
+            acc[r][v] =
+                N::multiply_add(some(get<V>(a + r * s.a_row + p + v * vector_bytes)), x, acc[r][v]);
+    }
+    for (; p + vector_bytes <= length; p += vector_bytes) {
+        V const x = some(get<V>(s.x + p));
+        for (int r = 0; r < rows; ++r)
+            acc[r][0] = N::multiply_add(some(get<V>(a + r * s.a_row + p)), x, acc[r][0]);
+    }
+    if (p < length) {
+        ptrdiff_t const n = (length - p) / static_cast<ptrdiff_t>(sizeof(L));
+        V const x = some(load_first<L>(s.x + p, n));
+        for (int r = 0; r < rows; ++r)
+            acc[r][1] = N::multiply_add(some(load_first<L>(a + r * s.a_row + p, n)), x, acc[r][1]);
+    }
+    for (int r = 0; r < rows; ++r)
+        put(y + r * s.y_step,
+            fold<L>(N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
+                    [](L p1, L p2) { return Lanes<C, sizeof(L)>::add(p1, p2); }));
+}
+
+template <class C>
+RAPTORS_INLINE Lane<C> scalar_of(const char* p) {
+    if constexpr (std::is_same_v<C, boolean>)
+        return get<uint8_t>(p) != 0;
+    else
+        return get<C>(p);
+}
+
+// Rows of less than a vector. fixed: their length, if it is known.
+template <class C, int fixed>
+void dot_short_rows(const MatrixVector& s) {
+    using L = Lane<C>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
+    ptrdiff_t const k = fixed ? fixed : s.k;
+    L x[fixed ? fixed : 64];
+    for (ptrdiff_t p = 0; p < k; ++p) x[p] = scalar_of<C>(s.x + p * size);
+    for (ptrdiff_t i = 0; i < s.m; ++i) {
+        L sum = 0;
+        for (ptrdiff_t p = 0; p < k; ++p)
+            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(s.a + i * s.a_row + p * size),
+                                                    x[p], sum);
+        put(s.y + i * s.y_step, sum);
+    }
+}
+
+template <class C>
+void by_rows(const MatrixVector& s) noexcept {
+    if (s.k == 2) return dot_short_rows<C, 2>(s);
+    if (s.k == 3) return dot_short_rows<C, 3>(s);
+    if (s.k == 4) return dot_short_rows<C, 4>(s);
+    if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
+    constexpr int together = many_registers ? 4 : 2;
+    ptrdiff_t i = 0;
+    for (; i + together <= s.m; i += together)
+        dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
+    for (; i < s.m; ++i) dot_rows<C, 1>(s, s.a + i * s.a_row, s.y + i * s.y_step);
+}
+
+// y (n) = or += `columns` contiguous columns of A times x.
+template <class C, int columns>
+void add_columns(Lane<C>* __restrict y, const char* __restrict a, ptrdiff_t a_column, const char* x,
+                 ptrdiff_t x_step, ptrdiff_t n, bool first) {
+    using L = Lane<C>;
+    using N = Lanes<C, vector_bytes>;
+    using One = Lanes<C, sizeof(L)>;
+    using V = typename N::V;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
+    L factor[columns];
+    for (int p = 0; p < columns; ++p) factor[p] = scalar_of<C>(x + p * x_step);
+    ptrdiff_t i = 0;
+    for (; i + lanes<L> <= n; i += lanes<L>) {
+        V sum = first ? V{} : get<V>(y + i);
+        RAPTORS_WHOLE
+        for (int p = 0; p < columns; ++p) {
+            V v = get<V>(a + p * a_column + i * size);
+            if constexpr (std::is_same_v<C, boolean>) v = V((v != 0) & 1);
+            sum = N::multiply_add(v, factor[p] - V{}, sum);
+        }
+        put(y + i, sum);
+    }
+    for (; i < n; ++i) {
+        L sum = first ? L{0} : get<L>(y + i);
+        for (int p = 0; p < columns; ++p)
+            sum = One::multiply_add(scalar_of<C>(a + p * a_column + i * size), factor[p], sum);
+        put(y + i, sum);
+    }
+}
+
+template <class C>
+void by_columns(const MatrixVector& s) noexcept {
+    using L = Lane<C>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
+    constexpr ptrdiff_t most = 8192 / size, together = 8;
+    constexpr ptrdiff_t piece = 4096 / (together * size);
+    alignas(64) L sums[most];
+    alignas(64) L side[together * piece];
+    bool const dense = s.a_row == size;
+    for (ptrdiff_t i = 0; i < s.m; i += most) {
+        ptrdiff_t const m = smaller(most, s.m - i);
+        L* const y = s.y_step == size ? reinterpret_cast<L*>(s.y) + i : sums;
+        for (ptrdiff_t p = 0; p < s.k;) {
+            ptrdiff_t const left = s.k - p, some = left >= 8   ? 8
+                                                   : left >= 4 ? 4
+                                                   : left >= 2 ? 2
+                                                               : 1;
+            auto const add = some == 8   ? add_columns<C, 8>
+                             : some == 4 ? add_columns<C, 4>
+                             : some == 2 ? add_columns<C, 2>
+                                         : add_columns<C, 1>;
+            const char* const a = s.a + i * s.a_row + p * s.a_column;
+            const char* const x = s.x + p * s.x_step;
+            if (dense) {
+                add(y, a, s.a_column, x, s.x_step, m, p == 0);
+            } else {
+                for (ptrdiff_t j = 0; j < m; j += piece) {
+                    ptrdiff_t const n = smaller(piece, m - j);
+                    for (ptrdiff_t q = 0; q < some; ++q)
+                        for (ptrdiff_t t = 0; t < n; ++t)
+                            side[q * piece + t] = get<L>(a + (j + t) * s.a_row + q * s.a_column);
+                    add(y + j, reinterpret_cast<const char*>(side), piece * size, x, s.x_step, n,
+                        p == 0);
+                }
+            }
+            p += some;
+        }
+        if (y == sums)
+            for (ptrdiff_t j = 0; j < m; ++j) put(s.y + (i + j) * s.y_step, sums[j]);
+    }
+}
+
+// ---- The slots
+
+template <class T>
+struct Kernels {
+    using E = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>,
+                                          std::type_identity<T>>::type;
+    using C = std::conditional_t<std::is_same_v<E, uint8_t>, uint16_t, E>;
+    static constexpr bool has_small = sizeof(E) >= 4;
+    static constexpr int bits = 8 * int{sizeof(Lane<C>)};
+
+    static constexpr Gemm make() {
+        Gemm gemm{};
+        gemm.rows = tile_rows;
+        gemm.columns = tile_columns<C>;
+        gemm.a_size = sizeof(Spread<C>);
+        gemm.b_size = sizeof(Lane<C>);
+        gemm.depth = sizeof(C) == 8 ? 256 : 512;
+        // A vector a cycle of a third of a nanosecond; 64-bit integers take several instructions.
+        gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
+        gemm.pack_a = pack_a<E, C>;
+        gemm.pack_b = pack_b<E, C>;
+        gemm.packed = packed<E, C>;
+        if constexpr (has_small) gemm.small = small<C>;
+        gemm.by_rows = by_rows<E>;
+        gemm.by_columns = by_columns<E>;
+        return gemm;
+    }
+    static constexpr Gemm value = make();
+};
+
+}  // namespace
+
+void fill_gemm(Table& table) noexcept {
+#define DTYPE(id, type, ...) table.gemm[static_cast<int>(DType::id)] = &Kernels<type>::value;
+#include "../dtypes.def"
+}
+
+}  // namespace raptors::RAPTORS_ISA
