@@ -17,6 +17,22 @@ DType dtype_of_slow(PyArray_Descr* descr) {
     return dtype_of_num[num];
 }
 
+bool apart(const Fields* f, const Fields* g) {
+    struct Extent {
+        const char *low, *high;
+    };
+    auto extent = [](const Fields* x) {
+        npy_intp before = 0, after = PyDataType_ELSIZE(x->descr);
+        for (int d = 0; d < x->nd; ++d) {
+            if (x->dimensions[d] == 0) return Extent{x->data, x->data};
+            (x->strides[d] < 0 ? before : after) += x->strides[d] * (x->dimensions[d] - 1);
+        }
+        return Extent{x->data + before, x->data + after};
+    };
+    Extent const a = extent(f), b = extent(g);
+    return a.high <= b.low || b.high <= a.low;
+}
+
 void init_dtypes() {
     for (auto& t : dtype_of_num) t = no_dtype;
     // By kind and size, so that long and longlong (or int and long) find the same kernels.

@@ -62,4 +62,7 @@ inline bool same_shape(const Fields* f, const Fields* g) {
     return true;
 }
 
+// Whether the extents of two arrays in memory do not meet.
+bool apart(const Fields* f, const Fields* g);
+
 }  // namespace raptors

@@ -7,6 +7,7 @@
 #include "elementwise.h"
 #include "indexing.h"
 #include "natives.h"
+#include "products.h"
 #include "reductions.h"
 #include "shaping.h"
 #include "ufunc.h"
@@ -69,6 +70,9 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
     } else if constexpr (numpy_loops != nullptr) {
         PyObject* o = operator_loop(operator_loops.*numpy_loops, l, r, inplace);
         if (o || PyErr_Occurred()) return o;
+    } else if constexpr (slot == &NumberSlots::nb_matrix_multiply) {
+        PyObject* o = product(Contraction::matmul, matmul_entry, l, r);
+        if (o || PyErr_Occurred()) return o;
     } else {
         declined = Why::dtype;
     }
@@ -88,7 +92,8 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
             number && number->*slot == &binary_slot<slot, op, inplace, numpy_loops>;
         return not_deferred(base(l, r), r, inherits);
     }
-    count_numpy(entry_of(op), declined, is_ours(l) ? l : r);
+    count_numpy(slot == &NumberSlots::nb_matrix_multiply ? matmul_entry : entry_of(op), declined,
+                is_ours(l) ? l : r);
     Views views;
     PyObject* a = is_ours(l) ? views.of(l) : l;
     PyObject* b = a && is_ours(r) ? views.of(r) : r;
@@ -726,6 +731,7 @@ void register_array_type(py::module_& m) {
     name_implementation = intern("_implementation");
     object_class = _PyType_Lookup(&PyBaseObject_Type, protocols.name_class);
     slot_entry = new_entry("operator");
+    matmul_entry = new_entry("matmul");
     auto* numpy_type = reinterpret_cast<PyObject*>(&PyArray_Type);
     protocols.numpy_ufunc = PyObject_GetAttr(numpy_type, protocols.name_ufunc);
     protocols.numpy_function = PyObject_GetAttr(numpy_type, protocols.name_function);

@@ -6,6 +6,7 @@
 #include "conversion.h"
 #include "frame/fpstatus.h"
 #include "operand.h"
+#include "products.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -53,16 +54,8 @@ void root(char* element) {
 
 }  // namespace
 
-PyObject* dot_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                     Py_ssize_t nargs, PyObject* kwnames) {
-    if (!active().table) return decline(Why::disabled);
-    PyObject* slots[max_parameters];
-    if (!dot_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !is_none(slots[1]) ||
-        (static_cast<Dot>(which) != Dot::dot && (kwnames || nargs != 1)))
-        return decline(Why::keyword);
-    PyObject* const other = slots[0];
-    if (!is_exact(self) || !is_exact(other)) return decline(Why::type);
-    Fields const *const f = fields(self), *const g = fields(other);
+PyObject* dot_of_vectors(Entry* entry, PyObject* a, PyObject* b) {
+    Fields const *const f = fields(a), *const g = fields(b);
     int const num = f->descr->type_num;
     if (dtype_of(f->descr) == no_dtype || f->descr != g->descr || f->descr != descr_of_num[num])
         return decline(Why::dtype);
@@ -70,15 +63,32 @@ PyObject* dot_native(int which, Entry* entry, PyObject* self, PyObject* const* a
     if (!is_vector(f) || !is_vector(g) || f->dimensions[0] != g->dimensions[0] ||
         f->dimensions[0] < 2)
         return decline(Why::shape);
-    // vdot copies what is not contiguous.
-    if (static_cast<Dot>(which) == Dot::vdot && !(f->flags & g->flags & NPY_ARRAY_C_CONTIGUOUS))
-        return decline(Why::shape);
     alignas(8) char element[8];
     if (!dot(f->descr, {f->data, f->strides[0]}, {g->data, g->strides[0]}, f->dimensions[0],
              element))
         return nullptr;
-    count_numpy(entry, Why::loop, self);
+    count_numpy(entry, Why::loop, a);
     return as_scalar(element, dtype_of(f->descr), num);
+}
+
+PyObject* dot_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                     Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    auto const what = static_cast<Dot>(which);
+    PyObject* slots[max_parameters];
+    if (!dot_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !is_none(slots[1]) ||
+        (what != Dot::dot && (kwnames || nargs != 1)))
+        return decline(Why::keyword);
+    PyObject* const other = slots[0];
+    if (!is_exact(self) || !is_exact(other)) return decline(Why::type);
+    Fields const *const f = fields(self), *const g = fields(other);
+    if (what != Dot::vdot && (f->nd > 1 || g->nd > 1))
+        return product(what == Dot::dot ? Contraction::dot : Contraction::inner, entry, self,
+                       other);
+    // vdot copies what is not contiguous.
+    if (what == Dot::vdot && !(f->flags & g->flags & NPY_ARRAY_C_CONTIGUOUS))
+        return decline(Why::shape);
+    return dot_of_vectors(entry, self, other);
 }
 
 // numpy.linalg.norm of all elements: the root of their product with themselves, in memory order.

@@ -77,21 +77,9 @@ const Loop& find_loop(NumpyLoops& loops, const Operand* x, uint32_t key) {
     return *loops.last;
 }
 
-// First and last byte + 1.
-void extent(const Fields* f, const char** low, const char** high) {
-    npy_intp before = 0, after = PyDataType_ELSIZE(f->descr);
-    for (int d = 0; d < f->nd; ++d)
-        (f->strides[d] < 0 ? before : after) += f->strides[d] * (f->dimensions[d] - 1);
-    *low = f->data + before;
-    *high = f->data + after;
-}
-
 // Whether a loop may write `out` while it reads `in`: apart, or element on element.
 bool may_write(const Fields* out, const Fields* in) {
-    const char *low_out, *high_out, *low_in, *high_in;
-    extent(out, &low_out, &high_out);
-    extent(in, &low_in, &high_in);
-    if (high_out <= low_in || high_in <= low_out) return true;
+    if (apart(out, in)) return true;
     return out->data == in->data && dtype_of(out->descr) == dtype_of(in->descr) &&
            (out->nd > 1 || out->strides[0] == in->strides[0]);
 }

@@ -314,23 +314,14 @@ void convert_element(const Table& table, char* element, DType from, DType to) {
 }
 
 // Whether `out` can take a result of this shape and dtype in place; Why::none if so.
-Why judge_output(PyObject* out, const Fields* f, DType t, int nd, const npy_intp* dims,
-                 DType result) {
+Why judge_output(PyObject* out, const Fields* f, int nd, const npy_intp* dims, DType result) {
     if (!is_exact(out)) return Why::type;
     Fields const* o = fields(out);
     bool ok = dtype_of(o->descr) == result && o->nd == nd && (o->flags & NPY_ARRAY_WRITEABLE) &&
               !(o->flags & warn_on_write);
     for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
     if (!ok) return Why::keyword;
-    // Extents of memory: where they meet, NumPy works on a copy.
-    npy_intp low_in = 0, high_in = size_of(t), low_out = 0, high_out = size_of(result);
-    for (int d = 0; d < f->nd; ++d)
-        (f->strides[d] < 0 ? low_in : high_in) += f->strides[d] * (f->dimensions[d] - 1);
-    for (int d = 0; d < nd; ++d)
-        (o->strides[d] < 0 ? low_out : high_out) += o->strides[d] * (o->dimensions[d] - 1);
-    bool const apart =
-        o->data + high_out <= f->data + low_in || f->data + high_in <= o->data + low_out;
-    return size_of(f) && !apart ? Why::overlap : Why::none;
+    return apart(f, o) ? Why::none : Why::overlap;  // where they meet, NumPy works on a copy
 }
 
 // The input and, with stride 0 along the folded axes, the result: `out`, or one element.
@@ -393,7 +384,7 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
     alignas(8) char element[8];
     PyObject* out = nullptr;
     if (given_out) {
-        Why const why = judge_output(given_out, f, t, nd, dims, DType::int64);
+        Why const why = judge_output(given_out, f, nd, dims, DType::int64);
         if (why != Why::none) return decline(why);
         out = new_ref(given_out);
     } else if (nd) {
@@ -489,7 +480,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
                                     : call.given[p_out];
     if (!is_none(given_out)) {
         if (types.result != types.accumulator) return decline(Why::keyword);
-        Why const why = judge_output(given_out, f, t, nd, dims, types.result);
+        Why const why = judge_output(given_out, f, nd, dims, types.result);
         if (why != Why::none) return decline(why);
         if (mask) return decline(Why::keyword);
         out = new_ref(given_out);

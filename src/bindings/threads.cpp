@@ -45,19 +45,6 @@ int processors() {
     return count;
 }
 
-int current_threads() {
-    int n = process_threads;
-    if (context_used) {
-        PyObject* value = nullptr;
-        if (PyContextVar_Get(threads_var, nullptr, &value) < 0) PyErr_Clear();
-        if (value) {
-            n = static_cast<int>(PyLong_AsLong(value));
-            Py_DECREF(value);
-        }
-    }
-    return n ? n : processors();
-}
-
 // Figures of an earlier calibration, if this user has any.
 void load_figures() {
     measured = true;
@@ -128,13 +115,25 @@ void take_gil(PyThreadState* state) {
     }
 }
 
-Plan plan_long(npy_intp n, double ns) {
-    double const total = static_cast<double>(n) * ns;
-    if (!forced && total < release_ns / 2) return {unshared, false};
+bool is_worth_planning(double ns) { return forced || ns >= release_ns / 2; }
+
+int current_threads() {
     if (!measured && !forced) load_figures();
-    Share const share = share_for(n, total, current_threads());
+    int n = process_threads;
+    if (context_used) {
+        PyObject* value = nullptr;
+        if (PyContextVar_Get(threads_var, nullptr, &value) < 0) PyErr_Clear();
+        if (value) {
+            n = static_cast<int>(PyLong_AsLong(value));
+            Py_DECREF(value);
+        }
+    }
+    return n ? n : processors();
+}
+
+Plan plan_call(Share share, double ns) {
     last_dispatch.next_threads = static_cast<uint16_t>(share.crew.threads);
-    return {share, forced || total >= release_ns};
+    return {share, forced || ns >= release_ns};
 }
 
 void register_threads(py::module_& m) {

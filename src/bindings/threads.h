@@ -11,12 +11,14 @@ extern npy_intp long_from;
 
 constexpr double cast_cost = 0.15;  // nanoseconds for an element that is converted on the way
 
-// How a call of n elements that cost one thread `ns` each is done.
+// How a call that costs one thread `ns` is done.
 struct Plan {
     Share share;
     bool release;  // whether others may have the GIL meanwhile
 };
-Plan plan_long(npy_intp n, double ns);
+bool is_worth_planning(double ns);
+int current_threads();  // that a call may use
+Plan plan_call(Share share, double ns);
 
 // PyEval_RestoreThread. Where the interpreter has ended meanwhile, that would end the thread and
 // run the destructors of all that is around, without the GIL: it waits for the end of the process
@@ -24,14 +26,14 @@ Plan plan_long(npy_intp n, double ns);
 void take_gil(PyThreadState* state);
 
 // body(share) by the threads that are worth it, without the GIL where it takes long enough. Nothing
-// in `body` may touch a Python object.
-template <class Body>
-inline void run_long(npy_intp n, double ns, const Body& body) {
-    if (n < long_from) [[likely]] {
+// in `body` may touch a Python object. share_by(threads): how the work is shared out.
+template <class ShareBy, class Body>
+inline void run_work(double ns, const ShareBy& share_by, const Body& body) {
+    if (!is_worth_planning(ns)) [[likely]] {
         body(unshared);
         return;
     }
-    Plan const plan = plan_long(n, ns);
+    Plan const plan = plan_call(share_by(current_threads()), ns);
     if (!plan.release) {
         body(plan.share);
         return;
@@ -39,6 +41,16 @@ inline void run_long(npy_intp n, double ns, const Body& body) {
     PyThreadState* const state = PyEval_SaveThread();
     body(plan.share);
     take_gil(state);
+}
+// The same for n elements that cost one thread `ns` each.
+template <class Body>
+inline void run_long(npy_intp n, double ns, const Body& body) {
+    if (n < long_from) [[likely]] {
+        body(unshared);
+        return;
+    }
+    double const total = static_cast<double>(n) * ns;
+    run_work(total, [&](int threads) { return share_for(n, total, threads); }, body);
 }
 
 // Reads RAPTORS_NUM_THREADS, OMP_NUM_THREADS, RAPTORS_MIN_PARALLEL and RAPTORS_FAIL_THREAD; raises

@@ -10,6 +10,7 @@
 #include "conversion.h"
 #include "elementwise.h"
 #include "natives.h"
+#include "products.h"
 #include "reductions.h"
 
 namespace py = pybind11;
@@ -97,6 +98,9 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         if (o || PyErr_Occurred()) return o;
     } else if (p->loops) {
         PyObject* o = call_numpy_loop(*p->loops, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    } else if (p->native) {
+        PyObject* o = p->native(0, p->entry, nullptr, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
@@ -289,6 +293,9 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
     } else if (info && info->loops) {
         PyObject* o = call_numpy_loop(*info->loops, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
+    } else if (info && info->native) {
+        PyObject* o = info->native(0, info->entry, nullptr, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs ? args[0] : nullptr);
     return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
@@ -311,6 +318,12 @@ void register_ufuncs(py::module_& m) {
         (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i], nullptr};
     }
 
+    for (const UfuncRow& row : product_ufuncs) {
+        py::module_ const numpy = py::module_::import("numpy");
+        if (py::hasattr(numpy, row.name))  // newer than NumPy 2.0, some of them
+            (*ufuncs)[numpy.attr(row.name).ptr()] = {n_ops, n_folds, new_entry(row.name), nullptr,
+                                                     row.native};
+    }
     operator_loops = {loops_of("floor_divide"), loops_of("remainder"), loops_of("divmod"),
                       loops_of("power")};
 
@@ -329,6 +342,7 @@ void register_ufuncs(py::module_& m) {
             p->which = it->second.op;
             p->entry = it->second.entry;
             p->loops = it->second.loops;
+            p->native = it->second.native;
             if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
             return o;
         }

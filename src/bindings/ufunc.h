@@ -39,11 +39,12 @@ inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
 inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
 
 // The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), its ledger
-// entry, and NumPy's loops where there is no Op.
+// entry, and NumPy's loops or native code of another kind where there is no Op.
 struct UfuncInfo {
     int op, fold;
     Entry* entry;
     NumpyLoops* loops;
+    Native native = nullptr;  // of those on matrices
 };
 const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
 // The proxy made for a NumPy function; nullptr if there is none.

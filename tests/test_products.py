@@ -1,0 +1,323 @@
+"""Products of matrices, vectors and stacks: shapes, layouts, dtypes, errors, events and outputs as NumPy's.
+
+Sums may be taken in any order: floats are compared within gamma_k |A||B|, integers to the last bit.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import samples
+from helpers import EXACT, Mismatches, close, counted, python_ok
+
+import raptors
+
+UFUNCS = [name for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(numpy, name)]
+FUNCTIONS = [*UFUNCS, "dot", "inner"]
+SHAPES = [
+    *(
+        (),
+        (1,),
+        (3,),
+        (4,),
+        (0,),
+        (3, 4),
+        (4, 3),
+        (4, 4),
+        (1, 4),
+        (4, 1),
+        (0, 4),
+        (4, 0),
+        (2, 3, 4),
+        (2, 4, 3),
+    ),
+    *((1, 4, 4), (5, 1, 4, 3), (3, 4, 4), (10, 10), (33, 33), (2, 0, 4), (2, 5, 4, 4)),
+]
+DTYPES = ["f8", "f4", "i8", "u8", "i4", "u4", "i2", "u2", "i1", "u1", "?", "q"]
+
+
+def numbers(dtype: str, shape: tuple[int, ...], *key: Any) -> Any:
+    """Without cancellation, so that a relative bound holds."""
+    rng = samples.generator("products", dtype, shape, *key)
+    return (rng.random(shape) * (2 if dtype == "?" else 200)).astype(dtype)
+
+
+def layouts(a: Any) -> dict[str, Callable[[Any], Any]]:
+    """The same elements in other places, made by each library itself."""
+    return {
+        "C": lambda xp: xp.array(a),
+        "F": lambda xp: xp.asfortranarray(xp.array(a)),
+        "reversed": lambda xp: xp.array(a[..., ::-1].copy())[..., ::-1],
+        "every other": lambda xp: xp.repeat(xp.array(a), 2, axis=-1)[..., ::2],
+        "turned": lambda xp: xp.array(numpy.swapaxes(a, -1, -2).copy()).swapaxes(-1, -2),
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_shape(dtype: str, isa: str) -> None:
+    found = Mismatches()
+    for s, t in itertools.product(SHAPES, SHAPES):
+        a, b = numbers(dtype, s), numbers(dtype, t, 1)
+        rules = close(a.dtype, 40)
+        for name in FUNCTIONS:
+            found.check(
+                (name, s, t),
+                lambda xp, a=a, b=b, name=name: getattr(xp, name)(xp.array(a), xp.array(b)),
+                rules,
+            )
+        found.check(("@", s, t), lambda xp, a=a, b=b: xp.array(a) @ xp.array(b), rules)
+        found.check((".dot", s, t), lambda xp, a=a, b=b: xp.array(a).dot(xp.array(b)), rules)
+    found.done(2000)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4", "u1", "?"])
+def test_every_layout(dtype: str, isa: str) -> None:
+    found = Mismatches()
+    for s, t in (
+        *(((5, 7), (7, 6)), ((40, 30), (30, 50)), ((3, 8, 9), (3, 9, 4)), ((2, 3, 4, 5), (5, 6))),
+        *(((1, 9), (9, 30)), ((30, 9), (9, 1)), ((64, 1), (1, 64)), ((2, 1, 4, 5), (3, 5, 6))),
+    ):
+        a, b = numbers(dtype, s), numbers(dtype, t, 1)
+        for (one, x), (other, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+            found.check((s, t, one, other), lambda xp, x=x, y=y: x(xp) @ y(xp), close(a.dtype, 60))
+    found.done(150)
+
+
+def test_most_products_are_native() -> None:
+    with counted() as count:
+        for dtype in DTYPES:
+            for s, t in (
+                ((4, 4), (4, 4)),
+                ((4, 4), (4,)),
+                ((7,), (7, 3)),
+                ((3, 2, 5), (5, 2)),
+                ((200, 90), (90, 80)),
+            ):
+                a, b = raptors.array(numbers(dtype, s)), raptors.array(numbers(dtype, t))
+                a @ b
+                raptors.matmul(a.T.copy().T, b)
+                numpy.matmul(a, b)
+                raptors.dot(a, b)
+                a.dot(b)
+    count.of("matmul", "dot").require(0.99, 5 * len(DTYPES))
+
+
+def exact_bound(a: Any, b: Any, k: int) -> Any:
+    eps = float(numpy.finfo(a.dtype).eps)
+    gamma = k * eps / 2 / (1 - k * eps / 2)
+    return gamma * (abs(a).astype("g") @ abs(b).astype("g"))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_error_bound(dtype: str, isa: str) -> None:
+    """Higham, Accuracy and Stability of Numerical Algorithms, (3.13): |C - AB| <= gamma_k |A||B|."""
+    rng = samples.generator("gamma", dtype)
+    for _ in range(60):
+        m, k, n = (int(x) for x in rng.integers(1, 150, 3))
+        a = (rng.normal(size=(m, k)) * 10.0 ** rng.integers(-3, 3, (m, k))).astype(dtype)
+        b = (rng.normal(size=(k, n)) * 10.0 ** rng.integers(-3, 3, (k, n))).astype(dtype)
+        got = numpy.asarray(raptors.array(a) @ raptors.array(b)).astype("g")
+        exact = a.astype("g") @ b.astype("g")
+        assert (abs(got - exact) <= exact_bound(a, b, k + 1)).all(), (m, k, n)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_where_nan_and_infinity_go(dtype: str, isa: str) -> None:
+    rng = samples.generator("nan", dtype)
+    found = Mismatches()
+    for trial in range(150):
+        m, k, n = (int(x) for x in rng.integers(1, 40, 3))
+        a, b = rng.random((m, k)).astype(dtype), rng.random((k, n)).astype(dtype)
+        for x in (a, b):
+            for value in (numpy.nan, numpy.inf, -numpy.inf):
+                if rng.random() < 0.4:
+                    x[int(rng.integers(x.shape[0])), int(rng.integers(x.shape[1]))] = value
+
+        def body(xp: Any, a: Any = a, b: Any = b) -> Any:
+            with xp.errstate(all="ignore"):
+                return xp.array(a) @ xp.array(b)
+
+        found.check((trial, m, k, n), body, close(dtype, 60))
+    found.done(100)
+
+
+def test_events_are_reported_as_numpys() -> None:
+    found = Mismatches()
+    huge = numpy.full((3, 3), 1e300)
+    mixed = numpy.array([[numpy.inf, 1.0], [0.0, 1.0]])
+    tiny = numpy.full((2, 2), 1e-300)
+    for a, b in ((huge, huge), (mixed, mixed), (tiny, tiny), (huge, numpy.ones(3))):
+        for mode in ("warn", "raise", "ignore"):
+            for name in ("matmul", "dot"):
+
+                def body(xp: Any, a: Any = a, b: Any = b, mode: str = mode, name: str = name) -> Any:
+                    with xp.errstate(all=mode):
+                        return getattr(xp, name)(xp.array(a), xp.array(b))
+
+                found.check((a[0], mode, name), body, close("f8", 10))
+    # Padding is not part of the product: nothing is reported of finite matrices of any shape.
+    with numpy.errstate(all="raise"):
+        for m, k, n in itertools.product((1, 3, 5, 17, 40), repeat=3):
+            raptors.ones((m, k)) @ raptors.ones((k, n))
+    found.done(20)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+def test_outputs(dtype: str) -> None:
+    found = Mismatches()
+    a, b = numbers(dtype, (6, 7)), numbers(dtype, (7, 5))
+    makers: dict[str, Callable[[Any], Any]] = {
+        "C": lambda xp: xp.zeros((6, 5), dtype),
+        "F": lambda xp: xp.zeros((5, 6), dtype).T,
+        "strided": lambda xp: xp.zeros((12, 15), dtype)[::2, ::3],
+        "reversed": lambda xp: xp.zeros((6, 5), dtype)[::-1, ::-1],
+        "wrong shape": lambda xp: xp.zeros((5, 6), dtype),
+        "wider": lambda xp: xp.zeros((6, 5), "f8"),
+        "narrower": lambda xp: xp.zeros((6, 5), "i1"),
+        "stack": lambda xp: xp.zeros((2, 6, 5), dtype),
+        "none": lambda xp: None,
+        "list": lambda xp: [1],
+        "repeated": lambda xp: xp.broadcast_to(xp.zeros(5, dtype), (6, 5)),
+    }
+    for name, make in makers.items():
+        for form in (lambda o: {"out": o}, lambda o: {"out": (o,)}):
+
+            def body(xp: Any, make: Any = make, form: Any = form) -> Any:
+                out = make(xp)
+                result = xp.matmul(xp.array(a), xp.array(b), **form(out))
+                return result, out, result is out
+
+            found.check(name, body, close(dtype, 40))
+        found.check(
+            (name, "positional"),
+            lambda xp, m=make: xp.matmul(xp.array(a), xp.array(b), m(xp)),
+            close(dtype, 40),
+        )
+        found.check(
+            (name, "dot"), lambda xp, m=make: xp.dot(xp.array(a), xp.array(b), out=m(xp)), close(dtype, 40)
+        )
+
+    square = numbers(dtype, (5, 5))
+
+    def into_input(xp: Any) -> Any:
+        c = xp.array(square)
+        xp.matmul(c, c, out=c)
+        return c
+
+    def into_view(xp: Any) -> Any:
+        c = xp.array(numbers(dtype, (10, 5)))
+        xp.matmul(c[:5], c[5:], out=c[2:7])
+        return c
+
+    def in_place(xp: Any) -> Any:
+        c = xp.array(square)
+        c @= c
+        return c
+
+    for body in (into_input, into_view, in_place):
+        found.check(body.__name__, body, close(dtype, 40))
+    found.done(30)
+
+
+def test_other_operands_and_keywords() -> None:
+    found = Mismatches()
+    a, b = numbers("f8", (3, 4)), numbers("f8", (4, 3))
+    for other in (
+        [[1.0] * 3] * 4,
+        2.0,
+        None,
+        "x",
+        numpy.float64(1),
+        a.astype("f4").T,
+        a.astype("i4").T,
+        a.astype("c16").T,
+    ):
+        found.check(("right", other), lambda xp, o=other: xp.array(a) @ o, close("f8", 40))
+        found.check(("left", other), lambda xp, o=other: o @ xp.array(b.T), close("f8", 40))
+        found.check(("dot", other), lambda xp, o=other: xp.dot(xp.array(a), o), close("f8", 40))
+    for given in (
+        *(
+            {"dtype": "f4"},
+            {"casting": "no"},
+            {"order": "F"},
+            {"axes": [(0, 1), (0, 1), (0, 1)]},
+            {"nonsense": 1},
+        ),
+        *({"keepdims": True}, {"axis": 0}, {"where": True}, {"subok": False}, {"signature": "dd->d"}),
+    ):
+        found.check(given, lambda xp, g=given: xp.matmul(xp.array(a), xp.array(b), **g), close("f4", 40))
+        found.check(
+            ("vecdot", str(given)),
+            lambda xp, g=given: xp.vecdot(xp.array(a), xp.array(a), **g),
+            close("f4", 40),
+        )
+    found.check("one", lambda xp: xp.matmul(xp.array(a)))
+    found.check("four", lambda xp: xp.matmul(xp.array(a), xp.array(b), None, None))
+    found.check("keyword inputs", lambda xp: xp.matmul(x1=xp.array(a), x2=xp.array(b)))
+    found.done(30)
+
+
+def test_bits_do_not_depend_on_who_works() -> None:
+    """Nor on alignment or on the place in a stack."""
+    code = """
+import hashlib, numpy, raptors as np
+rng = numpy.random.default_rng(3)
+digest = hashlib.sha256()
+for m, k, n in ((3, 3, 3), (33, 65, 17), (200, 300, 150), (600, 500, 70), (1, 900, 800), (800, 900, 1)):
+    for dtype in ("f4", "f8"):
+        a, b = (np.array(rng.normal(size=shape).astype(dtype)) for shape in ((m, k), (k, n)))
+        digest.update((a @ b).tobytes())
+        digest.update((np.array(a.T).T @ b).tobytes())
+        moved = np.empty(m * k + 1, dtype)[1:].reshape(m, k)
+        moved[...] = a
+        assert ((moved @ b) == (a @ b)).all()
+        stacked = np.stack([a, a + 1, a]) @ b
+        assert (stacked[0] == stacked[2]).all()
+print(digest.hexdigest())
+"""
+    digests = {
+        python_ok(code, RAPTORS_NUM_THREADS=threads, RAPTORS_MIN_PARALLEL=least)
+        for threads, least in (("1", "1"), ("2", "1"), ("5", "1"), ("2", "100000"))
+    }
+    assert len(digests) == 1
+
+
+def test_symmetric_products_are_symmetric(isa: str) -> None:
+    rng = samples.generator("symmetric")
+    for n, k in ((3, 4), (20, 30), (65, 100), (130, 513)):
+        for dtype in ("f4", "f8"):
+            a = raptors.array(rng.normal(size=(n, k)).astype(dtype))
+            c = a @ a.T
+            assert (c == c.T).all()
+
+
+def test_products_run_beside_each_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    a, b = raptors.array(numbers("f8", (150, 160))), raptors.array(numbers("f8", (160, 140)))
+    wanted = a @ b
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: a @ b, range(200)))
+    assert all(numpy.array_equal(r, wanted) for r in results)
+
+
+def test_subclasses_and_overrides_keep_their_say() -> None:
+    found = Mismatches()
+
+    class Own:
+        __array_ufunc__ = None
+
+        def __rmatmul__(self, other: Any) -> str:
+            return "reflected"
+
+    found.check("None", lambda xp: xp.ones((2, 2)) @ Own())
+    found.check("matrix", lambda xp: type(xp.ones((2, 2)) @ xp.matrix([[1.0, 2.0], [3.0, 4.0]])).__name__)
+    found.check(
+        "masked", lambda xp: type(xp.ones((2, 2)) @ xp.ma.array([[1.0, 2.0], [3.0, 4.0]])).__name__, EXACT
+    )
+    assert type(numpy.matmul(raptors.ones((2, 2)), numpy.ones((2, 2)))) is raptors.ndarray
+    found.done(2)
