@@ -197,7 +197,7 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
     ptrdiff_t count = 1;
     for (ptrdiff_t const length : trial.batch) count *= length;
 
-    Product product = {m,
+    Product product = {{m,
                        n,
                        k,
                        a.data,
@@ -208,7 +208,7 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
                        b.column,
                        c.data,
                        c.row,
-                       c.column,
+                       c.column},
                        static_cast<int>(trial.batch.size()),
                        trial.batch.data(),
                        a.batch,
@@ -352,8 +352,8 @@ void check_places(const Table& table, DType t) {
             memcpy(a.data() + z * a_step, a.data(), static_cast<size_t>(a_bytes));
             memcpy(b.data() + z * b_step, b.data(), static_cast<size_t>(b_bytes));
         }
-        Product const product = {m,        n,        k,       a.data(), k * size, size,
-                                 b.data(), n * size, size,    c.data(), n * size, size,
+        Product const product = {{m,        n,        k,       a.data(), k * size, size,
+                                 b.data(), n * size, size,    c.data(), n * size, size},
                                  1,        &count,   &a_step, &b_step,  &c_step};
         CHECK(multiply(table, t, product, unshared));
         for (ptrdiff_t z = 1; z < count; ++z)
@@ -362,7 +362,7 @@ void check_places(const Table& table, DType t) {
 }
 
 void check_memory_faults(const Table& table) {
-    constexpr ptrdiff_t n = 200;
+    constexpr ptrdiff_t n = 400;
     std::vector<float> a(n * n, 1.0F), c(n * n);
     constexpr ptrdiff_t row = n * 4;
     char* const p = reinterpret_cast<char*>(a.data());

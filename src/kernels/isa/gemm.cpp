@@ -282,34 +282,31 @@ void packed(const PackedProduct& p) noexcept {
 template <int vectors>
 constexpr int strip_rows = many_registers || vectors == 1 ? 8 : 4;
 
-template <class C, int bytes, int rows, int vectors>
-RAPTORS_INLINE void small_tile(const Products& s, const char* a, const char* b, char* c,
-                               ptrdiff_t last) {
-    using V = typename Lanes<C, bytes>::V;
-    V acc[rows][vectors] = {};
-    accumulate<C, bytes>(acc, a, s.a_row, s.a_column, b, s.b_row, last, s.k);
-    RAPTORS_WHOLE
-    for (int r = 0; r < rows; ++r) {
-        RAPTORS_WHOLE
-        for (int v = 0; v < vectors; ++v)
-            put(c + r * s.c_row + (v < vectors - 1 ? v * bytes : last), acc[r][v]);
-    }
-}
-
+// Beginning `at` bytes after the first column; the last vector `last` bytes after that.
 template <class C, int bytes, int vectors>
-void strip(const Products& s, ptrdiff_t last) {
-    const char* product_a = s.a;
-    const char* b = s.b;
-    char* product_c = s.c;
-    for (ptrdiff_t z = 0; z < s.count;
-         ++z, product_a += s.a_next, b += s.b_next, product_c += s.c_next) {
+void strip(const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last) {
+    using V = typename Lanes<C, bytes>::V;
+    ptrdiff_t const k = p.k, a_row = p.a_row, a_column = p.a_column, b_row = p.b_row,
+                    c_row = p.c_row;
+    const char* product_a = p.a;
+    const char* b = p.b + at;
+    char* product_c = p.c + at;
+    for (ptrdiff_t left = series.count; left > 0;
+         --left, product_a += series.a, b += series.b, product_c += series.c) {
         const char* a = product_a;
         char* c = product_c;
-        ptrdiff_t m = s.m;
+        ptrdiff_t m = p.m;
         auto const some = [&]<int rows>(std::integral_constant<int, rows>) {
-            small_tile<C, bytes, rows, vectors>(s, a, b, c, last);
-            a += rows * s.a_row;
-            c += rows * s.c_row;
+            V acc[rows][vectors] = {};
+            accumulate<C, bytes>(acc, a, a_row, a_column, b, b_row, last, k);
+            RAPTORS_WHOLE
+            for (int r = 0; r < rows; ++r) {
+                RAPTORS_WHOLE
+                for (int v = 0; v < vectors; ++v)
+                    put(c + r * c_row + (v < vectors - 1 ? v * bytes : last), acc[r][v]);
+            }
+            a += rows * a_row;
+            c += rows * c_row;
             m -= rows;
         };
         constexpr int most = strip_rows<vectors>;
@@ -321,43 +318,50 @@ void strip(const Products& s, ptrdiff_t last) {
 }
 
 template <class C, int bytes>
-void small_by(const Products& s) {
-    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
-    auto const run = [](const Products& part, ptrdiff_t vectors, ptrdiff_t last) {
-        (vectors == 1   ? strip<C, bytes, 1>
-         : vectors == 2 ? strip<C, bytes, 2>
-                        : strip<C, bytes, 3>)(part, last);
-    };
-    ptrdiff_t const vectors = (length + bytes - 1) / bytes;
-    if (vectors <= 3) return run(s, vectors, length - bytes);
-    Products part = s;
-    part.count = 1;
-    for (ptrdiff_t z = 0; z < s.count; ++z) {
-        part.a = s.a + z * s.a_next;
+void strip_of(ptrdiff_t vectors, const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last) {
+    (vectors == 1   ? strip<C, bytes, 1>
+     : vectors == 2 ? strip<C, bytes, 2>
+                    : strip<C, bytes, 3>)(p, series, at, last);
+}
+
+template <class C, int bytes>
+void small_by(const Matrices& p, const Series& series) {
+    ptrdiff_t const length = p.n * static_cast<ptrdiff_t>(sizeof(C));
+    ptrdiff_t vectors = (length + bytes - 1) / bytes;
+    if (vectors <= 3) return strip_of<C, bytes>(vectors, p, series, 0, length - bytes);
+    // 64 bytes cost as much as 2 x 32 on many CPUs.
+    bool const half = bytes == 64 && length % 64 > 0 && length % 64 <= 32;
+    if (half) --vectors;
+    Matrices one = p;
+    constexpr Series once = {1, 0, 0, 0};
+    for (ptrdiff_t z = 0; z < series.count; ++z) {
         ptrdiff_t at = 0;
         for (ptrdiff_t left = vectors; left > 0;) {
             ptrdiff_t const some = left == 4 ? 2 : smaller(left, 3);
-            part.b = s.b + z * s.b_next + at;
-            part.c = s.c + z * s.c_next + at;
             left -= some;
-            run(part, some, (left ? at + some * bytes : length) - bytes - at);
+            ptrdiff_t const end = left || half ? at + some * bytes : length;
+            strip_of<C, bytes>(some, one, once, at, end - bytes - at);
             at += some * bytes;
         }
+        if constexpr (bytes == 64)
+            if (half) strip<C, 32, 1>(one, once, length - 32, 0);
+        one.a += series.a;
+        one.b += series.b;
+        one.c += series.c;
     }
 }
 
 template <class C>
-void small(const Products& s) noexcept {
-    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
-    // Half a vector costs as much as a whole one, but 64 bytes as much as 2 x 32 on many CPUs.
+void small(const Matrices& p, const Series& series) noexcept {
+    ptrdiff_t const length = p.n * static_cast<ptrdiff_t>(sizeof(C));
     auto const vectors = [length](int bytes) { return (length + bytes - 1) / bytes; };
     if constexpr (vector_bytes == 64)
         if (length >= 64 && !(vectors(32) <= 3 && vectors(32) < 2 * vectors(64)))
-            return small_by<C, 64>(s);
+            return small_by<C, 64>(p, series);
     if constexpr (vector_bytes >= 32)
-        if (length >= 32) return small_by<C, 32>(s);
-    if (length >= 16) return small_by<C, 16>(s);
-    small_by<C, sizeof(C)>(s);
+        if (length >= 32) return small_by<C, 32>(p, series);
+    if (length >= 16) return small_by<C, 16>(p, series);
+    small_by<C, sizeof(C)>(p, series);
 }
 
 // ---- Matrix x vector
