@@ -127,7 +127,8 @@ struct Gemm {
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
     void (*packed)(const PackedProduct&) noexcept;
-    void (*small)(const Matrices&, const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
+    void (*small)(const Matrices&,
+                  const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
     void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };

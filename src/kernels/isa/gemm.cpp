@@ -318,7 +318,8 @@ void strip(const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last
 }
 
 template <class C, int bytes>
-void strip_of(ptrdiff_t vectors, const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last) {
+void strip_of(ptrdiff_t vectors, const Matrices& p, const Series& series, ptrdiff_t at,
+              ptrdiff_t last) {
     (vectors == 1   ? strip<C, bytes, 1>
      : vectors == 2 ? strip<C, bytes, 2>
                     : strip<C, bytes, 3>)(p, series, at, last);
@@ -386,6 +387,20 @@ RAPTORS_INLINE Vec<L> load_first(const char* p, ptrdiff_t n) {
 #endif
 }
 
+// All lanes: each half to the other, until one is left.
+template <class C, int bytes, int... i>
+RAPTORS_INLINE Lane<C> total(Vec<Lane<C>, bytes> v, std::integer_sequence<int, i...>) {
+    constexpr int half = sizeof...(i);
+    if constexpr (half == 1) {
+        return Lanes<C, sizeof(Lane<C>)>::add(v[0], v[1]);
+    } else {
+        using H = Lanes<C, bytes / 2>;
+        return total<C, bytes / 2>(H::add(__builtin_shufflevector(v, v, i...),
+                                          __builtin_shufflevector(v, v, (half + i)...)),
+                                   std::make_integer_sequence<int, half / 2>());
+    }
+}
+
 // Several rows, each summed as one alone is.
 template <class C, int rows>
 RAPTORS_INLINE void dot_rows(const MatrixVector& s, const char* a, char* y) {
@@ -421,10 +436,12 @@ RAPTORS_INLINE void dot_rows(const MatrixVector& s, const char* a, char* y) {
         for (int r = 0; r < rows; ++r)
             acc[r][1] = N::multiply_add(some(load_first<L>(a + r * s.a_row + p, n)), x, acc[r][1]);
     }
+    RAPTORS_WHOLE
     for (int r = 0; r < rows; ++r)
         put(y + r * s.y_step,
-            fold<L>(N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
-                    [](L p1, L p2) { return Lanes<C, sizeof(L)>::add(p1, p2); }));
+            total<C, vector_bytes>(
+                N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
+                std::make_integer_sequence<int, lanes<L> / 2>()));
 }
 
 template <class C>
@@ -443,12 +460,14 @@ void dot_short_rows(const MatrixVector& s) {
     ptrdiff_t const k = fixed ? fixed : s.k;
     L x[fixed ? fixed : 64];
     for (ptrdiff_t p = 0; p < k; ++p) x[p] = scalar_of<C>(s.x + p * size);
-    for (ptrdiff_t i = 0; i < s.m; ++i) {
+    const char* a = s.a;
+    char* y = s.y;
+    ptrdiff_t const a_row = s.a_row, y_step = s.y_step;
+    for (ptrdiff_t left = s.m; left > 0; --left, a += a_row, y += y_step) {
         L sum = 0;
         for (ptrdiff_t p = 0; p < k; ++p)
-            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(s.a + i * s.a_row + p * size),
-                                                    x[p], sum);
-        put(s.y + i * s.y_step, sum);
+            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(a + p * size), x[p], sum);
+        put(y, sum);
     }
 }
 
@@ -458,7 +477,7 @@ void by_rows(const MatrixVector& s) noexcept {
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
     if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
-    constexpr int together = many_registers ? 4 : 2;
+    constexpr int together = many_registers ? 8 : 2;
     ptrdiff_t i = 0;
     for (; i + together <= s.m; i += together)
         dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
