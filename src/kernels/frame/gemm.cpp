@@ -403,10 +403,16 @@ bool multiply(const Table& table, DType t, const Product& p, Share share) noexce
     const Gemm* const gemm = gemm_of(table, t);
     Call const call = {*gemm, size_of(t)};
     // Without a detour: what takes a few nanoseconds.
-    if (p.batch_dims == 0 && share.crew.threads < 2 && p.b_column == call.size &&
-        p.c_column == call.size && p.m > 1 && p.n > 1 && p.k > 0 && is_small(call, p.m, p.n, p.k)) {
-        gemm->small(p, once);
-        return true;
+    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 1 && p.k > 0) {
+        if (p.n == 1 && p.a_column == call.size && p.b_row == call.size) {
+            gemm->by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
+            return true;
+        }
+        if (p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
+            is_small(call, p.m, p.n, p.k)) {
+            gemm->small(p, once);
+            return true;
+        }
     }
     return run_general(call, p, share);
 }
@@ -423,7 +429,10 @@ double cost_of(const Table& table, DType t, const Product& p) noexcept {
 }
 
 Share share_for(const Table& table, DType t, const Product& p, int threads) noexcept {
-    if (threads < 2) return unshared;
+    // Not worth the arithmetic.
+    constexpr ptrdiff_t few = 64;
+    if (threads < 2 || (p.batch_dims == 0 && p.m <= few && p.n <= few && p.k <= few))
+        return unshared;
     double multiplications =
         static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
     for (int i = 0; i < p.batch_dims; ++i) multiplications *= static_cast<double>(p.batch_shape[i]);

@@ -572,7 +572,7 @@ struct Kernels {
         gemm.columns = tile_columns<C>;
         gemm.a_size = sizeof(Spread<C>);
         gemm.b_size = sizeof(Lane<C>);
-        gemm.depth = sizeof(C) == 8 ? 256 : 512;
+        gemm.depth = sizeof(C) == 8 ? 384 : 512;
         // A vector a cycle of a third of a nanosecond; 64-bit integers take several instructions.
         gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
         gemm.pack_a = pack_a<E, C>;
