@@ -22,7 +22,7 @@ namespace {
 #if defined(RAPTORS_EMULATED)
 constexpr int patience = 1;
 #else
-constexpr int patience = 8;
+constexpr int patience = 5;
 #endif
 
 std::mt19937_64 generator(1);
