@@ -172,6 +172,9 @@ void pack_panel(char* to, const char* from, ptrdiff_t outer, ptrdiff_t inner, pt
     };
     if (inner == size && n == width) {
         for (ptrdiff_t p = 0; p < k; ++p) {
+            // Rows far apart are no stream that the processor would see.
+            for (ptrdiff_t line = 0; line < width * size; line += 64)
+                __builtin_prefetch(from + (p + 16 < k ? p + 16 : p) * outer + line);
             To row[width];
             if constexpr (as_it_is)
                 memcpy(row, from + p * outer, sizeof row);
