@@ -152,7 +152,8 @@ constexpr int tile_columns = tile_vectors * lanes<Lane<C>>;
 template <class To, class E>
 RAPTORS_INLINE To packed_element(E x) {
     if constexpr (std::is_same_v<E, boolean>)
-        return static_cast<To>((x ? To{1} : To{0}) * static_cast<To>(0x01010101));
+        return static_cast<To>((static_cast<uint8_t>(x) != 0 ? To{1} : To{0}) *
+                               static_cast<To>(0x01010101));
     else if constexpr (sizeof(To) == 4 && sizeof(E) < 4)
         return To{x} * To{0x10001};
     else
@@ -298,7 +299,6 @@ void strip(const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last
          --left, product_a += series.a, b += series.b, product_c += series.c) {
         const char* a = product_a;
         char* c = product_c;
-        ptrdiff_t m = p.m;
         auto const some = [&]<int rows>(std::integral_constant<int, rows>) {
             V acc[rows][vectors] = {};
             accumulate<C, bytes>(acc, a, a_row, a_column, b, b_row, last, k);
@@ -310,13 +310,12 @@ void strip(const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last
             }
             a += rows * a_row;
             c += rows * c_row;
-            m -= rows;
         };
         constexpr int most = strip_rows<vectors>;
-        while (m >= most) some(std::integral_constant<int, most>());
-        if (most > 4 && m >= 4) some(std::integral_constant<int, 4>());
-        if (m >= 2) some(std::integral_constant<int, 2>());
-        if (m) some(std::integral_constant<int, 1>());
+        for (ptrdiff_t i = p.m / most; i > 0; --i) some(std::integral_constant<int, most>());
+        if (most > 4 && (p.m & 4)) some(std::integral_constant<int, 4>());
+        if (p.m & 2) some(std::integral_constant<int, 2>());
+        if (p.m & 1) some(std::integral_constant<int, 1>());
     }
 }
 
