@@ -82,16 +82,18 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 // Matrix products C (m, n) = A (m, k) B (k, n), strides in bytes and of any sign. C overlaps
 // neither A nor B. Elements of floats are added to one another in the same order wherever they lie.
 
-// `count` products of operands as they lie: neighbours in a row of B and of C lie side by side.
-struct Products {
+struct Matrices {
+    ptrdiff_t m, n, k;
     const char* a;
     ptrdiff_t a_row, a_column;
     const char* b;
-    ptrdiff_t b_row;
+    ptrdiff_t b_row, b_column;
     char* c;
-    ptrdiff_t c_row;
-    ptrdiff_t m, n, k;                        // all at least 1
-    ptrdiff_t count, a_next, b_next, c_next;  // from one product to the next
+    ptrdiff_t c_row, c_column;
+};
+// Products one after the other: how many, and from the operands of one to those of the next.
+struct Series {
+    ptrdiff_t count, a, b, c;
 };
 // A matrix to be packed into panels. One of A holds `rows` of its rows, column by column, one of B
 // `columns` of its columns, row by row; what goes beyond the matrix repeats its last row or column,
@@ -127,7 +129,8 @@ struct Gemm {
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
     void (*packed)(const PackedProduct&) noexcept;
-    void (*small)(const Products&) noexcept;           // nullptr: there is none
+    void (*small)(const Matrices&,
+                  const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
     void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };

@@ -22,7 +22,7 @@ namespace {
 #if defined(RAPTORS_EMULATED)
 constexpr int patience = 1;
 #else
-constexpr int patience = 8;
+constexpr int patience = 5;
 #endif
 
 std::mt19937_64 generator(1);
@@ -197,23 +197,13 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
     ptrdiff_t count = 1;
     for (ptrdiff_t const length : trial.batch) count *= length;
 
-    Product product = {m,
-                       n,
-                       k,
-                       a.data,
-                       a.row,
-                       a.column,
-                       b.data,
-                       b.row,
-                       b.column,
-                       c.data,
-                       c.row,
-                       c.column,
-                       static_cast<int>(trial.batch.size()),
-                       trial.batch.data(),
-                       a.batch,
-                       b.batch,
-                       c.batch};
+    Product product = {
+        {m, n, k, a.data, a.row, a.column, b.data, b.row, b.column, c.data, c.row, c.column},
+        static_cast<int>(trial.batch.size()),
+        trial.batch.data(),
+        a.batch,
+        b.batch,
+        c.batch};
     std::feclearexcept(FE_ALL_EXCEPT);
     CHECK(multiply(table, t, product, unshared));
     int const raised = std::fetestexcept(FE_INVALID | FE_OVERFLOW | FE_DIVBYZERO);
@@ -352,9 +342,13 @@ void check_places(const Table& table, DType t) {
             memcpy(a.data() + z * a_step, a.data(), static_cast<size_t>(a_bytes));
             memcpy(b.data() + z * b_step, b.data(), static_cast<size_t>(b_bytes));
         }
-        Product const product = {m,        n,        k,       a.data(), k * size, size,
-                                 b.data(), n * size, size,    c.data(), n * size, size,
-                                 1,        &count,   &a_step, &b_step,  &c_step};
+        Product const product = {
+            {m, n, k, a.data(), k * size, size, b.data(), n * size, size, c.data(), n * size, size},
+            1,
+            &count,
+            &a_step,
+            &b_step,
+            &c_step};
         CHECK(multiply(table, t, product, unshared));
         for (ptrdiff_t z = 1; z < count; ++z)
             CHECK(memcmp(c.data(), c.data() + z * c_step, static_cast<size_t>(c_bytes)) == 0);
@@ -362,14 +356,14 @@ void check_places(const Table& table, DType t) {
 }
 
 void check_memory_faults(const Table& table) {
-    constexpr ptrdiff_t n = 200;
+    constexpr ptrdiff_t n = 400;
     std::vector<float> a(n * n, 1.0F), c(n * n);
     constexpr ptrdiff_t row = n * 4;
     char* const p = reinterpret_cast<char*>(a.data());
     Product const product = {
         n,   n, n, p,       row,     4,       p,      row, 4, reinterpret_cast<char*>(c.data()),
         row, 4, 0, nullptr, nullptr, nullptr, nullptr};
-    for (int64_t fault = 1; fault < 3; ++fault) {
+    for (int64_t fault = 1; fault < 2; ++fault) {
         fail_allocation(fault, false);
         CHECK(!multiply(table, DType::float32, product, unshared));
     }

@@ -8,14 +8,7 @@ namespace raptors {
 // C (m, n) = A (m, k) B (k, n), for each of a nest of batches. Strides in bytes, of any sign; no
 // pointer needs alignment. C must not overlap A or B, nor its elements one another. A vector is a
 // matrix with m = 1 or n = 1. k = 0 gives zeros.
-struct Product {
-    ptrdiff_t m, n, k;
-    const char* a;
-    ptrdiff_t a_row, a_column;
-    const char* b;
-    ptrdiff_t b_row, b_column;
-    char* c;
-    ptrdiff_t c_row, c_column;
+struct Product : Matrices {
     int batch_dims;  // at most max_dims
     const ptrdiff_t* batch_shape;
     const ptrdiff_t *a_batch, *b_batch, *c_batch;  // strides; 0: repeated

@@ -152,7 +152,8 @@ constexpr int tile_columns = tile_vectors * lanes<Lane<C>>;
 template <class To, class E>
 RAPTORS_INLINE To packed_element(E x) {
     if constexpr (std::is_same_v<E, boolean>)
-        return static_cast<To>((x ? To{1} : To{0}) * static_cast<To>(0x01010101));
+        return static_cast<To>((static_cast<uint8_t>(x) != 0 ? To{1} : To{0}) *
+                               static_cast<To>(0x01010101));
     else if constexpr (sizeof(To) == 4 && sizeof(E) < 4)
         return To{x} * To{0x10001};
     else
@@ -172,6 +173,9 @@ void pack_panel(char* to, const char* from, ptrdiff_t outer, ptrdiff_t inner, pt
     };
     if (inner == size && n == width) {
         for (ptrdiff_t p = 0; p < k; ++p) {
+            // Rows far apart are no stream that the processor would see.
+            for (ptrdiff_t line = 0; line < width * size; line += 64)
+                __builtin_prefetch(from + (p + 16 < k ? p + 16 : p) * outer + line);
             To row[width];
             if constexpr (as_it_is)
                 memcpy(row, from + p * outer, sizeof row);
@@ -282,82 +286,85 @@ void packed(const PackedProduct& p) noexcept {
 template <int vectors>
 constexpr int strip_rows = many_registers || vectors == 1 ? 8 : 4;
 
-template <class C, int bytes, int rows, int vectors>
-RAPTORS_INLINE void small_tile(const Products& s, const char* a, const char* b, char* c,
-                               ptrdiff_t last) {
-    using V = typename Lanes<C, bytes>::V;
-    V acc[rows][vectors] = {};
-    accumulate<C, bytes>(acc, a, s.a_row, s.a_column, b, s.b_row, last, s.k);
-    RAPTORS_WHOLE
-    for (int r = 0; r < rows; ++r) {
-        RAPTORS_WHOLE
-        for (int v = 0; v < vectors; ++v)
-            put(c + r * s.c_row + (v < vectors - 1 ? v * bytes : last), acc[r][v]);
-    }
-}
-
+// Beginning `at` bytes after the first column; the last vector `last` bytes after that.
 template <class C, int bytes, int vectors>
-void strip(const Products& s, ptrdiff_t last) {
-    const char* product_a = s.a;
-    const char* b = s.b;
-    char* product_c = s.c;
-    for (ptrdiff_t z = 0; z < s.count;
-         ++z, product_a += s.a_next, b += s.b_next, product_c += s.c_next) {
+void strip(const Matrices& p, const Series& series, ptrdiff_t at, ptrdiff_t last) {
+    using V = typename Lanes<C, bytes>::V;
+    ptrdiff_t const k = p.k, a_row = p.a_row, a_column = p.a_column, b_row = p.b_row,
+                    c_row = p.c_row;
+    const char* product_a = p.a;
+    const char* b = p.b + at;
+    char* product_c = p.c + at;
+    for (ptrdiff_t left = series.count; left > 0;
+         --left, product_a += series.a, b += series.b, product_c += series.c) {
         const char* a = product_a;
         char* c = product_c;
-        ptrdiff_t m = s.m;
         auto const some = [&]<int rows>(std::integral_constant<int, rows>) {
-            small_tile<C, bytes, rows, vectors>(s, a, b, c, last);
-            a += rows * s.a_row;
-            c += rows * s.c_row;
-            m -= rows;
+            V acc[rows][vectors] = {};
+            accumulate<C, bytes>(acc, a, a_row, a_column, b, b_row, last, k);
+            RAPTORS_WHOLE
+            for (int r = 0; r < rows; ++r) {
+                RAPTORS_WHOLE
+                for (int v = 0; v < vectors; ++v)
+                    put(c + r * c_row + (v < vectors - 1 ? v * bytes : last), acc[r][v]);
+            }
+            a += rows * a_row;
+            c += rows * c_row;
         };
         constexpr int most = strip_rows<vectors>;
-        while (m >= most) some(std::integral_constant<int, most>());
-        if (most > 4 && m >= 4) some(std::integral_constant<int, 4>());
-        if (m >= 2) some(std::integral_constant<int, 2>());
-        if (m) some(std::integral_constant<int, 1>());
+        for (ptrdiff_t i = p.m / most; i > 0; --i) some(std::integral_constant<int, most>());
+        if (most > 4 && (p.m & 4)) some(std::integral_constant<int, 4>());
+        if (p.m & 2) some(std::integral_constant<int, 2>());
+        if (p.m & 1) some(std::integral_constant<int, 1>());
     }
 }
 
 template <class C, int bytes>
-void small_by(const Products& s) {
-    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
-    auto const run = [](const Products& part, ptrdiff_t vectors, ptrdiff_t last) {
-        (vectors == 1   ? strip<C, bytes, 1>
-         : vectors == 2 ? strip<C, bytes, 2>
-                        : strip<C, bytes, 3>)(part, last);
-    };
-    ptrdiff_t const vectors = (length + bytes - 1) / bytes;
-    if (vectors <= 3) return run(s, vectors, length - bytes);
-    Products part = s;
-    part.count = 1;
-    for (ptrdiff_t z = 0; z < s.count; ++z) {
-        part.a = s.a + z * s.a_next;
+void strip_of(ptrdiff_t vectors, const Matrices& p, const Series& series, ptrdiff_t at,
+              ptrdiff_t last) {
+    (vectors == 1   ? strip<C, bytes, 1>
+     : vectors == 2 ? strip<C, bytes, 2>
+                    : strip<C, bytes, 3>)(p, series, at, last);
+}
+
+template <class C, int bytes>
+void small_by(const Matrices& p, const Series& series) {
+    ptrdiff_t const length = p.n * static_cast<ptrdiff_t>(sizeof(C));
+    ptrdiff_t vectors = (length + bytes - 1) / bytes;
+    if (vectors <= 3) return strip_of<C, bytes>(vectors, p, series, 0, length - bytes);
+    // 64 bytes cost as much as 2 x 32 on many CPUs.
+    bool const half = bytes == 64 && length % 64 > 0 && length % 64 <= 32;
+    if (half) --vectors;
+    Matrices one = p;
+    constexpr Series once = {1, 0, 0, 0};
+    for (ptrdiff_t z = 0; z < series.count; ++z) {
         ptrdiff_t at = 0;
         for (ptrdiff_t left = vectors; left > 0;) {
             ptrdiff_t const some = left == 4 ? 2 : smaller(left, 3);
-            part.b = s.b + z * s.b_next + at;
-            part.c = s.c + z * s.c_next + at;
             left -= some;
-            run(part, some, (left ? at + some * bytes : length) - bytes - at);
+            ptrdiff_t const end = left || half ? at + some * bytes : length;
+            strip_of<C, bytes>(some, one, once, at, end - bytes - at);
             at += some * bytes;
         }
+        if constexpr (bytes == 64)
+            if (half) strip<C, 32, 1>(one, once, length - 32, 0);
+        one.a += series.a;
+        one.b += series.b;
+        one.c += series.c;
     }
 }
 
 template <class C>
-void small(const Products& s) noexcept {
-    ptrdiff_t const length = s.n * static_cast<ptrdiff_t>(sizeof(C));
-    // Half a vector costs as much as a whole one, but 64 bytes as much as 2 x 32 on many CPUs.
+void small(const Matrices& p, const Series& series) noexcept {
+    ptrdiff_t const length = p.n * static_cast<ptrdiff_t>(sizeof(C));
     auto const vectors = [length](int bytes) { return (length + bytes - 1) / bytes; };
     if constexpr (vector_bytes == 64)
         if (length >= 64 && !(vectors(32) <= 3 && vectors(32) < 2 * vectors(64)))
-            return small_by<C, 64>(s);
+            return small_by<C, 64>(p, series);
     if constexpr (vector_bytes >= 32)
-        if (length >= 32) return small_by<C, 32>(s);
-    if (length >= 16) return small_by<C, 16>(s);
-    small_by<C, sizeof(C)>(s);
+        if (length >= 32) return small_by<C, 32>(p, series);
+    if (length >= 16) return small_by<C, 16>(p, series);
+    small_by<C, sizeof(C)>(p, series);
 }
 
 // ---- Matrix x vector
@@ -380,6 +387,20 @@ RAPTORS_INLINE Vec<L> load_first(const char* p, ptrdiff_t n) {
     memcpy(&v, p, static_cast<size_t>(n) * sizeof(L));
     return v;
 #endif
+}
+
+// All lanes: each half to the other, until one is left.
+template <class C, int bytes, int... i>
+RAPTORS_INLINE Lane<C> total(Vec<Lane<C>, bytes> v, std::integer_sequence<int, i...>) {
+    constexpr int half = sizeof...(i);
+    if constexpr (half == 1) {
+        return Lanes<C, sizeof(Lane<C>)>::add(v[0], v[1]);
+    } else {
+        using H = Lanes<C, bytes / 2>;
+        return total<C, bytes / 2>(H::add(__builtin_shufflevector(v, v, i...),
+                                          __builtin_shufflevector(v, v, (half + i)...)),
+                                   std::make_integer_sequence<int, half / 2>());
+    }
 }
 
 // Several rows, each summed as one alone is.
@@ -417,10 +438,12 @@ RAPTORS_INLINE void dot_rows(const MatrixVector& s, const char* a, char* y) {
         for (int r = 0; r < rows; ++r)
             acc[r][1] = N::multiply_add(some(load_first<L>(a + r * s.a_row + p, n)), x, acc[r][1]);
     }
+    RAPTORS_WHOLE
     for (int r = 0; r < rows; ++r)
         put(y + r * s.y_step,
-            fold<L>(N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
-                    [](L p1, L p2) { return Lanes<C, sizeof(L)>::add(p1, p2); }));
+            total<C, vector_bytes>(
+                N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
+                std::make_integer_sequence<int, lanes<L> / 2>()));
 }
 
 template <class C>
@@ -439,12 +462,14 @@ void dot_short_rows(const MatrixVector& s) {
     ptrdiff_t const k = fixed ? fixed : s.k;
     L x[fixed ? fixed : 64];
     for (ptrdiff_t p = 0; p < k; ++p) x[p] = scalar_of<C>(s.x + p * size);
-    for (ptrdiff_t i = 0; i < s.m; ++i) {
+    const char* a = s.a;
+    char* y = s.y;
+    ptrdiff_t const a_row = s.a_row, y_step = s.y_step;
+    for (ptrdiff_t left = s.m; left > 0; --left, a += a_row, y += y_step) {
         L sum = 0;
         for (ptrdiff_t p = 0; p < k; ++p)
-            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(s.a + i * s.a_row + p * size),
-                                                    x[p], sum);
-        put(s.y + i * s.y_step, sum);
+            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(a + p * size), x[p], sum);
+        put(y, sum);
     }
 }
 
@@ -454,7 +479,7 @@ void by_rows(const MatrixVector& s) noexcept {
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
     if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
-    constexpr int together = many_registers ? 4 : 2;
+    constexpr int together = many_registers ? 8 : 2;
     ptrdiff_t i = 0;
     for (; i + together <= s.m; i += together)
         dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
@@ -549,7 +574,7 @@ struct Kernels {
         gemm.columns = tile_columns<C>;
         gemm.a_size = sizeof(Spread<C>);
         gemm.b_size = sizeof(Lane<C>);
-        gemm.depth = sizeof(C) == 8 ? 256 : 512;
+        gemm.depth = sizeof(C) == 8 ? 384 : 512;
         // A vector a cycle of a third of a nanosecond; 64-bit integers take several instructions.
         gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
         gemm.pack_a = pack_a<E, C>;
