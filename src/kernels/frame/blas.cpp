@@ -275,8 +275,10 @@ void ask_openblas(Library& l, const Scheme& scheme) noexcept {
 
 bool find_routines(Library& l, const Scheme& s) noexcept {
     for (int r = 0; r < n_routines; ++r)
-        for (int t = 0; t < n_types; ++t)
-            if (!(l.routines[r][t] = find(l.handle, s, "cblas_", names[r][t]))) return false;
+        for (int t = 0; t < n_types; ++t) {
+            l.routines[r][t] = find(l.handle, s, "cblas_", names[r][t]);
+            if (!l.routines[r][t]) return false;
+        }
     return true;
 }
 
@@ -300,7 +302,8 @@ bool load(Library& l) noexcept {
         copy_text(failure, "none was chosen");
         return false;
     }
-    if (!(l.handle = open_library(chosen))) {
+    l.handle = open_library(chosen);
+    if (!l.handle) {
         const char* const error = dlerror();
         copy_text(failure, error ? error : "it cannot be loaded");
         return false;
