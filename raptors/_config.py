@@ -115,7 +115,9 @@ def show_config(mode: None = None) -> dict[str, Any]: ...
 @overload
 def show_config(mode: str) -> dict[str, Any] | None: ...
 def show_config(mode: str | None = None) -> dict[str, Any] | None:
-    """How this build was made: version, compiler, flags, build_type, system, isas.
+    """How this build was made: version, compiler, flags, build_type, system, isas, openblas.
+
+    "openblas" is the version of the copy in the package, "" without one; `show_runtime` tells which one runs.
 
     Parameters
     ----------
@@ -135,8 +137,25 @@ def show_config(mode: str | None = None) -> dict[str, Any] | None:
     return numpys if numpys is None else {**numpys, "raptors": build}
 
 
+def _blas() -> dict[str, Any]:
+    """The BLAS library in threadpoolctl's words. It is loaded by the first product that wants it."""
+    info = _core._blas_info(_core.get_num_threads())
+    calls, copied = info["calls"], info.pop("copied")
+    if info.get("races"):
+        info["warning"] = (
+            "this version makes mistakes where several threads multiply at once (OpenMathLib/OpenBLAS 5836); "
+            "raptors' own calls take turns, those of other libraries that share it do not"
+        )
+    return {**info, "zero_copy_share": 1 - copied / calls if calls else float("nan")}
+
+
 def show_runtime() -> dict[str, Any]:
-    """What runs now: versions, platform, ISA in use and available, threads, memory, RAPTORS_* variables."""
+    """What runs now: versions, platform, ISA, BLAS, threads, memory, RAPTORS_* variables.
+
+    "blas": "loaded", "requested" (a file or a name; "": none) and "error" (why it could not be loaded); once
+    it is loaded "name", "version", "filepath", "interface", "threading_layer", "num_threads" and others, as
+    threadpoolctl has them; "calls" of it, and "zero_copy_share", for how many of them no operand was copied.
+    """
     return {
         "raptors": __version__,
         "numpy": numpy.__version__,
@@ -145,6 +164,7 @@ def show_runtime() -> dict[str, Any]:
         "platform": platform.platform(),
         "isa": get_simd(),
         "available_isas": list(available_isas()),
+        "blas": _blas(),
         "disabled": _core._disabled(),
         "threads": _core.get_num_threads(),
         "pool": _core._pool_stats(),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 import native
 import pytest
+
+import raptors
 
 pytestmark = pytest.mark.timeout(native.BUILD_SECONDS)
 
@@ -36,6 +39,12 @@ def test_every_cpp_test_has_a_source(names: list[str]) -> None:
     assert [name for name in names if not any(belongs(name, source) for source in SOURCES)] == []
 
 
+def environment() -> dict[str, str]:
+    """With the BLAS library that the installed package would load, for test_blas.cpp."""
+    library = raptors.show_runtime()["blas"]["requested"]
+    return {**os.environ, "RAPTORS_TEST_BLAS": library} if library else dict(os.environ)
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_cpp(source: Path, folder: Path, names: list[str]) -> None:
     chosen = [name for name in names if belongs(name, source)]
@@ -45,6 +54,7 @@ def test_cpp(source: Path, folder: Path, names: list[str]) -> None:
         *(native.tool("ctest"), "--test-dir", folder, "--output-on-failure", "--no-tests=error"),
         *("--timeout", "900", "-R", pattern),
         timeout=native.BUILD_SECONDS,
+        env=environment(),
     )
     print(done.stdout)
     assert re.search(rf"100% tests passed\b.* out of {len(chosen)}\b", done.stdout)

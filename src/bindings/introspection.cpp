@@ -65,6 +65,7 @@ void register_introspection(py::module_& m) {
         py::dict d;
         d["compiler"] = RAPTORS_COMPILER;
         d["flags"] = RAPTORS_FLAGS;
+        d["openblas"] = RAPTORS_OPENBLAS;
         d["build_type"] = RAPTORS_BUILD_TYPE;
         d["system"] = RAPTORS_SYSTEM;
         py::list isas;

@@ -4,6 +4,7 @@
 
 #include "array.h"
 #include "array_type.h"
+#include "blas_library.h"
 #include "elementwise.h"
 #include "indexing.h"
 #include "introspection.h"
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_raptors_core, m) {
     init_indexing();
     register_policy(m);
     register_threads(m);
+    register_blas(m);
     register_ledger(m);
     register_object_cache(m);
     register_array_type(m);
