@@ -23,6 +23,15 @@ except ImportError as error:
     raise
 
 from raptors import memory as memory
+from raptors._backend import (
+    backend_policy as backend_policy,
+)
+from raptors._backend import (
+    get_backend_policy as get_backend_policy,
+)
+from raptors._backend import (
+    set_backend_policy as set_backend_policy,
+)
 from raptors._config import (
     available_isas as available_isas,
 )

@@ -104,6 +104,13 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         help="with --compare: absolute tolerance of printed numbers (default: 0)",
     )
 
+    commands.add_parser(
+        "calibrate",
+        help="measure this machine, for when threads and BLAS pay",
+        description="Measure what calls cost here, how fast threads are and from where on BLAS multiplies "
+        "faster, and keep the figures for this user's programs. Takes some seconds; nothing else should run.",
+        allow_abbrev=False,
+    )
     info = commands.add_parser(
         "info",
         help="show versions, instruction sets, threads, build and settings",
@@ -239,6 +246,17 @@ def _info_command(as_json: bool) -> int:
     return 0
 
 
+def _calibrate_command() -> int:
+    tuning = importlib.import_module("raptors._tuning")
+    figures = tuning.calibrate(lambda line: print(line, file=sys.stderr, flush=True))
+    shown = {key: figures[key] for key in ("processor", "hand_off_ns", "limits_ns", "blas_from", "file")}
+    print("\n".join(_table(shown)))
+    if figures["file"] is None:
+        print("the figures could not be kept: see RAPTORS_TUNING_DIR", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
@@ -249,7 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, run = _parsers()
     if words[:1] == ["run"]:
         return _run_command(run, words[1:])
-    return _info_command(parser.parse_args(words).json)
+    options = parser.parse_args(words)
+    return _calibrate_command() if options.command == "calibrate" else _info_command(options.json)
 
 
 if __name__ == "__main__":

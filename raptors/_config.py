@@ -66,8 +66,9 @@ class Report:
     Attributes
     ----------
     rows : list of dict
-        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), numpy (calls
-        that NumPy served), reason (why NumPy), contiguous and strided (native calls by layout).
+        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), blas (those
+        of them that the BLAS library did), numpy (calls that NumPy served), reason (why NumPy), contiguous
+        and strided (native calls by layout).
     """
 
     rows: list[dict[str, Any]]

@@ -69,19 +69,22 @@ class threads:
 
 
 def calibrate() -> dict[str, Any]:
-    """Measure what calls cost on this machine and how fast its threads are, and use that from now on.
+    """Measure what calls cost on this machine, how fast its threads are and from where on BLAS is faster.
 
-    It takes about a second. The figures are kept in the user's cache directory (``RAPTORS_TUNING_DIR``, or
-    ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later processes, once they make a call that
-    is long enough to share among threads; where that directory cannot be written, they hold for this process.
-    Without them built-in figures are used. Nothing else should run meanwhile.
+    It takes some seconds, and the figures are used from then on. They are kept in the user's cache directory
+    (``RAPTORS_TUNING_DIR``, or ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later
+    processes, once they make a call that is long enough to share among threads; where that directory cannot
+    be written, they hold for this process. Without them built-in figures are used. Nothing else should run
+    meanwhile.
 
     Returns
     -------
     dict
         "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
         a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
-        length of a call on they are asked to help; "file", where it is kept, or None.
+        length of a call on they are asked to help; "blas_from", by dtype, for "one" thread and "several":
+        from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or None for
+        never; "file", where it is kept, or None.
     """
     from raptors import _tuning  # no other call needs it
 

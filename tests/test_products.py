@@ -6,15 +6,17 @@ Sums may be taken in any order: floats are compared within gamma_k |A||B|, integ
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy
 import pytest
 import samples
-from helpers import EXACT, Mismatches, close, counted, python_ok
+from helpers import DISABLED, EXACT, Mismatches, close, counted, python, python_ok
 
 import raptors
+from raptors import _raptors_core as core
 
 UFUNCS = [name for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(numpy, name)]
 FUNCTIONS = [*UFUNCS, "dot", "inner"]
@@ -321,3 +323,127 @@ def test_subclasses_and_overrides_keep_their_say() -> None:
     )
     assert type(numpy.matmul(raptors.ones((2, 2)), numpy.ones((2, 2)))) is raptors.ndarray
     found.done(2)
+
+
+# ---- who multiplies
+
+
+needs_blas = pytest.mark.skipif(not core._load_blas(), reason="no BLAS library in this build")
+
+
+@needs_blas
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_blas_agrees(dtype: str) -> None:
+    """Within the same bound, for all layouts that it takes where they lie, and those that it does not."""
+    rng = samples.generator("blas", dtype)
+    for _ in range(80):
+        m, k, n = (int(x) for x in rng.integers(1, 90, 3))
+        a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+        exact, bound = a.astype("g") @ b.astype("g"), exact_bound(a, b, k + 1)
+        for (_, x), (_, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+            with raptors.backend_policy("blas"):
+                got = x(raptors) @ y(raptors)
+            assert (abs(numpy.asarray(got).astype("g") - exact) <= bound).all(), (m, k, n)
+            out = raptors.zeros((n, m), dtype).T
+            with raptors.backend_policy("blas"):
+                raptors.matmul(x(raptors), y(raptors), out=out)
+            assert (abs(numpy.asarray(out).astype("g") - exact) <= bound).all(), (m, k, n)
+
+
+@needs_blas
+def test_policies_decide() -> None:
+    if DISABLED:
+        pytest.skip("everything is NumPy's")
+    a = raptors.ones((150, 140))
+    for policy, backend in (("raptors", "raptors"), ("blas", "blas"), ("auto", "raptors")):
+        with raptors.backend_policy(policy):
+            assert raptors.get_backend_policy() == policy
+            for product in (lambda: a @ a.T, lambda: a @ a.T.copy(), lambda: a @ a[0], lambda: a[:, 0] @ a):
+                product()
+                last = raptors.explain_last_dispatch()
+                assert last is not None
+                assert last["backend"] == backend, last
+    with raptors.backend_policy("blas"):
+        for native in (
+            lambda: a.astype("i4") @ a.T.astype("i4"),
+            lambda: a[None] @ a.T,
+            lambda: a[::-1] @ a.T,
+        ):
+            native()
+            assert raptors.explain_last_dispatch()["backend"] == "raptors"
+    with raptors.backend_policy("blas"), counted() as count:
+        a @ a.T
+        a[::-1] @ a.T
+    assert [row["blas"] for row in count.of("matmul").rows] == [1]
+    assert count.of("matmul").native == 2
+    before = core._blas_from(True, False)
+    try:
+        core._set_blas_from(True, False, 1e6)
+        with raptors.threads(1):
+            for n, backend in ((90, "raptors"), (110, "blas")):
+                raptors.ones((n, n)) @ raptors.ones((n, n))
+                assert raptors.explain_last_dispatch()["backend"] == backend
+    finally:
+        core._set_blas_from(True, False, before)
+
+
+def test_settings_of_policies() -> None:
+    for wrong in ("", "openblas", "x" * 1000):
+        with pytest.raises(ValueError, match=r'must be "auto", "raptors" or "blas"'):
+            raptors.set_backend_policy(wrong)
+        with pytest.raises(ValueError, match=r'must be "auto", "raptors" or "blas"'):
+            raptors.backend_policy(wrong)
+    with pytest.raises(TypeError):
+        raptors.set_backend_policy(1)  # type: ignore[arg-type]
+    assert raptors.get_backend_policy() == "auto"
+    raptors.set_backend_policy("blas")
+    try:
+        assert raptors.get_backend_policy() == "blas"
+        with raptors.backend_policy("raptors"):
+            assert raptors.get_backend_policy() == "raptors"
+        assert raptors.get_backend_policy() == "blas"
+    finally:
+        raptors.set_backend_policy("auto")
+    shown = "import raptors; print(raptors.get_backend_policy())"
+    assert python_ok(shown, RAPTORS_BACKEND="raptors").strip() == "raptors"
+    done = python(shown, RAPTORS_BACKEND="mkl")
+    assert done.returncode
+    assert "RAPTORS_BACKEND must be" in done.stderr
+    product = "import raptors as np; a = np.ones((9, 9)); assert (a @ a == 9).all(); print('right')"
+    assert python_ok(product, RAPTORS_BACKEND="blas", RAPTORS_BLAS="none").strip() == "right"
+
+
+@needs_blas
+def test_blas_from_many_threads() -> None:
+    """Products and decompositions of all kinds at once: none is wrong (T18)."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = samples.generator("many threads")
+    left = raptors.array(rng.normal(size=(130, 120)))
+    right = raptors.array(rng.normal(size=(120, 110)))
+    solid = raptors.array(left @ left.T + 200 * raptors.eye(130))
+    calls: list[Callable[[], Any]] = [
+        lambda: left @ right,
+        lambda: left.T.copy().T @ right,
+        lambda: left @ right.T.copy().T,
+        lambda: (left @ right).astype("f4") @ right.T.astype("f4"),
+        lambda: left @ left.T,
+        lambda: left @ right[:, 0],
+        lambda: raptors.linalg.solve(solid, left),
+        lambda: raptors.linalg.eigvalsh(solid),
+        lambda: raptors.linalg.svd(right, compute_uv=False),
+        lambda: numpy.asarray(left).view(numpy.ndarray) @ numpy.asarray(right).view(numpy.ndarray),
+    ]
+    with raptors.threads(1):
+        wanted = [numpy.asarray(call()) for call in calls]
+
+    def work(number: int) -> bool:
+        which = number % len(calls)
+        with raptors.backend_policy("blas" if number % 3 else "raptors"), raptors.threads(1 + number % 2):
+            got = numpy.asarray(calls[which]())
+        rtol = 1e-4 if got.dtype == "f4" else 1e-10
+        return numpy.allclose(got, wanted[which], rtol=rtol, atol=rtol * abs(wanted[which]).max())
+
+    rounds = int(os.environ.get("RAPTORS_PRODUCTS", "1000"))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(rounds)))

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 import pytest
@@ -479,8 +479,15 @@ class TestCalibration:
 import raptors as np
 from raptors import _raptors_core as core
 np.ones(1_000_000) + 1
-print(*core._pool_limits())
+print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False, True))
 """
+    NEVER: ClassVar[dict[str, None]] = {"one": None, "several": None}
+    SOUND: ClassVar[dict[str, Any]] = {
+        "ops": {"add": {"float64": 1.0}},
+        "folds": {},
+        "limits_ns": {"hot": 1, "parked": 2},
+        "blas_from": {"float32": NEVER, "float64": {"one": 1e6, "several": None}},
+    }
 
     def test_kept_and_used(self, tmp_path: Path) -> None:
         found = json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=str(tmp_path))))
@@ -492,7 +499,25 @@ print(*core._pool_limits())
         limits = found["limits_ns"]
         assert 0 < limits["hot"] <= limits["parked"]
         used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2"))
-        assert [float(x) for x in used.split()] == pytest.approx([limits["hot"], limits["parked"]])
+        flips = found["blas_from"]
+        expected = [limits["hot"], limits["parked"], flips["float64"]["one"], flips["float32"]["several"]]
+        expected = [float("inf") if x is None else x for x in expected]
+        assert [float(x) for x in used.split()] == pytest.approx(expected)
+
+    def test_command(self, tmp_path: Path) -> None:
+        command = "import sys; from raptors.__main__ import main; sys.exit(main(['calibrate']))"
+        done = python(command, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
+        assert done.returncode == 0, done.stderr
+        assert "blas from" in done.stdout
+        assert "what an element costs" in done.stderr
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_sound_file(self, tmp_path: Path) -> None:
+        """The file that the damaged ones below differ from."""
+        name = python_ok("from raptors import _tuning; print(_tuning.file().name)").strip()
+        (tmp_path / name).write_text(json.dumps(self.SOUND))
+        used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path))).split()
+        assert [float(x) for x in used] == [1, 2, 1e6, float("inf")]
 
     @pytest.mark.parametrize(
         "text",
@@ -502,9 +527,11 @@ print(*core._pool_limits())
             "[]",
             "null",
             '{"ops": 1}',
-            '{"ops": {}, "folds": {}, "limits_ns": {"hot": -1, "parked": 2}}',
-            '{"ops": {"add": {"float64": "x"}}, "folds": {}, "limits_ns": {"hot": 1, "parked": 2}}',
-            '{"ops": {"add": {"float64": 1e300}}, "folds": {}, "limits_ns": {"hot": 1, "parked": 2}}',
+            json.dumps(SOUND | {"limits_ns": {"hot": -1, "parked": 2}}),
+            json.dumps(SOUND | {"ops": {"add": {"float64": "x"}}}),
+            json.dumps(SOUND | {"ops": {"add": {"float64": 1e300}}}),
+            json.dumps(SOUND | {"blas_from": {"float32": NEVER}}),
+            json.dumps(SOUND | {"blas_from": {"float32": NEVER, "float64": {"one": -1.0, "several": None}}}),
         ],
     )
     def test_damaged_file(self, text: str, tmp_path: Path) -> None:

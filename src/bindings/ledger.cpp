@@ -5,6 +5,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "frame/blas.h"
+
 namespace py = pybind11;
 
 namespace raptors {
@@ -18,7 +20,8 @@ constinit thread_local LastDispatch last_dispatch
                                                   .why = {},
                                                   .isa = {},
                                                   .threads = 1,
-                                                  .next_threads = 1};
+                                                  .next_threads = 1,
+                                                  .blas = false};
 Why declined;
 
 namespace {
@@ -62,6 +65,7 @@ py::list rows() {
                     row["function"] = named.name;
                     row["dtype"] = dtype;
                     row["native"] = strided + flat;
+                    row["blas"] = e.blas[t];
                     row["numpy"] = 0;
                     row["reason"] = "";
                     row["contiguous"] = flat;
@@ -75,6 +79,7 @@ py::list rows() {
                     row["function"] = named.name;
                     row["dtype"] = dtype;
                     row["native"] = 0;
+                    row["blas"] = 0;
                     row["numpy"] = e.numpy[w][t];
                     row["reason"] = why_text[w];
                     row["contiguous"] = 0;
@@ -123,6 +128,7 @@ void register_ledger(py::module_& m) {
     m.def("_reset_report", [] {
         for (Named& named : entries()) {
             std::memset(named.entry.native, 0, sizeof named.entry.native);
+            std::memset(named.entry.blas, 0, sizeof named.entry.blas);
             std::memset(named.entry.numpy, 0, sizeof named.entry.numpy);
         }
     });
@@ -146,17 +152,21 @@ void register_ledger(py::module_& m) {
                                                 : py::str(dtype_info[index(last.dtype)].name);
             d["layout"] = last.nd < 0 ? py::object(py::none())
                                       : py::str(layout_text[static_cast<int>(last.layout)]);
-            d["backend"] = native ? "raptors" : "numpy";
-            d["isa"] = native ? py::object(py::str(isa_name(last.isa))) : py::none();
+            bool const blas = native && last.blas;
+            d["backend"] = blas ? "blas" : native ? "raptors" : "numpy";
+            d["isa"] = native && !blas ? py::object(py::str(isa_name(last.isa))) : py::none();
             d["threads"] = last.threads;
-            d["reason"] = native ? std::string("native kernel, ") +
-                                       layout_text[static_cast<int>(last.layout)] + " operands"
-                                 : std::string(why_text[static_cast<int>(last.why)]);
+            d["reason"] = blas ? std::string(loaded_blas()->name) + " " + loaded_blas()->version +
+                                     ", by the backend policy"
+                          : native ? std::string("native kernel, ") +
+                                         layout_text[static_cast<int>(last.layout)] + " operands"
+                                   : std::string(why_text[static_cast<int>(last.why)]);
             return d;
         },
         "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), "
         "dtype, layout,\n"
-        "backend (\"raptors\" or \"numpy\"), isa, threads and reason; None before the first one.");
+        "backend (\"raptors\", \"blas\" or \"numpy\"), isa, threads and reason; None before the "
+        "first one.");
 }
 
 }  // namespace raptors

@@ -31,6 +31,7 @@ constexpr int n_layouts = static_cast<int>(Layout::count);
 struct Entry {
     const char* name;
     uint64_t native[n_dtypes][n_layouts];
+    uint64_t blas[n_dtypes];  // of the native calls, those in which the BLAS library worked
     uint64_t numpy[n_whys][n_dtypes + 1];
 };
 Entry* new_entry(const char* name);  // lives as long as the process; one per name
@@ -45,6 +46,7 @@ struct LastDispatch {
     Isa isa;
     uint16_t threads;
     uint16_t next_threads;  // of the call that is about to be counted
+    bool blas;
 };
 extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
@@ -60,6 +62,13 @@ inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_int
     last.isa = active().isa;
     last.threads = last.next_threads;
     last.next_threads = 1;
+    last.blas = false;
+}
+
+// The call just counted was the BLAS library's work.
+inline void count_blas(Entry* e, DType t) {
+    ++e->blas[index(t)];
+    last_dispatch.blas = true;
 }
 
 inline Layout layout_of(const Fields* f) {

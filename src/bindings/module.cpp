@@ -4,6 +4,7 @@
 
 #include "array.h"
 #include "array_type.h"
+#include "backend.h"
 #include "blas_library.h"
 #include "elementwise.h"
 #include "indexing.h"
@@ -30,6 +31,7 @@ PYBIND11_MODULE(_raptors_core, m) {
     register_policy(m);
     register_threads(m);
     register_blas(m);
+    register_backend(m);
     register_ledger(m);
     register_object_cache(m);
     register_array_type(m);

@@ -2,10 +2,10 @@
 
 #include <cstdlib>
 
+#include "backend.h"
 #include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
-#include "frame/gemm.h"
 #include "linalg.h"
 #include "object_cache.h"
 #include "operand.h"
@@ -196,12 +196,23 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
     Stacks stacks;
     Product const p = make_product(s, f, g, out ? fields(out)->data : element,
                                    out ? fields(out)->strides : nullptr, stacks);
+    double const ns = cost_of(*act.table, t, p);
+    const Blas* library = nullptr;
+    if (is_floating(t)) {
+        library = blas_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
+        if (!library && PyErr_Occurred()) {
+            Py_XDECREF(out);
+            return nullptr;
+        }
+    }
     clear_fp_status();
-    bool done = true;
+    bool done = true, by_blas = false;
     run_work(
-        cost_of(*act.table, t, p),
-        [&](int threads) { return share_for(*act.table, t, p, threads); },
-        [&](Share share) { done = multiply(*act.table, t, p, share); });
+        ns, [&](int threads) { return share_for(*act.table, t, p, threads); },
+        [&](Share share) {
+            by_blas = library && multiply(*library, t, p, share.crew.threads);
+            done = by_blas || multiply(*act.table, t, p, share);
+        });
     if (!done) {
         Py_XDECREF(out);
         return PyErr_NoMemory();
@@ -218,6 +229,7 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
         return decline(Why::value);
     }
     count_native(entry, t, layout_of(f), s.nd, s.dims);
+    if (by_blas) count_blas(entry, t);
     return out ? out : as_scalar(element, t, num);
 }
 

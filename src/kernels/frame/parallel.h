@@ -23,8 +23,8 @@ struct Joining {
     bool stops;          // a part that is something else decides: any, all
 };
 // As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
-// stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree by
-// which a kernel adds.
+// stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree
+// by which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
 
 // Where the extreme of n contiguous elements of `size` bytes is.

@@ -1,0 +1,64 @@
+"""Who multiplies matrices: raptors' kernels or the BLAS library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raptors import _raptors_core as _core
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+get_backend_policy = _core.get_backend_policy
+
+
+def set_backend_policy(policy: str) -> None:
+    """Set who multiplies float32 and float64 matrices.
+
+    At the start this is ``RAPTORS_BACKEND``, else "auto". Integers and booleans are always raptors' own.
+
+    Parameters
+    ----------
+    policy : {"auto", "raptors", "blas"}
+        "auto": the faster one, by figures that `calibrate` measures, or by built-in ones. "raptors": the
+        native kernels. "blas": the BLAS library, wherever it takes the operands where they lie; without one,
+        the native kernels.
+
+    Raises
+    ------
+    ValueError
+        There is no such policy.
+    """
+    _core._set_backend_policy(policy)
+
+
+class backend_policy:
+    """Choose who multiplies in this context: ``with raptors.backend_policy("blas"): ...``.
+
+    The choice is a context variable: other threads and asyncio tasks keep theirs. It holds from the call to
+    the end of the block.
+
+    Parameters
+    ----------
+    policy : {"auto", "raptors", "blas"}
+        As in `set_backend_policy`.
+
+    Raises
+    ------
+    ValueError
+        There is no such policy.
+    """
+
+    __slots__ = ("_token",)
+
+    def __init__(self, policy: str) -> None:
+        self._token = _core._enter_backend_policy(policy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _core._leave_backend_policy(self._token)

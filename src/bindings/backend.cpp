@@ -1,0 +1,123 @@
+#include "backend.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <string>
+
+#include "array.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+namespace {
+
+enum Policy : long { automatic, own, library, n_policies };
+const char* const policy_names[n_policies] = {"auto", "raptors", "blas"};
+
+PyObject* policy_var;  // contextvar: a Policy
+bool context_used;     // some context has chosen its own
+Policy process_policy;
+
+constexpr double never = std::numeric_limits<double>::infinity();
+// From how many multiplications on "auto" takes BLAS, with one thread and with several. Built in:
+// what AVX-512 of Zen 5 showed, where only long float64 products of one thread are slower than
+// OpenBLAS's, by 2 to 4 %.
+double blas_from[2][2] = {{never, never}, {1500.0 * 1500 * 1500, never}};  // [float64][several]
+
+Policy checked_policy(const std::string& text, const char* who) {
+    for (long p = 0; p < n_policies; ++p)
+        if (text == policy_names[p]) return static_cast<Policy>(p);
+    throw py::value_error(std::string(who) + " must be \"auto\", \"raptors\" or \"blas\", not \"" +
+                          (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "\"");
+}
+
+Policy current_policy() {
+    Policy policy = process_policy;
+    if (!context_used) return policy;
+    PyObject* value = nullptr;
+    if (PyContextVar_Get(policy_var, nullptr, &value) < 0) PyErr_Clear();
+    if (value) {
+        policy = static_cast<Policy>(PyLong_AsLong(value));
+        Py_DECREF(value);
+    }
+    return policy;
+}
+
+BlasType type_of(DType t) { return t == DType::float64 ? BlasType::float64 : BlasType::float32; }
+
+double multiplications(const Product& p) {
+    return static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+}
+
+}  // namespace
+
+const Blas* blas_for(DType t, const Product& p, int threads) {
+    if (!is_floating(t) || p.batch_dims || p.m == 0 || p.n == 0 || p.k == 0) return nullptr;
+    Policy const policy = current_policy();
+    bool const wanted =
+        policy == library || (policy == automatic && p.m > 1 && p.n > 1 &&
+                              multiplications(p) >= blas_from[t == DType::float64][threads > 1]);
+    return wanted ? blas_library() : nullptr;
+}
+
+bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept {
+    BlasType const type = type_of(t);
+    auto* const from_a = const_cast<char*>(p.a);
+    auto* const from_b = const_cast<char*>(p.b);
+    BlasMatrix a, b, c;
+    if (p.n == 1) {
+        BlasVector x, y;
+        if (!blas_matrix(from_a, p.m, p.k, p.a_row, p.a_column, type, &a) ||
+            !blas_vector(from_b, p.k, p.b_row, type, &x) ||
+            !blas_vector(p.c, p.m, p.c_row, type, &y))
+            return false;
+        return BlasUse(blas, threads).gemv(type, p.m, p.k, 1, a, x, 0, y);
+    }
+    if (p.m == 1) {  // the rows of the second matrix, turned, times the vector
+        BlasVector x, y;
+        if (!blas_matrix(from_b, p.n, p.k, p.b_column, p.b_row, type, &b) ||
+            !blas_vector(from_a, p.k, p.a_column, type, &x) ||
+            !blas_vector(p.c, p.n, p.c_column, type, &y))
+            return false;
+        return BlasUse(blas, threads).gemv(type, p.n, p.k, 1, b, x, 0, y);
+    }
+    if (!blas_matrix(from_a, p.m, p.k, p.a_row, p.a_column, type, &a) ||
+        !blas_matrix(from_b, p.k, p.n, p.b_row, p.b_column, type, &b) ||
+        !blas_matrix(p.c, p.m, p.n, p.c_row, p.c_column, type, &c))
+        return false;
+    BlasUse const use(blas, threads);
+    if (p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row)
+        return use.syrk(type, p.n, p.k, a, c);
+    return use.gemm(type, p.m, p.n, p.k, 1, a, b, 0, c);
+}
+
+void register_backend(py::module_& m) {
+    policy_var = PyContextVar_New("raptors_backend", nullptr);
+    if (!policy_var) throw py::error_already_set();
+    const char* const env = std::getenv("RAPTORS_BACKEND");
+    process_policy = env && *env ? checked_policy(env, "RAPTORS_BACKEND") : automatic;
+
+    m.def("_set_backend_policy", [](const std::string& name) {
+        process_policy = checked_policy(name, "a backend policy");
+    });
+    m.def("_enter_backend_policy", [](const std::string& name) {
+        auto const number = py::int_(static_cast<long>(checked_policy(name, "a backend policy")));
+        PyObject* const token = PyContextVar_Set(policy_var, number.ptr());
+        if (!token) throw py::error_already_set();
+        context_used = true;
+        return py::reinterpret_steal<py::object>(token);
+    });
+    m.def("_leave_backend_policy", [](const py::object& token) {
+        if (PyContextVar_Reset(policy_var, token.ptr()) < 0) throw py::error_already_set();
+    });
+    m.def(
+        "get_backend_policy", [] { return policy_names[current_policy()]; },
+        "Who multiplies matrices in this context: \"auto\", \"raptors\" or \"blas\".");
+    m.def("_set_blas_from", [](bool wide, bool several, double multiplications) {
+        blas_from[wide][several] = multiplications > 0 ? multiplications : never;
+    });
+    m.def("_blas_from", [](bool wide, bool several) { return blas_from[wide][several]; });
+}
+
+}  // namespace raptors
