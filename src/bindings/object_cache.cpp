@@ -24,7 +24,8 @@ namespace {
 
 constexpr unsigned trace_domain = 389047;  // NumPy's own
 constexpr int max_cached_dims = 4;
-constexpr int max_parked = 64;
+constexpr int max_parked = 64, max_parked_longer = 8;  // arrays of a class; above small_block
+constexpr size_t parked_block = size_t{16} << 10;      // longer blocks are never parked
 constexpr int new_flags =
     NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA;
 
@@ -38,11 +39,11 @@ struct Parked {
     PyObject* items[max_parked];
     int n;
 };
-constexpr size_t small_classes = small_block / block_unit;
-Parked whole[small_classes][max_cached_dims + 1];  // arrays with a block, by its capacity
-Parked our_views[max_cached_dims + 1];             // no data
-Parked base_views[max_cached_dims + 1];            // exact numpy.ndarray, no data
-bool reuse;                                        // objects are parked at all
+// Arrays with a block, by its capacity.
+Parked whole[size_class(parked_block).index + 1][max_cached_dims + 1];
+Parked our_views[max_cached_dims + 1];   // no data
+Parked base_views[max_cached_dims + 1];  // exact numpy.ndarray, no data
+bool reuse;                              // objects are parked at all
 // What is kept: the blocks of parked arrays have a share of the limit of their own.
 constexpr size_t most_parked_bytes = size_t{4} << 20;
 size_t cache_limit, parked_bytes, parked_limit;
@@ -72,9 +73,6 @@ bool reusable(const Fields* f) {
     return f->nd <= max_cached_dims && !f->weakreflist && !f->_buffer_info &&
            !(f->flags & NPY_ARRAY_WRITEBACKIFCOPY);
 }
-
-// Of 1 to small_block bytes.
-constexpr size_t small_class(size_t bytes) { return (bytes - 1) / block_unit; }
 
 void park(Parked& stack, PyObject* o) { stack.items[stack.n++] = o; }
 
@@ -149,12 +147,12 @@ PyObject* allocate(int nd, const npy_intp* dims, const npy_intp* strides, PyArra
     return around(nd, dims, strides, descr, block, nbytes);
 }
 
-PyObject* small_array(Parked& stack, int nd, const npy_intp* dims, PyArray_Descr* descr,
-                      size_t bytes) {
+PyObject* parked_array(Parked& stack, size_t capacity, int nd, const npy_intp* dims,
+                       PyArray_Descr* descr, size_t bytes) {
     PyObject* o = stack.items[--stack.n];
     ++stats.array_hits;
     Fields* f = fields(o);
-    parked_bytes -= (small_class(bytes) + 1) * block_unit;
+    parked_bytes -= capacity;
     npy_intp stride = PyDataType_ELSIZE(descr);
     int longer = 0;  // axes of more than one element
     for (int i = nd - 1; i >= 0; --i) {
@@ -176,9 +174,9 @@ inline bool cached_bytes(int nd, const npy_intp* dims, PyArray_Descr* descr, npy
     if (nd > max_cached_dims) return false;
     npy_intp n = PyDataType_ELSIZE(descr);
     for (int i = 0; i < nd; ++i) {
-        if (dims[i] <= 0 || dims[i] > static_cast<npy_intp>(small_block)) return false;
-        n *= dims[i];  // at most 512^4 * 8: no overflow
-        if (n > static_cast<npy_intp>(small_block)) return false;
+        if (dims[i] <= 0 || dims[i] > static_cast<npy_intp>(parked_block)) return false;
+        n *= dims[i];  // two factors of at most parked_block: no overflow
+        if (n > static_cast<npy_intp>(parked_block)) return false;
     }
     *bytes = n;
     return true;
@@ -222,9 +220,10 @@ void trim() {
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
-        Parked& stack = whole[small_class(static_cast<size_t>(bytes))][nd];
+        SizeClass const kind = size_class(static_cast<size_t>(bytes));
+        Parked& stack = whole[kind.index][nd];
         if (stack.n) [[likely]]
-            return small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
+            return parked_array(stack, kind.capacity, nd, dims, descr, static_cast<size_t>(bytes));
         ++stats.array_misses;
     }
     return allocate(nd, dims, nullptr, descr, false);
@@ -233,9 +232,11 @@ PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
 PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
-        Parked& stack = whole[small_class(static_cast<size_t>(bytes))][nd];
+        SizeClass const kind = size_class(static_cast<size_t>(bytes));
+        Parked& stack = whole[kind.index][nd];
         if (stack.n) {
-            PyObject* o = small_array(stack, nd, dims, descr, static_cast<size_t>(bytes));
+            PyObject* o =
+                parked_array(stack, kind.capacity, nd, dims, descr, static_cast<size_t>(bytes));
             std::memset(fields(o)->data, 0, static_cast<size_t>(bytes));
             return o;
         }
@@ -348,9 +349,10 @@ void array_dealloc(PyObject* o) {
             size_t const capacity =
                 f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)
                     ? block_capacity(f->data)
-                    : small_block + 1;
-            Parked& stack = whole[capacity <= small_block ? small_class(capacity) : 0][f->nd];
-            if (capacity <= small_block && stack.n < max_parked &&
+                    : parked_block + 1;
+            bool const parks = capacity <= parked_block;
+            Parked& stack = whole[parks ? size_class(capacity).index : 0][f->nd];
+            if (parks && stack.n < (capacity <= small_block ? max_parked : max_parked_longer) &&
                 parked_bytes + capacity <= parked_limit && dtype_of(f->descr) != no_dtype) {
                 parked_bytes += capacity;
                 raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));

@@ -51,26 +51,8 @@ Header* header(const char* block) noexcept {
 }
 char* block_of(Header* h) noexcept { return reinterpret_cast<char*>(h) + line; }
 
-// The multiples of block_unit up to small_block, then eight capacities per power of two.
-constexpr int small_power = 63 - __builtin_clzll(small_block);
-constexpr int first_power = small_power - static_cast<int>(small_block / block_unit / 8);
-struct SizeClass {
-    int index;
-    size_t capacity;
-};
-SizeClass size_class(size_t bytes) noexcept {
-    if (bytes <= small_block) {
-        size_t const units = bytes ? (bytes + line - 1) / line : 1;
-        return {static_cast<int>(units) - 1, units * line};
-    }
-    int const power = 63 - __builtin_clzll(bytes - 1);  // bytes in (2^power, 2^(power+1)]
-    size_t const step = size_t{1} << (power - 3);
-    size_t const capacity = (bytes + step - 1) & ~(step - 1);
-    int const eighth = static_cast<int>((capacity - (size_t{1} << power)) / step);  // 1..8
-    return {8 * (power - first_power) + eighth - 1, capacity};
-}
-constexpr int class_count = 8 * (47 - first_power) + 8;
-constexpr int thread_classes = 8 * (17 - first_power) + 8;  // up to thread_to
+constexpr int class_count = size_class(size_t{1} << 48).index + 1;
+constexpr int thread_classes = size_class(thread_to).index + 1;
 
 // The stack that has a block for `bytes` of class `index`, or one at most a quarter longer; -1:
 // none.

@@ -11,7 +11,26 @@ namespace raptors {
 // is at most 1/4 longer than asked for (and 64 bytes). Its capacity stands in a header in front of
 // it.
 constexpr size_t block_unit = 64;
-constexpr size_t small_block = 2048;  // up to here the capacities are the multiples of block_unit
+constexpr size_t small_block = 2048;
+
+// Capacities: the multiples of block_unit up to small_block, then eight for each power of two.
+struct SizeClass {
+    int index;
+    size_t capacity;
+};
+constexpr SizeClass size_class(size_t bytes) noexcept {
+    if (bytes <= small_block) {
+        size_t const units = bytes ? (bytes + block_unit - 1) / block_unit : 1;
+        return {static_cast<int>(units) - 1, units * block_unit};
+    }
+    constexpr int small_power = 63 - __builtin_clzll(small_block);
+    constexpr int first_power = small_power - static_cast<int>(small_block / block_unit / 8);
+    int const power = 63 - __builtin_clzll(bytes - 1);  // bytes in (2^power, 2^(power+1)]
+    size_t const step = size_t{1} << (power - 3);
+    size_t const capacity = (bytes + step - 1) & ~(step - 1);
+    auto const eighth = static_cast<int>((capacity - (size_t{1} << power)) / step);  // 1..8
+    return {8 * (power - first_power) + eighth - 1, capacity};
+}
 
 char* block_new(size_t bytes) noexcept;  // nullptr: out of memory
 char* block_new_zeroed(size_t bytes) noexcept;
