@@ -76,15 +76,17 @@ PyObject* dot_native(int which, Entry* entry, PyObject* self, PyObject* const* a
     if (!active().table) return decline(Why::disabled);
     auto const what = static_cast<Dot>(which);
     PyObject* slots[max_parameters];
-    if (!dot_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !is_none(slots[1]) ||
+    if (!dot_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
         (what != Dot::dot && (kwnames || nargs != 1)))
         return decline(Why::keyword);
+    PyObject* const out = is_none(slots[1]) ? nullptr : slots[1];
     PyObject* const other = slots[0];
     if (!is_exact(self) || !is_exact(other)) return decline(Why::type);
     Fields const *const f = fields(self), *const g = fields(other);
     if (what != Dot::vdot && (f->nd > 1 || g->nd > 1))
-        return product(what == Dot::dot ? Contraction::dot : Contraction::inner, entry, self,
-                       other);
+        return product(what == Dot::dot ? Contraction::dot : Contraction::inner, entry, self, other,
+                       out);
+    if (out) return decline(Why::keyword);
     // vdot copies what is not contiguous.
     if (what == Dot::vdot && !(f->flags & g->flags & NPY_ARRAY_C_CONTIGUOUS))
         return decline(Why::shape);

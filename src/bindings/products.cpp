@@ -184,6 +184,7 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
         Fields const* const o = fields(given);
         if (o->descr != f->descr || !(o->flags & NPY_ARRAY_WRITEABLE) || (o->flags & warn_on_write))
             return decline(Why::keyword);
+        if (!ufunc && !(o->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::keyword);
         if (o->nd != s.nd) return decline(Why::shape);
         for (int d = 0; d < s.nd; ++d)
             if (o->dimensions[d] != s.dims[d]) return decline(Why::shape);
@@ -235,8 +236,8 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
 
 }  // namespace
 
-PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b) {
-    return contract(what, entry, a, b, nullptr);
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* out) {
+    return contract(what, entry, a, b, out);
 }
 
 namespace {

@@ -8,8 +8,10 @@ enum class Contraction : int { matmul, vecdot, matvec, vecmat, dot, inner };
 
 extern Entry* matmul_entry;
 
-// The product as a new array or scalar. nullptr without an error: declined.
-PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b);
+// The product as a new array or scalar, or in `out` (may be nullptr). nullptr without an error:
+// declined.
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
+                  PyObject* out = nullptr);
 
 // The same as calls of NumPy's ufuncs.
 struct UfuncRow {
