@@ -167,7 +167,7 @@ assert "without BLAS: " in str(caught[0].message)
         code = f"""
 import raptors, json, threadpoolctl
 {LOAD}
-mine = [i for i in threadpoolctl.threadpool_info() if "raptors" in i["filepath"]]
+mine = [i for i in threadpoolctl.threadpool_info() if "openblas_raptors" in i["filepath"]]
 with threadpoolctl.threadpool_limits(1):
     limited = raptors.show_runtime()["blas"]["num_threads"]
 print(json.dumps([mine, limited]))
