@@ -196,7 +196,7 @@ def test_close_in_pieces(isa: str) -> None:
 def rules_of_product(a: Any, b: Any) -> Rules:
     """Vectors go through NumPy's own function; sums of other products are taken in any order."""
     dtype = numpy.result_type(a, b)
-    if dtype.kind != "f" or (a.ndim < 2 and b.ndim < 2):
+    if dtype.kind != "f" or not a.ndim or not b.ndim or (a.ndim < 2 and b.ndim < 2):
         return EXACT
     most = [numpy.abs(x[numpy.isfinite(x)], dtype="f8").max(initial=0.0) for x in (a, b)]
     return Rules(atol=a.shape[-1] * float(numpy.finfo(dtype).eps) * most[0] * most[1])
