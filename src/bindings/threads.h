@@ -36,10 +36,12 @@ inline void run_work(double ns, const ShareBy& share_by, const Body& body) {
     Plan const plan = plan_call(share_by(current_threads()), ns);
     if (!plan.release) {
         body(plan.share);
+        end_call();
         return;
     }
     PyThreadState* const state = PyEval_SaveThread();
     body(plan.share);
+    end_call();
     take_gil(state);
 }
 // The same for n elements that cost one thread `ns` each.

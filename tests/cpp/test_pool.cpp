@@ -223,6 +223,19 @@ void check_crews() {
     CHECK(crew_for(limits.hot_ns / 2, 8).threads == 1);
     CHECK(crew_for(limits.hot_ns * 2, 8).threads == 1);  // there are no workers
     CHECK(crew_for(limits.parked_ns * 2, 8).threads == 8 && crew_for(limits.parked_ns, 8).wake);
+    // A run of calls that follow closely is a long call, however long they really take.
+    bool woken = false;
+    for (int i = 0; i < 1000 && !woken; ++i) {
+        woken = crew_for(limits.parked_ns / 3, 8).wake;
+        usleep(500);  // the call, slower than its estimate
+        end_call();
+    }
+    CHECK(woken);
+    for (int i = 0; i < 20; ++i) {
+        usleep(500);  // a gap
+        CHECK(!crew_for(limits.parked_ns / 3, 8).wake);
+        end_call();
+    }
     set_pool_limits({0, 0});
     CHECK(crew_for(1, 8).threads == 8 && crew_for(1, 8).wake);
     set_pool_limits(limits);

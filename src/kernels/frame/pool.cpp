@@ -84,7 +84,7 @@ struct Pool {
     int64_t refused = 0;  // when the system last refused a thread
 
     std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
-    std::atomic<int64_t> last_call{0};
+    std::atomic<int64_t> last_end{0};  // of a call that was long enough to ask for a crew
     std::atomic<double> close{0};  // nanoseconds of calls that came close after another
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
 };
@@ -380,13 +380,14 @@ Crew crew_for(double ns, int threads) noexcept {
     // The last threads would have a share too small to come for.
     double const shares = 2 * ns / hot;
     if (shares < threads) threads = static_cast<int>(shares);
-    int64_t const last = pool.last_call.exchange(time, std::memory_order_relaxed);
-    bool const close = time - last < close_ns + static_cast<int64_t>(ns);
+    bool const close = time - pool.last_end.load(std::memory_order_relaxed) < close_ns;
     double const run = close ? pool.close.load(std::memory_order_relaxed) + ns : ns;
     pool.close.store(run, std::memory_order_relaxed);
     if (run >= parked) return {threads, true, ns};
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
 }
+
+void end_call() noexcept { pool.last_end.store(now(), std::memory_order_relaxed); }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
     if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context);

@@ -19,6 +19,9 @@ constexpr ptrdiff_t most_chunks = 4096;
 // worked pays for itself at once (measured: 0.1 us a hand-off), one that sleeps only in a long
 // call.
 Crew crew_for(double ns, int threads) noexcept;
+// Such a call has ended, whoever worked: a run of calls that follow closely wakes a sleeping worker
+// as a long one does.
+void end_call() noexcept;
 
 // chunk(context, i) for each i in [0, chunks), in any order, at the same time, by the calling
 // thread and by those of its crew that come in time; `chunks` is at most most_chunks. Ends when all
