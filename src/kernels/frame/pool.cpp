@@ -84,8 +84,8 @@ struct Pool {
     int64_t refused = 0;  // when the system last refused a thread
 
     std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
-    std::atomic<int64_t> last_end{0};  // of a call that was long enough to ask for a crew
-    std::atomic<double> close{0};  // nanoseconds of calls that came close after another
+    std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a crew
+    std::atomic<double> close{0};       // nanoseconds of calls that came close after another
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
 };
 Pool pool;
