@@ -35,7 +35,7 @@ std::string own_library() {
 std::string wanted_library() {
     const char* const env = std::getenv("RAPTORS_BLAS");
     if (!env || !*env || std::strcmp(env, "auto") == 0) return own_library();
-    std::string const name = env;
+    std::string name = env;
     if (name == "none") return "";
     if (name.size() > longest_name ||
         (name.find('/') != std::string::npos && access(env, R_OK) != 0))

@@ -141,7 +141,7 @@ struct Table {
     ReduceFn reduce[n_folds][n_dtypes];  // by input dtype; the output has accumulator(fold, dtype)
     // Floats: sums of (in - centre)^2, rounded as subtraction, multiplication and the sum are.
     ReduceFn deviation[n_dtypes];
-    CastFn cast[n_dtypes][n_dtypes];     // [from][to]; [t][t] copies
+    CastFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
     RampFn ramp[n_dtypes];
     CountFn count_true;
     CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
