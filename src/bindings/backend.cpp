@@ -21,7 +21,7 @@ Policy process_policy;
 
 constexpr double never = std::numeric_limits<double>::infinity();
 // From how many multiplications on "auto" takes BLAS, with one thread and with several. Built in:
-// what AVX-512 of Zen 5 showed, where only long float64 products of one thread are slower than
+// what AVX-512 of Zen 4 showed, where only long float64 products of one thread are slower than
 // OpenBLAS's, by 2 to 4 %.
 double blas_from[2][2] = {{never, never}, {1500.0 * 1500 * 1500, never}};  // [float64][several]
 

@@ -18,7 +18,6 @@ Entry* matmul_entry;
 namespace {
 
 Signature const ufunc_signature = {3, 3, {"x1", "x2", "out"}, {}};
-const char* const names[] = {"matmul", "vecdot", "matvec", "vecmat", "dot", "inner"};
 
 enum class Part : uint8_t { row, column, batch };
 // What a contraction makes of two shapes.
@@ -161,7 +160,9 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
     return p;
 }
 
-PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* given) {
+}  // namespace
+
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* given) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
@@ -213,14 +214,15 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
         [&](Share share) {
             by_blas = library && multiply(*library, t, p, share.crew.threads);
             done = by_blas || multiply(*act.table, t, p, share);
-        });
+        },
+        library != nullptr);
     if (!done) {
         Py_XDECREF(out);
         return PyErr_NoMemory();
     }
     int const status = is_floating(t) ? fp_status() : 0;
     if (status && ufunc) {
-        if (report_fp_status(names[static_cast<int>(what)], status) < 0) {
+        if (report_fp_status(entry->name, status) < 0) {
             Py_XDECREF(out);
             return nullptr;
         }
@@ -232,12 +234,6 @@ PyObject* contract(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyO
     count_native(entry, t, layout_of(f), s.nd, s.dims);
     if (by_blas) count_blas(entry, t);
     return out ? out : as_scalar(element, t, num);
-}
-
-}  // namespace
-
-PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* out) {
-    return contract(what, entry, a, b, out);
 }
 
 namespace {
@@ -253,7 +249,7 @@ PyObject* ufunc_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_s
         out = PyTuple_GET_ITEM(out, 0);
         if (out == Py_None) out = nullptr;
     }
-    return contract(what, entry, slots[0], slots[1], out);
+    return product(what, entry, slots[0], slots[1], out);
 }
 
 }  // namespace

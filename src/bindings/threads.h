@@ -26,15 +26,16 @@ Plan plan_call(Share share, double ns);
 void take_gil(PyThreadState* state);
 
 // body(share) by the threads that are worth it, without the GIL where it takes long enough. Nothing
-// in `body` may touch a Python object. share_by(threads): how the work is shared out.
+// in `body` may touch a Python object. share_by(threads): how the work is shared out. `waits`: the
+// body may wait for other threads, however short it is, and must not keep the GIL meanwhile.
 template <class ShareBy, class Body>
-inline void run_work(double ns, const ShareBy& share_by, const Body& body) {
-    if (!is_worth_planning(ns)) [[likely]] {
+inline void run_work(double ns, const ShareBy& share_by, const Body& body, bool waits = false) {
+    if (!waits && !is_worth_planning(ns)) [[likely]] {
         body(unshared);
         return;
     }
     Plan const plan = plan_call(share_by(current_threads()), ns);
-    if (!plan.release) {
+    if (!plan.release && !waits) {
         body(plan.share);
         end_call();
         return;
