@@ -13,6 +13,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "clock.h"
+
 namespace raptors {
 namespace {
 
@@ -89,20 +91,6 @@ struct Gate {
 Gate gate;
 std::atomic<uint64_t> calls{0}, copied_calls{0};
 
-int64_t now() noexcept {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
-
-inline void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield" ::: "memory");
-#endif
-}
-
 bool change(int from, int to) noexcept {
     return gate.state.compare_exchange_strong(from, to, std::memory_order_seq_cst);
 }
@@ -164,7 +152,7 @@ int enter(int threads, bool always_alone, bool* alone) noexcept {
             return 1;
         }
         if (!forks && !together && state > 0) {
-            int64_t const time = now();
+            int64_t const time = now_ns();
             if (!until) until = time + patience_ns;
             if (time < until) {
                 sched_yield();
@@ -174,7 +162,7 @@ int enter(int threads, bool always_alone, bool* alone) noexcept {
                 threads = 1;
             }
         } else if (i < spins) {
-            pause();
+            spin_pause();
         } else {
             sleep_while([] {
                 return gate.state.load(std::memory_order_seq_cst) < 0 ||

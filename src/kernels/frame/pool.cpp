@@ -13,6 +13,7 @@
 #include <atomic>
 
 #include "blocks.h"
+#include "clock.h"
 #include "fpstatus.h"
 
 namespace raptors {
@@ -28,20 +29,6 @@ constexpr double late_times = 16;
 constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
 constexpr double factor_least = 10, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
-
-int64_t now() noexcept {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
-
-inline void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield" ::: "memory");
-#endif
-}
 
 // job | chunks | next chunk: one word, so nobody ever sees a new job with the end of an old one.
 constexpr int field = 16;
@@ -122,7 +109,7 @@ void wake_next(int number, int members, int64_t time) noexcept {
 void judge(Worker& w, int64_t begin) noexcept {
     double expected = pool.expected.load(std::memory_order_relaxed);
     double const typical = pool.typical.load(std::memory_order_relaxed);
-    int64_t const time = now(), taken = time - begin;
+    int64_t const time = now_ns(), taken = time - begin;
     if (expected > 0 && expected < typical) expected = typical;
     if (expected <= 0 || taken <= late_ns || static_cast<double>(taken) <= late_times * expected)
         return;
@@ -144,9 +131,9 @@ void wait(Worker& w, int seconds) noexcept {
     if (seconds == 0) {
         while (w.sleeps.load(std::memory_order_relaxed)) pthread_cond_wait(&w.bell, &w.mutex);
     } else {
-        int64_t const until = now() + int64_t{seconds} * 1'000'000'000;
+        int64_t const until = now_ns() + int64_t{seconds} * 1'000'000'000;
         for (int64_t left;
-             w.sleeps.load(std::memory_order_relaxed) && (left = until - now()) > 0;) {
+             w.sleeps.load(std::memory_order_relaxed) && (left = until - now_ns()) > 0;) {
 #if defined(__APPLE__)
             timespec const t = {left / 1'000'000'000, left % 1'000'000'000};
             pthread_cond_timedwait_relative_np(&w.bell, &w.mutex, &t);
@@ -193,7 +180,7 @@ void watch_blocks() noexcept {
 // raised for the caller.
 ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
     ptrdiff_t taken = 0;
-    int64_t begin = now();
+    int64_t begin = now_ns();
     uint64_t t = pool.ticket.load(std::memory_order_acquire);
     while (job_of(t) == job && next_of(t) < chunks_of(t)) {
         ChunkFn const chunk = pool.chunk.load(std::memory_order_relaxed);
@@ -202,7 +189,7 @@ ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
         if (!pool.ticket.compare_exchange_weak(t, t + 1, std::memory_order_acq_rel,
                                                std::memory_order_acquire))
             continue;
-        if (worker) begin = now();
+        if (worker) begin = now_ns();
         chunk(context, static_cast<ptrdiff_t>(next_of(t)));
         ++taken;
         if (worker) {
@@ -213,7 +200,7 @@ ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
             }
             pool.helped.fetch_add(1, std::memory_order_relaxed);
         } else {
-            double const ns = static_cast<double>(now() - begin) / static_cast<double>(taken);
+            double const ns = static_cast<double>(now_ns() - begin) / static_cast<double>(taken);
             pool.typical.store(ns, std::memory_order_relaxed);
         }
         pool.done.fetch_add(1, std::memory_order_release);
@@ -231,23 +218,23 @@ void* work(void* argument) noexcept {
     w.id = syscall(SYS_gettid);
 #endif
     while (!pool.stop.load(std::memory_order_acquire)) {
-        int64_t until = now() + spin_ns;
+        int64_t until = now_ns() + spin_ns;
         uint32_t job = seen;
         for (int i = 1; !pool.stop.load(std::memory_order_relaxed); ++i) {
             job = job_of(pool.ticket.load(std::memory_order_acquire));
             if (job != seen) {
-                if (number <= pool.members.load(std::memory_order_relaxed) && !rests(w, now()))
+                if (number <= pool.members.load(std::memory_order_relaxed) && !rests(w, now_ns()))
                     break;
                 seen = job;
             }
-            pause();
-            if (i % 32 == 0 && now() >= until) {
+            spin_pause();
+            if (i % 32 == 0 && now_ns() >= until) {
                 sleep(number, seen);
-                until = now() + spin_ns;
+                until = now_ns() + spin_ns;
             }
         }
         if (pool.wake.load(std::memory_order_relaxed))
-            wake_next(number, pool.members.load(std::memory_order_relaxed), now());
+            wake_next(number, pool.members.load(std::memory_order_relaxed), now_ns());
         take_chunks(job, &w);
         seen = job;
     }
@@ -326,7 +313,7 @@ void start_workers(int wanted) noexcept {
         watch_kept_blocks(watch_blocks);  // after its handlers of forks, so that ours run first
         pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     }
-    if (pool.refused && now() - pool.refused < retry_ns) return;
+    if (pool.refused && now_ns() - pool.refused < retry_ns) return;
     for (; count < wanted; ++count) {
         Worker& w = workers[count];
         pthread_condattr_t attributes;
@@ -342,7 +329,7 @@ void start_workers(int wanted) noexcept {
             break;
         }
     }
-    pool.refused = count < wanted ? now() : 0;
+    pool.refused = count < wanted ? now_ns() : 0;
     pool.workers.store(count, std::memory_order_relaxed);
 }
 
@@ -353,7 +340,7 @@ void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context) noexcept {
 // Waits for the chunks that workers took.
 void wait_for_chunks(ptrdiff_t chunks) noexcept {
     for (int i = 1; pool.done.load(std::memory_order_acquire) != chunks; ++i) {
-        pause();
+        spin_pause();
         if (i > 4096 && i % 64 == 0) sched_yield();
     }
 }
@@ -375,7 +362,7 @@ Crew crew_for(double ns, int threads) noexcept {
     double const parked = parked_limit.load(std::memory_order_relaxed);
     if (parked <= 0) return {threads, true};
     if (ns < hot) return alone;
-    int64_t const time = now();
+    int64_t const time = now_ns();
     if (all_rest(time)) return alone;
     // The last threads would have a share too small to come for.
     double const shares = 2 * ns / hot;
@@ -387,7 +374,7 @@ Crew crew_for(double ns, int threads) noexcept {
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
 }
 
-void end_call() noexcept { pool.last_end.store(now(), std::memory_order_relaxed); }
+void end_call() noexcept { pool.last_end.store(now_ns(), std::memory_order_relaxed); }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
     if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context);
@@ -414,7 +401,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     pool.done.store(0, std::memory_order_relaxed);
     pool.status.store(0, std::memory_order_relaxed);
     pool.ticket.store(ticket_of(job, chunks), std::memory_order_seq_cst);
-    if (crew.wake) wake_next(0, members, now());
+    if (crew.wake) wake_next(0, members, now_ns());
     if (take_chunks(job, nullptr) != chunks) wait_for_chunks(chunks);
     int const status = pool.status.load(std::memory_order_relaxed);
     pool.shared.fetch_add(1, std::memory_order_relaxed);
@@ -450,15 +437,16 @@ HandOff measure_hand_off() noexcept {
     std::atomic<int> here{0};
     auto meet = [&](ptrdiff_t) {
         here.fetch_add(1);
-        int64_t const begin = now();
-        while (here.load(std::memory_order_acquire) < 2 && now() - begin < 5'000'000) pause();
+        int64_t const begin = now_ns();
+        while (here.load(std::memory_order_acquire) < 2 && now_ns() - begin < 5'000'000)
+            spin_pause();
     };
     auto once = [&] {
         here.store(0);
         uint64_t const helped = pool.helped.load();
-        int64_t const begin = now();
+        int64_t const begin = now_ns();
         for_chunks(2, Crew{2, true}, meet);
-        int64_t const taken = now() - begin;
+        int64_t const taken = now_ns() - begin;
         return pool.helped.load() > helped ? static_cast<double>(taken) : 0.0;
     };
     HandOff result = {0, 0};

@@ -2,10 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <atomic>
 #include <new>
+
+#include "clock.h"
 
 namespace raptors {
 namespace {
@@ -32,12 +33,6 @@ double built_in(Op op, DType t) noexcept {
 }
 double built_in(Fold, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
 
-double now_ns() noexcept {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
-}
-
 constexpr ptrdiff_t sample = 4096;  // elements
 constexpr int runs = 12;
 
@@ -61,9 +56,9 @@ double measure(DType t, Body body) noexcept {
                    size);
     double least = 0;
     for (int run = 0; run < runs; ++run) {
-        double const begin = now_ns();
+        int64_t const begin = now_ns();
         body(memory, bytes);
-        double const ns = now_ns() - begin;
+        auto const ns = static_cast<double>(now_ns() - begin);
         if (run == 0) continue;
         if (least == 0 || ns < least) least = ns;
     }

@@ -26,18 +26,6 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-template <class V>
-RAPTORS_INLINE V get(const void* p) {
-    V v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-template <class V>
-RAPTORS_INLINE void put(void* p, V v) {
-    memcpy(p, &v, sizeof v);
-}
-constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr bool many_registers = true;  // 32
 #else

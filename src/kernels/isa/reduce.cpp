@@ -12,17 +12,6 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-template <class V>
-inline V get(const void* p) {
-    V v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-template <class V>
-inline void put(void* p, V v) {
-    memcpy(p, &v, sizeof v);
-}
-constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 constexpr ptrdiff_t magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 template <class T>

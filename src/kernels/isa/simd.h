@@ -61,6 +61,20 @@ RAPTORS_INLINE Vec<T> splat(T x) {
     return x - Vec<T>{};  // -0.0 - 0.0 is -0.0, where 0.0 + -0.0 would be 0.0
 }
 
+// A value of any type at any alignment.
+template <class V>
+RAPTORS_INLINE V get(const void* p) {
+    V v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+template <class V>
+RAPTORS_INLINE void put(void* p, V v) {
+    memcpy(p, &v, sizeof v);
+}
+
+constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
 // The same bits seen as lanes of type To.
 template <class To, class V>
 RAPTORS_INLINE Vec<To> as(V v) {
