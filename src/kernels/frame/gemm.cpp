@@ -96,33 +96,27 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size;
     MatrixVector v = {p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k};
     bool const by_rows = p.a_column == size || p.k == 1 || p.m == 1;
-    if (!by_rows || (p.k == 1 && p.a_row == size)) {
-        // Long pieces of columns: they are read one after the other.
-        ptrdiff_t const grain =
-            round_up(larger(smaller(share.grain, PTRDIFF_MAX / 2) / p.k, 4096 / size), 64);
+    // Rows by `grain`.
+    auto run_pieces = [&](ptrdiff_t grain, auto kernel) {
         for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
             MatrixVector part = v;
             part.m = i == most_chunks - 1 ? p.m - i * grain : smaller(grain, p.m - i * grain);
             part.a += i * grain * p.a_row;
             part.y += i * grain * p.c_row;
-            call.gemm.by_columns(part);
+            kernel(part);
         });
         return true;
-    }
+    };
+    ptrdiff_t const rows = smaller(share.grain, PTRDIFF_MAX / 2) / p.k;
+    // Long pieces of columns: they are read one after the other.
+    if (!by_rows || (p.k == 1 && p.a_row == size))
+        return run_pieces(round_up(larger(rows, 4096 / size), 64), call.gemm.by_columns);
     Contiguous const x(p.b, p.b_row, p.k, size);
     Contiguous const row(p.a, p.m == 1 ? p.a_column : size, p.k, size);
     if (!x.get() || !row.get()) return false;
     v.a = row.get();
     v.x = x.get();
-    ptrdiff_t const grain = round_up(larger(smaller(share.grain, PTRDIFF_MAX / 2) / p.k, 1), 16);
-    for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
-        MatrixVector part = v;
-        part.m = i == most_chunks - 1 ? p.m - i * grain : smaller(grain, p.m - i * grain);
-        part.a += i * grain * p.a_row;
-        part.y += i * grain * p.c_row;
-        call.gemm.by_rows(part);
-    });
-    return true;
+    return run_pieces(round_up(larger(rows, 1), 16), call.gemm.by_rows);
 }
 
 // ---- Big products: blocks of A and of B are packed, for all threads, which then take tiles' worth
