@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from raptors import _raptors_core as _core
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from raptors._context import Choice
 
 get_backend_policy = _core.get_backend_policy
 
@@ -33,7 +28,7 @@ def set_backend_policy(policy: str) -> None:
     _core._set_backend_policy(policy)
 
 
-class backend_policy:
+class backend_policy(Choice):
     """Choose who multiplies in this context: ``with raptors.backend_policy("blas"): ...``.
 
     The choice is a context variable: other threads and asyncio tasks keep theirs. It holds from the call to
@@ -50,15 +45,8 @@ class backend_policy:
         There is no such policy.
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ()
+    _leave = staticmethod(_core._leave_backend_policy)
 
     def __init__(self, policy: str) -> None:
         self._token = _core._enter_backend_policy(policy)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _core._leave_backend_policy(self._token)

@@ -6,17 +6,14 @@ import os
 import platform
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy
 
 from raptors import _borrowed
 from raptors import _raptors_core as _core
+from raptors._context import Choice
 from raptors._version import __version__
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 available_isas = _core.available_isas
 explain_last_dispatch = _core.explain_last_dispatch
@@ -24,7 +21,7 @@ get_simd = _core.get_simd
 ops = _core.ops
 
 
-class simd:
+class simd(Choice):
     """Choose the instruction set of the kernels for the current context.
 
     As a function, ``raptors.simd("avx2")``, it holds until changed; as a context manager,
@@ -45,18 +42,11 @@ class simd:
         The instruction set is not part of this build, or this CPU does not support it.
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ()
+    _leave = staticmethod(_core._reset_simd)
 
     def __init__(self, name: str) -> None:
         self._token = _core._set_simd(name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _core._reset_simd(self._token)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import Any, SupportsIndex
 
 from raptors import _raptors_core as _core
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from raptors._context import Choice
 
 get_num_threads = _core.get_num_threads
 
@@ -35,7 +32,7 @@ def set_num_threads(n: SupportsIndex) -> None:
     _core._set_num_threads(operator.index(n))
 
 
-class threads:
+class threads(Choice):
     """Choose how many threads calls of this context may use: ``with raptors.threads(1): ...``.
 
     The choice is a context variable: other threads and asyncio tasks keep theirs. It holds from the call to
@@ -54,18 +51,11 @@ class threads:
         `n` is out of range.
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ()
+    _leave = staticmethod(_core._leave_threads)
 
     def __init__(self, n: SupportsIndex) -> None:
         self._token = _core._enter_threads(operator.index(n))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _core._leave_threads(self._token)
 
 
 def calibrate() -> dict[str, Any]:

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "array.h"
+#include "context.h"
 
 namespace py = pybind11;
 
@@ -15,8 +16,7 @@ namespace {
 enum Policy : long { automatic, own, library, n_policies };
 const char* const policy_names[n_policies] = {"auto", "raptors", "blas"};
 
-PyObject* policy_var;  // contextvar: a Policy
-bool context_used;     // some context has chosen its own
+ContextNumber chosen_policy;
 Policy process_policy;
 
 constexpr double never = std::numeric_limits<double>::infinity();
@@ -32,17 +32,7 @@ Policy checked_policy(const std::string& text, const char* who) {
                           (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "\"");
 }
 
-Policy current_policy() {
-    Policy policy = process_policy;
-    if (!context_used) return policy;
-    PyObject* value = nullptr;
-    if (PyContextVar_Get(policy_var, nullptr, &value) < 0) PyErr_Clear();
-    if (value) {
-        policy = static_cast<Policy>(PyLong_AsLong(value));
-        Py_DECREF(value);
-    }
-    return policy;
-}
+Policy current_policy() { return static_cast<Policy>(chosen_policy.get(process_policy)); }
 
 BlasType type_of(DType t) { return t == DType::float64 ? BlasType::float64 : BlasType::float32; }
 
@@ -93,8 +83,7 @@ bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept
 }
 
 void register_backend(py::module_& m) {
-    policy_var = PyContextVar_New("raptors_backend", nullptr);
-    if (!policy_var) throw py::error_already_set();
+    chosen_policy.make("raptors_backend");
     const char* const env = std::getenv("RAPTORS_BACKEND");
     process_policy = env && *env ? checked_policy(env, "RAPTORS_BACKEND") : automatic;
 
@@ -102,15 +91,9 @@ void register_backend(py::module_& m) {
         process_policy = checked_policy(name, "a backend policy");
     });
     m.def("_enter_backend_policy", [](const std::string& name) {
-        auto const number = py::int_(static_cast<long>(checked_policy(name, "a backend policy")));
-        PyObject* const token = PyContextVar_Set(policy_var, number.ptr());
-        if (!token) throw py::error_already_set();
-        context_used = true;
-        return py::reinterpret_steal<py::object>(token);
+        return chosen_policy.enter(checked_policy(name, "a backend policy"));
     });
-    m.def("_leave_backend_policy", [](const py::object& token) {
-        if (PyContextVar_Reset(policy_var, token.ptr()) < 0) throw py::error_already_set();
-    });
+    m.def("_leave_backend_policy", [](const py::object& token) { chosen_policy.leave(token); });
     m.def(
         "get_backend_policy", [] { return policy_names[current_policy()]; },
         "Who multiplies matrices in this context: \"auto\", \"raptors\" or \"blas\".");

@@ -10,11 +10,10 @@ namespace py = pybind11;
 namespace raptors {
 
 Active process_active;
-bool simd_context_used;
+ContextNumber chosen_isa;
 
 namespace {
 
-PyObject* isa_var;  // contextvar: the ISA's number; -1 for "auto"
 Active by_isa[n_isas];
 bool disabled;
 Isa process_isa;
@@ -49,36 +48,14 @@ Isa checked_isa(const std::string& text, const char* who) {
     return isa;
 }
 
-int current_isa() {
-    if (simd_context_used) {
-        PyObject* value = nullptr;
-        if (PyContextVar_Get(isa_var, nullptr, &value) < 0) throw py::error_already_set();
-        if (value) {
-            auto const isa = static_cast<int>(PyLong_AsLong(value));
-            Py_DECREF(value);
-            return isa;
-        }
-    }
-    return static_cast<int>(process_isa);
-}
+int current_isa() { return static_cast<int>(chosen_isa.get(static_cast<long>(process_isa))); }
 
 }  // namespace
 
-const Active& context_active() {
-    PyObject* value = nullptr;
-    if (PyContextVar_Get(isa_var, nullptr, &value) < 0) {
-        PyErr_Clear();
-        return process_active;
-    }
-    if (!value) return process_active;
-    auto const isa = PyLong_AsLong(value);
-    Py_DECREF(value);
-    return by_isa[isa];
-}
+const Active& context_active() { return by_isa[current_isa()]; }
 
 void register_policy(py::module_& m) {
-    isa_var = PyContextVar_New("raptors_simd", nullptr);
-    if (!isa_var) throw py::error_already_set();
+    chosen_isa.make("raptors_simd");
     const char* env = std::getenv("RAPTORS_SIMD");
     process_isa = checked_isa(env ? env : "", "RAPTORS_SIMD");
     disabled = is_set("RAPTORS_DISABLE");
@@ -90,15 +67,9 @@ void register_policy(py::module_& m) {
 
     m.def("_set_simd", [](const std::string& text) {
         Isa const isa = checked_isa(text, "simd");
-        auto number = py::int_(static_cast<int>(isa));
-        PyObject* token = PyContextVar_Set(isa_var, number.ptr());
-        if (!token) throw py::error_already_set();
-        simd_context_used = true;
-        return py::reinterpret_steal<py::object>(token);
+        return chosen_isa.enter(static_cast<long>(isa));
     });
-    m.def("_reset_simd", [](const py::object& token) {
-        if (PyContextVar_Reset(isa_var, token.ptr()) < 0) throw py::error_already_set();
-    });
+    m.def("_reset_simd", [](const py::object& token) { chosen_isa.leave(token); });
     m.def(
         "get_simd", [] { return isa_name(static_cast<Isa>(current_isa())); },
         "Name of the instruction set whose kernels run in this context.");

@@ -1,8 +1,7 @@
 // Which kernels run for the calling context: the table of the chosen ISA, or none
 // (RAPTORS_DISABLE).
 #pragma once
-#include "pybind.h"
-
+#include "context.h"
 #include "dispatch.h"
 
 namespace raptors {
@@ -12,11 +11,11 @@ struct Active {
     Isa isa;
 };
 
-extern Active process_active;   // without any raptors.simd()
-extern bool simd_context_used;  // some context has chosen its own
+extern Active process_active;  // without any raptors.simd()
+extern ContextNumber chosen_isa;
 const Active& context_active();
 inline const Active& active() {
-    if (!simd_context_used) [[likely]]
+    if (!chosen_isa.chosen()) [[likely]]
         return process_active;
     return context_active();
 }

@@ -1,13 +1,14 @@
 #include "threads.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 
 #include "array.h"
+#include "context.h"
 #include "environment.h"
+#include "frame/clock.h"
 #include "frame/pool.h"
 #include "frame/processors.h"
 #include "ledger.h"
@@ -25,20 +26,17 @@ namespace {
 // that one keeps it for up to 5 ms.
 constexpr double release_ns = 10'000;
 
-PyObject* threads_var;  // contextvar: how many threads; 0: as many as there are processors
-bool context_used;      // some context has chosen its own
-int process_threads;    // 0: as many as there are processors
-bool forced;            // RAPTORS_MIN_PARALLEL
-bool measured;          // what calibration found was looked for
+ContextNumber chosen_threads;
+int process_threads;  // 0: as many as there are processors
+bool forced;          // RAPTORS_MIN_PARALLEL
+bool measured;        // what calibration found was looked for
 
 // Looked up at most once a second: the affinity mask and the quota may change.
 int processors() {
     static int count = 0;
-    static double looked;
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    double const time = static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-    if (!count || time - looked > 1) {
+    static int64_t looked;
+    int64_t const time = now_ns();
+    if (!count || time - looked > 1'000'000'000) {
         count = usable_processors();
         looked = time;
     }
@@ -119,15 +117,7 @@ bool is_worth_planning(double ns) { return forced || ns >= release_ns / 2; }
 
 int current_threads() {
     if (!measured && !forced) load_figures();
-    int n = process_threads;
-    if (context_used) {
-        PyObject* value = nullptr;
-        if (PyContextVar_Get(threads_var, nullptr, &value) < 0) PyErr_Clear();
-        if (value) {
-            n = static_cast<int>(PyLong_AsLong(value));
-            Py_DECREF(value);
-        }
-    }
+    auto const n = static_cast<int>(chosen_threads.get(process_threads));
     return n ? n : processors();
 }
 
@@ -137,8 +127,7 @@ Plan plan_call(Share share, double ns) {
 }
 
 void register_threads(py::module_& m) {
-    threads_var = PyContextVar_New("raptors_threads", nullptr);
-    if (!threads_var) throw py::error_already_set();
+    chosen_threads.make("raptors_threads");
     if (auto const n = number_set("RAPTORS_NUM_THREADS", "a number of threads"))
         process_threads = checked_threads(*n, "RAPTORS_NUM_THREADS");
     else
@@ -156,16 +145,10 @@ void register_threads(py::module_& m) {
             checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "set_num_threads");
     });
     m.def("_enter_threads", [](long long n) {
-        auto const number =
-            py::int_(checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
-        PyObject* const token = PyContextVar_Set(threads_var, number.ptr());
-        if (!token) throw py::error_already_set();
-        context_used = true;
-        return py::reinterpret_steal<py::object>(token);
+        return chosen_threads.enter(
+            checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
     });
-    m.def("_leave_threads", [](const py::object& token) {
-        if (PyContextVar_Reset(threads_var, token.ptr()) < 0) throw py::error_already_set();
-    });
+    m.def("_leave_threads", [](const py::object& token) { chosen_threads.leave(token); });
     m.def("get_num_threads", &current_threads,
           "How many threads a call may use in this context, the calling one among them.");
     m.def("_pool_stats", [] {
