@@ -248,9 +248,23 @@ def _info_command(as_json: bool) -> int:
 
 def _calibrate_command() -> int:
     tuning = importlib.import_module("raptors._tuning")
-    figures = tuning.calibrate(lambda line: print(line, file=sys.stderr, flush=True))
-    shown = {key: figures[key] for key in ("processor", "hand_off_ns", "limits_ns", "blas_from", "file")}
-    print("\n".join(_table(shown)))
+
+    def tell(line: str, share: float) -> None:
+        if sys.stderr.isatty():  # one line, written over
+            end = "\n" if share == 1 else ""
+            print(f"\r\x1b[K[{'#' * round(20 * share):20}] {line}", end=end, file=sys.stderr, flush=True)
+        else:
+            print(f"{share:4.0%} {line}", file=sys.stderr, flush=True)
+
+    figures = tuning.calibrate(tell)
+    shown = {key: figures[key] for key in ("processor", "hand_off_ns", "limits_ns")}
+    for dtype, row in figures["blas_from"].items():
+        for crew, least in row.items():
+            points = (
+                "never" if least is None else f"from {round(least ** (1 / 3))} x {round(least ** (1 / 3))} on"
+            )
+            shown[f"BLAS, {dtype}, {crew}"] = points
+    print("\n".join(_table(shown | {"file": figures["file"]})))
     if figures["file"] is None:
         print("the figures could not be kept: see RAPTORS_TUNING_DIR", file=sys.stderr)
         return 1

@@ -16,9 +16,8 @@ def set_backend_policy(policy: str) -> None:
     Parameters
     ----------
     policy : {"auto", "raptors", "blas"}
-        "auto": the faster one, by figures that `calibrate` measures, or by built-in ones. "raptors": the
-        native kernels. "blas": the BLAS library, wherever it takes the operands where they lie; without one,
-        the native kernels.
+        "auto": the faster one, by figures of this machine. "raptors": the native kernels. "blas": the BLAS
+        library, wherever it takes the operands where they lie; without one, the native kernels.
 
     Raises
     ------

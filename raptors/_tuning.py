@@ -40,48 +40,56 @@ def file() -> Path:
     return Path(own or os.path.join(cache, "raptors")) / f"{name}.json"
 
 
-#: Sizes of square matrices at which raptors' products are compared with those of the BLAS library.
-_SIZES = (512, 1024, 2048)
+DTYPES = ("float32", "float64")
+CREWS = ("one", "several")  # threads
+_SIZES = (512, 1024, 2048)  # of square matrices
 
 
 def _use(figures: dict[str, Any]) -> None:
-    ops, folds, limits = figures["ops"], figures["folds"], figures["limits_ns"]
+    """Check all, then use all. What the first products found may be there alone."""
     blas_from = {
-        (name, crew): float(figures["blas_from"][name][crew] or 0)  # 0: never
-        for name in ("float32", "float64")
-        for crew in ("one", "several")
+        (dtype, crew): float(least or 0)  # 0: never
+        for dtype, row in figures["blas_from"].items()
+        for crew, least in row.items()
     }
+    if not all(key[0] in DTYPES and key[1] in CREWS for key in blas_from):
+        raise ValueError("not a product that BLAS may do")
     if not all(0 <= least < float("inf") for least in blas_from.values()):
         raise ValueError("BLAS takes over from a number of multiplications on, or never")
-    for row in (*ops.values(), *folds.values()):
-        if not all(isinstance(ns, float) and 0 < ns < 1e6 for ns in row.values()):
-            raise ValueError("costs must be positive numbers of nanoseconds")
-    hot, parked = (float(limits[key]) for key in ("hot", "parked"))
-    if not 0 < hot <= parked < 1e9:
-        raise ValueError("limits must be positive numbers of nanoseconds")
-    _core._set_costs(ops, folds)
-    _core._set_pool_limits(hot, parked)
-    for (name, crew), least in blas_from.items():
-        _core._set_blas_from(name == "float64", crew == "several", least)
+    if "ops" in figures:
+        ops, folds, limits = figures["ops"], figures["folds"], figures["limits_ns"]
+        for row in (*ops.values(), *folds.values()):
+            if not all(isinstance(ns, float) and 0 < ns < 1e6 for ns in row.values()):
+                raise ValueError("costs must be positive numbers of nanoseconds")
+        hot, parked = (float(limits[key]) for key in ("hot", "parked"))
+        if not 0 < hot <= parked < 1e9:
+            raise ValueError("limits must be positive numbers of nanoseconds")
+        _core._set_costs(ops, folds)
+        _core._set_pool_limits(hot, parked)
+    for (dtype, crew), least in blas_from.items():
+        _core._set_blas_from(dtype == "float64", crew == "several", least)
 
 
-def load() -> bool:
-    """Use what an earlier `calibrate` kept; False: there is nothing that can be used."""
+def load() -> dict[str, Any]:
+    """Use what was kept, and return it; {}: there is nothing that can be used."""
     try:
-        _use(json.loads(file().read_text(encoding="utf-8")))
+        figures = json.loads(file().read_text(encoding="utf-8"))
+        _use(figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return True
+        return {}
+    return dict(figures)
 
 
-def _flip(dtype: str, crew: int, tell: Callable[[str], None]) -> float | None:
+def _flip(
+    dtype: str, crew: int, sizes: tuple[int, ...], runs: int, tell: Callable[[str], None]
+) -> float | None:
     """From how many multiplications on BLAS was faster by 2 % and more; None: never."""
     flip = None
-    for n in _SIZES:
+    for n in sizes:
         a = _core.ndarray((n, n), dtype)
         a[...] = numpy.random.default_rng(n).random((n, n))
         best = {"raptors": float("inf"), "blas": float("inf")}
-        for _ in range(3):
+        for _ in range(runs):
             for policy in best:
                 with backend_policy(policy), threads(crew):
                     begin = time.perf_counter()
@@ -96,22 +104,49 @@ def _flip(dtype: str, crew: int, tell: Callable[[str], None]) -> float | None:
     return flip
 
 
+def _products() -> list[tuple[str, str, int]]:
+    crews = [("one", 1), ("several", _core.get_num_threads())]
+    measured = crews[: 1 + (crews[1][1] > 1)] if _core._load_blas() else []
+    return [(dtype, name, crew) for dtype in DTYPES for name, crew in measured]
+
+
 def _measure_products(tell: Callable[[str], None]) -> dict[str, dict[str, float | None]]:
-    crew = _core.get_num_threads()
+    """Square matrices of several sizes, by raptors and by BLAS."""
+    found: dict[str, dict[str, float | None]] = {dtype: dict.fromkeys(CREWS) for dtype in DTYPES}
+    for dtype, name, crew in _products():
+        found[dtype][name] = _flip(dtype, crew, _SIZES, 3, tell)
+    return found
+
+
+def measure_flip(wide: bool, several: bool) -> None:
+    """Find from where on BLAS is faster for one dtype, on one thread or several, and keep that, too.
+
+    Called once, by the first product that is long enough, if nobody has measured that here.
+    """
     if not _core._load_blas():
-        return {dtype: {"one": None, "several": None} for dtype in ("float32", "float64")}
-    return {
-        dtype: {"one": _flip(dtype, 1, tell), "several": _flip(dtype, crew, tell) if crew > 1 else None}
-        for dtype in ("float32", "float64")
-    }
+        return
+    dtype, crew = DTYPES[wide], CREWS[several]
+    flip = _flip(dtype, _core.get_num_threads() if several else 1, (1024, 1536), 2, lambda line: None)
+    figures = {"processor": processor(), "version": __version__, "blas_from": {}, **load()}
+    figures["blas_from"].setdefault(dtype, {})[crew] = flip
+    _use(figures)
+    _keep(figures)
 
 
-def calibrate(tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """See `raptors.calibrate`. `tell` gets a line for every step."""
-    tell("what an element costs")
+def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> dict[str, Any]:
+    """See `raptors.calibrate`. `tell` gets a line for every step done, and the share of all steps."""
+    steps = 2 + len(_products()) * len(_SIZES)
+    done = 0
+
+    def step(line: str) -> None:
+        nonlocal done
+        done += 1
+        tell(line, done / steps)
+
     ops, folds = _core._measure_costs()
-    tell("how fast threads are")
+    step(f"add of float64: {ops.get('add', {}).get('float64', 0):.2f} ns an element")
     hot, parked = _core._measure_hand_off()
+    step(f"threads begin after {hot / 1e3:.1f} us, sleeping ones after {parked / 1e3:.1f} us")
     # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late, to a cold
     # cache and perhaps a slow clock: measured, calls of less than ten times its delay may only have lost.
     limits = {
@@ -125,7 +160,7 @@ def calibrate(tell: Callable[[str], None] = lambda line: None) -> dict[str, Any]
         "folds": folds,
         "hand_off_ns": {"hot": hot, "parked": parked},
         "limits_ns": limits,
-        "blas_from": _measure_products(tell),
+        "blas_from": _measure_products(step),
     }
     _use(figures)
     return {**figures, "file": _keep(figures)}

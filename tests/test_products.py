@@ -382,7 +382,11 @@ def test_policies_decide() -> None:
         with raptors.threads(1):
             for n, backend in ((90, "raptors"), (110, "blas")):
                 raptors.ones((n, n)) @ raptors.ones((n, n))
-                assert raptors.explain_last_dispatch()["backend"] == backend
+                last = raptors.explain_last_dispatch()
+                assert (last["backend"], last["policy"]) == (backend, "auto")
+                assert (last["multiplications"], last["blas_from"]) == (n**3, 1e6)
+            raptors.ones(9) + 1
+            assert "policy" not in raptors.explain_last_dispatch()
     finally:
         core._set_blas_from(True, False, before)
 

@@ -508,8 +508,8 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
         command = "import sys; from raptors.__main__ import main; sys.exit(main(['calibrate']))"
         done = python(command, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
         assert done.returncode == 0, done.stderr
-        assert "blas from" in done.stdout
-        assert "what an element costs" in done.stderr
+        assert "BLAS, float32, one" in done.stdout
+        assert "100% float64 2048 x 2048" in done.stderr or "100% threads begin" in done.stderr
         assert len(list(tmp_path.iterdir())) == 1
 
     def test_sound_file(self, tmp_path: Path) -> None:
@@ -530,7 +530,10 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
             json.dumps(SOUND | {"limits_ns": {"hot": -1, "parked": 2}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": "x"}}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": 1e300}}}),
-            json.dumps(SOUND | {"blas_from": {"float32": NEVER}}),
+            json.dumps({key: value for key, value in SOUND.items() if key != "blas_from"}),
+            json.dumps(SOUND | {"blas_from": {"float16": NEVER}}),
+            json.dumps(SOUND | {"blas_from": {"float32": {"two": None}}}),
+            json.dumps(SOUND | {"blas_from": {"float32": {"one": "x"}}}),
             json.dumps(SOUND | {"blas_from": {"float32": NEVER, "float64": {"one": -1.0, "several": None}}}),
         ],
     )
@@ -544,6 +547,72 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
         (tmp_path / "file").write_text("no folder")
         where = str(tmp_path / "file" / "below")
         assert json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=where)))["file"] is None
+
+    LONG = """
+import sys, raptors as np
+from raptors import _raptors_core as core
+a = np.ones((1024, int(sys.argv[1])), "float32")
+b = np.ones((int(sys.argv[1]), 1024), "float32")
+assert (a @ b == a.shape[1]).all()
+print(core._blas_from(False, False))
+"""
+
+    def multiply(self, k: int, where: Path, policy: str = "auto") -> float:
+        environment = clean(
+            RAPTORS_TUNING_DIR=str(where),
+            RAPTORS_NUM_THREADS="1",
+            RAPTORS_BACKEND=policy,
+            RAPTORS_BLAS="auto",
+        )
+        done = python(f"import sys; sys.argv = ['', '{k}']\n{self.LONG}", **environment)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return float(done.stdout)
+
+    @pytest.mark.skipif(not core._load_blas(), reason="no BLAS library in this build")
+    def test_first_long_product_compares_with_blas(self, tmp_path: Path) -> None:
+        never = float("inf")
+        for policy, k in (("auto", 1000), ("raptors", 1024), ("blas", 1024)):
+            assert self.multiply(k, tmp_path, policy) == never
+            assert not list(tmp_path.iterdir())
+        found = self.multiply(1024, tmp_path)
+        (path,) = tmp_path.iterdir()
+        kept = json.loads(path.read_text())
+        assert kept["blas_from"] == {"float32": {"one": None if found == never else found}}
+        kept["blas_from"]["float32"]["one"] = 12345.0
+        path.write_text(json.dumps(self.SOUND | kept))
+        assert self.multiply(1024, tmp_path) == 12345
+        assert json.loads(path.read_text()) == self.SOUND | kept  # it was there: nothing was measured
+        path.write_text(json.dumps(self.SOUND | {"blas_from": {"float64": {"one": 1e6}}}))
+        self.multiply(1024, tmp_path)
+        both = json.loads(path.read_text())  # what others have found stays
+        assert both["ops"] == self.SOUND["ops"]
+        assert both["blas_from"].keys() == {"float32", "float64"}
+        path.write_text("{")
+        self.multiply(1024, tmp_path)
+        assert json.loads(path.read_text())["blas_from"].keys() == {"float32"}
+        (tmp_path / "file").write_text("no folder")
+        self.multiply(1024, tmp_path / "file" / "below")
+
+    def test_comparing_with_blas_fails(self, tmp_path: Path) -> None:
+        """Ctrl-C ends the product; any other failure is told, and the product goes on."""
+        code = """
+import raptors as np
+from raptors import _tuning
+a = np.ones((1024, 1024), "float32")
+def fail(*arguments): raise error
+_tuning._flip = fail
+error = KeyboardInterrupt()
+try:
+    a @ a
+except KeyboardInterrupt:
+    print("stopped")
+assert (a @ a == 1024).all()
+error = ValueError("no reason")
+assert (a.astype("float64") @ a.astype("float64") == 1024).all()
+"""
+        done = python(code, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="1"))
+        assert (done.returncode, done.stdout) == (0, "stopped\n" if core._load_blas() else ""), done.stderr
+        assert ("comparing products with BLAS's" in done.stderr) == core._load_blas()
 
     def test_import_reads_nothing(self, tmp_path: Path) -> None:
         code = """

@@ -24,6 +24,9 @@ constexpr double never = std::numeric_limits<double>::infinity();
 // what AVX-512 of Zen 4 showed, where only long float64 products of one thread are slower than
 // OpenBLAS's, by 2 to 4 %.
 double blas_from[2][2] = {{never, never}, {1500.0 * 1500 * 1500, never}};  // [float64][several]
+bool measured[2][2];
+// A product of so many multiplications takes 10 to 100 ms: once, that may become a second.
+constexpr double worth_measuring = 1024.0 * 1024 * 1024;
 
 Policy checked_policy(const std::string& text, const char* who) {
     for (long p = 0; p < n_policies; ++p)
@@ -36,19 +39,43 @@ Policy current_policy() { return static_cast<Policy>(chosen_policy.get(process_p
 
 BlasType type_of(DType t) { return t == DType::float64 ? BlasType::float64 : BlasType::float32; }
 
+// The figures of this machine, measured now. Without them the built-in ones hold.
+void measure(bool wide, bool several) {
+    measured[wide][several] = true;  // by whoever comes first
+    try {
+        py::module_::import("raptors._tuning").attr("measure_flip")(wide, several);
+    } catch (py::error_already_set& e) {
+        if (e.matches(PyExc_Exception))
+            e.discard_as_unraisable("raptors: comparing products with BLAS's");
+        else
+            e.restore();  // KeyboardInterrupt
+    }
+}
+
 double multiplications(const Product& p) {
     return static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
 }
 
 }  // namespace
 
-const Blas* blas_for(DType t, const Product& p, int threads) {
-    if (!is_floating(t) || p.batch_dims || p.m == 0 || p.n == 0 || p.k == 0) return nullptr;
+Backend backend_for(DType t, const Product& p, int threads) {
     Policy const policy = current_policy();
-    bool const wanted =
-        policy == library || (policy == automatic && p.m > 1 && p.n > 1 &&
-                              multiplications(p) >= blas_from[t == DType::float64][threads > 1]);
-    return wanted ? blas_library() : nullptr;
+    bool const wide = t == DType::float64, several = threads > 1;
+    Backend chosen = {
+        nullptr, {policy_names[policy], false, multiplications(p), policy == library ? 0 : never}};
+    Offload& offload = chosen.offload;
+    if (p.batch_dims || offload.multiplications == 0) return chosen;
+    bool wanted = policy == library;
+    if (policy == automatic && p.m > 1 && p.n > 1) {
+        if (!measured[wide][several] && offload.multiplications >= worth_measuring) {
+            measure(wide, several);
+            if (PyErr_Occurred()) return chosen;
+        }
+        offload.blas_from = blas_from[wide][several];
+        wanted = offload.multiplications >= offload.blas_from;
+    }
+    if (wanted) chosen.library = blas_library();
+    return chosen;
 }
 
 bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept {
@@ -99,6 +126,7 @@ void register_backend(py::module_& m) {
         "Who multiplies matrices in this context: \"auto\", \"raptors\" or \"blas\".");
     m.def("_set_blas_from", [](bool wide, bool several, double multiplications) {
         blas_from[wide][several] = multiplications > 0 ? multiplications : never;
+        measured[wide][several] = true;
     });
     m.def("_blas_from", [](bool wide, bool several) { return blas_from[wide][several]; });
 }

@@ -2,13 +2,19 @@
 #pragma once
 #include "blas_library.h"
 #include "frame/gemm.h"
+#include "ledger.h"
 
 namespace raptors {
 
-// The library, if it is to do this product of `threads` threads: the policy of the context wants
-// it, or "auto" has figures that say it is faster. nullptr with an error: its loading warned, and
-// warnings are errors.
-const Blas* blas_for(DType t, const Product& p, int threads);
+struct Backend {
+    const Blas* library;  // nullptr: our kernels
+    Offload offload;      // says so, too
+};
+
+// Who is to do this product of floats on `threads` threads: what the policy of the context wants;
+// under "auto", who is faster by the figures of this machine. The first long product measures them
+// if nobody has. Check for an error: a warning of the library's loading that is one, or Ctrl-C.
+Backend backend_for(DType t, const Product& p, int threads);
 
 // Multiplies where the operands lie. False: nothing was done, the layout is none of BLAS's.
 bool multiply(const Blas& library, DType t, const Product& p, int threads) noexcept;

@@ -21,7 +21,7 @@ constinit thread_local LastDispatch last_dispatch
                                                   .isa = {},
                                                   .threads = 1,
                                                   .next_threads = 1,
-                                                  .blas = false};
+                                                  .offload = {}};
 Why declined;
 
 namespace {
@@ -152,7 +152,8 @@ void register_ledger(py::module_& m) {
                                                 : py::str(dtype_info[index(last.dtype)].name);
             d["layout"] = last.nd < 0 ? py::object(py::none())
                                       : py::str(layout_text[static_cast<int>(last.layout)]);
-            bool const blas = native && last.blas;
+            bool const product = native && last.offload.policy;
+            bool const blas = product && last.offload.blas;
             d["backend"] = blas ? "blas" : native ? "raptors" : "numpy";
             d["isa"] = native && !blas ? py::object(py::str(isa_name(last.isa))) : py::none();
             d["threads"] = last.threads;
@@ -161,12 +162,20 @@ void register_ledger(py::module_& m) {
                           : native ? std::string("native kernel, ") +
                                          layout_text[static_cast<int>(last.layout)] + " operands"
                                    : std::string(why_text[static_cast<int>(last.why)]);
+            if (product) {
+                d["policy"] = last.offload.policy;
+                d["multiplications"] = last.offload.multiplications;
+                d["blas_from"] = last.offload.blas_from;
+            }
             return d;
         },
         "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), "
         "dtype, layout,\n"
         "backend (\"raptors\", \"blas\" or \"numpy\"), isa, threads and reason; None before the "
-        "first one.");
+        "first one.\n"
+        "Products of float matrices have the policy, their multiplications, and from how many on "
+        "\"auto\"\n"
+        "takes BLAS.");
 }
 
 }  // namespace raptors

@@ -36,6 +36,13 @@ struct Entry {
 };
 Entry* new_entry(const char* name);  // lives as long as the process; one per name
 
+// Who did a product of matrices of floats, and the numbers that decided.
+struct Offload {
+    const char* policy;  // nullptr: the operation is no such product
+    bool blas;
+    double multiplications, blas_from;
+};
+
 struct LastDispatch {
     const Entry* entry;
     int nd;
@@ -46,7 +53,7 @@ struct LastDispatch {
     Isa isa;
     uint16_t threads;
     uint16_t next_threads;  // of the call that is about to be counted
-    bool blas;
+    Offload offload;
 };
 extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
@@ -62,13 +69,13 @@ inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_int
     last.isa = active().isa;
     last.threads = last.next_threads;
     last.next_threads = 1;
-    last.blas = false;
+    last.offload.policy = nullptr;
 }
 
-// The call just counted was the BLAS library's work.
-inline void count_blas(Entry* e, DType t) {
-    ++e->blas[index(t)];
-    last_dispatch.blas = true;
+// What the call just counted was, besides.
+inline void count_offload(Entry* e, DType t, const Offload& offload) {
+    e->blas[index(t)] += offload.blas;
+    last_dispatch.offload = offload;
 }
 
 inline Layout layout_of(const Fields* f) {

@@ -199,16 +199,18 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     Product const p = make_product(s, f, g, out ? fields(out)->data : element,
                                    out ? fields(out)->strides : nullptr, stacks);
     double const ns = cost_of(*act.table, t, p);
-    const Blas* library = nullptr;
+    Backend backend{};
     if (is_floating(t)) {
-        library = blas_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
-        if (!library && PyErr_Occurred()) {
+        backend = backend_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
+        if (!backend.library && PyErr_Occurred()) {
             Py_XDECREF(out);
             return nullptr;
         }
     }
+    const Blas* const library = backend.library;
+    bool& by_blas = backend.offload.blas;
     clear_fp_status();
-    bool done = true, by_blas = false;
+    bool done = true;
     run_work(
         ns, [&](int threads) { return share_for(*act.table, t, p, threads); },
         [&](Share share) {
@@ -232,7 +234,7 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
         return decline(Why::value);
     }
     count_native(entry, t, layout_of(f), s.nd, s.dims);
-    if (by_blas) count_blas(entry, t);
+    if (is_floating(t)) count_offload(entry, t, backend.offload);
     return out ? out : as_scalar(element, t, num);
 }
 
