@@ -7,6 +7,7 @@
 
 #include "array.h"
 #include "context.h"
+#include "threads.h"
 
 namespace py = pybind11;
 
@@ -58,9 +59,11 @@ double multiplications(const Product& p) {
 
 }  // namespace
 
-Backend backend_for(DType t, const Product& p, int threads) {
+Backend backend_for(DType t, const Product& p, double ns) {
     Policy const policy = current_policy();
-    bool const wide = t == DType::float64, several = threads > 1;
+    bool const thought = is_worth_planning(ns);
+    if (policy == automatic && !thought) return {};
+    bool const wide = t == DType::float64, several = thought && current_threads() > 1;
     Backend chosen = {
         nullptr, {policy_names[policy], false, multiplications(p), policy == library ? 0 : never}};
     Offload& offload = chosen.offload;

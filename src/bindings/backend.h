@@ -11,10 +11,11 @@ struct Backend {
     Offload offload;      // says so, too
 };
 
-// Who is to do this product of floats on `threads` threads: what the policy of the context wants;
-// under "auto", who is faster by the figures of this machine. The first long product measures them
-// if nobody has. Check for an error: a warning of the library's loading that is one, or Ctrl-C.
-Backend backend_for(DType t, const Product& p, int threads);
+// Who is to do this product of floats, which takes our kernels `ns` nanoseconds: what the policy of
+// the context wants; under "auto", who is faster by the figures of this machine (ours are, where
+// neither threads nor BLAS are worth a thought). The first long product measures them if nobody
+// has. Without a library, check for an error: a warning of its loading that is one, or Ctrl-C.
+Backend backend_for(DType t, const Product& p, double ns);
 
 // Multiplies where the operands lie. False: nothing was done, the layout is none of BLAS's.
 bool multiply(const Blas& library, DType t, const Product& p, int threads) noexcept;

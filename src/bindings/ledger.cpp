@@ -173,7 +173,8 @@ void register_ledger(py::module_& m) {
         "dtype, layout,\n"
         "backend (\"raptors\", \"blas\" or \"numpy\"), isa, threads and reason; None before the "
         "first one.\n"
-        "Products of float matrices have the policy, their multiplications, and from how many on "
+        "All but the shortest products of float matrices have the policy, their multiplications, "
+        "and from how many on "
         "\"auto\"\n"
         "takes BLAS.");
 }

@@ -201,7 +201,7 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     double const ns = cost_of(*act.table, t, p);
     Backend backend{};
     if (is_floating(t)) {
-        backend = backend_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
+        backend = backend_for(t, p, ns);
         if (!backend.library && PyErr_Occurred()) {
             Py_XDECREF(out);
             return nullptr;
@@ -234,7 +234,7 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
         return decline(Why::value);
     }
     count_native(entry, t, layout_of(f), s.nd, s.dims);
-    if (is_floating(t)) count_offload(entry, t, backend.offload);
+    if (backend.offload.policy) count_offload(entry, t, backend.offload);
     return out ? out : as_scalar(element, t, num);
 }
 
