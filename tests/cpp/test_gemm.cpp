@@ -145,6 +145,7 @@ T at(const char* p) {
 struct Trial {
     std::vector<ptrdiff_t> batch;
     ptrdiff_t m, n, k;
+    bool own = false;  // B is A's transpose
 };
 
 const Walled memory_a, memory_b, memory_c;
@@ -189,10 +190,11 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(T));
     ptrdiff_t const m = trial.m, n = trial.n, k = trial.k;
     Operand const a = place(memory_a, size, m, k, trial.batch, true);
-    Operand const b = place(memory_b, size, k, n, trial.batch, true);
+    Operand b = trial.own ? a : place(memory_b, size, k, n, trial.batch, true);
+    if (trial.own) std::swap(b.row, b.column);
     Operand const c = place(memory_c, size, m, n, trial.batch, false);
     fill<T>(a.begin, a.bytes, values);
-    fill<T>(b.begin, b.bytes, values);
+    if (!trial.own) fill<T>(b.begin, b.bytes, values);
     memset(c.begin, 0xA5, static_cast<size_t>(c.bytes));
     ptrdiff_t count = 1;
     for (ptrdiff_t const length : trial.batch) count *= length;
@@ -302,6 +304,42 @@ void check_random_shapes(const Table& table) {
               {{}, 100 + below(50), 700 + below(50), 1100 + below(50)});
 }
 
+// Symmetric products: the same bits, too, as with a copy of the transpose.
+void check_own_transpose(const Table& table) {
+    for (int i = 0; i < 60 * patience; ++i) {
+        ptrdiff_t const n = 1 + below(below(2) ? 40 : 300), k = 1 + below(below(2) ? 100 : 1200);
+        std::vector<ptrdiff_t> batch;
+        if (below(3) == 0) batch.push_back(below(4));
+        check(table, random_dtype(), {batch, n, n, n < 100 ? k : 1 + k / 4, true}, random_values());
+    }
+    check(table, DType::float32, {{}, 1500, 1500, 30, true});  // several blocks of every loop
+    check(table, DType::float64, {{}, 200, 200, 1000, true});
+}
+
+template <class T>
+void check_symmetry(const Table& table, DType t) {
+    for (ptrdiff_t const n : {5, 50, 110, 330, 700}) {
+        ptrdiff_t const k = 1 + below(below(2) ? 60 : 700);
+        constexpr auto size = static_cast<ptrdiff_t>(sizeof(T));
+        std::vector<char> a(static_cast<size_t>(n * k * size)), b(a.size());
+        std::vector<char> c(static_cast<size_t>(n * n * size)), d(c.size());
+        fill<T>(a.data(), n * k * size, Values::plain);
+        memcpy(b.data(), a.data(), a.size());
+        Product product = {
+            {n, n, k, a.data(), k * size, size, a.data(), size, k * size, c.data(), n * size, size},
+            0,
+            nullptr,
+            nullptr,
+            nullptr,
+            nullptr};
+        CHECK(multiply(table, t, product, unshared));
+        product.b = b.data();
+        product.c = d.data();
+        CHECK(multiply(table, t, product, unshared));
+        CHECK(memcmp(c.data(), d.data(), c.size()) == 0);
+    }
+}
+
 void check_vectors(const Table& table) {
     for (int i = 0; i < 60 * patience; ++i) {
         bool const column = below(2);
@@ -380,6 +418,9 @@ int main() {
         for (int t = 0; t < n_dtypes; ++t) CHECK(has_gemm(*own, static_cast<DType>(t)));
         check_small_shapes(*own);
         check_random_shapes(*own);
+        check_own_transpose(*own);
+        check_symmetry<float>(*own, DType::float32);
+        check_symmetry<double>(*own, DType::float64);
         check_vectors(*own);
         check_batches(*own);
         check_places<float>(*own, DType::float32);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <numeric>
 
 #include "blocks.h"
 #include "processors.h"
@@ -37,7 +38,27 @@ struct Batch {
 struct Call {
     const Gemm& gemm;
     ptrdiff_t size;  // of an element
+    CastFn copy;
 };
+
+// ---- Products of a matrix with its own transpose are symmetric, to the bit: elements are summed
+// alike wherever they lie. Only what is on and below the diagonal is computed.
+
+bool is_symmetric(const Matrices& p) noexcept {
+    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row;
+}
+
+// Copies a block of C that lies below the diagonal to where it belongs above.
+void mirror(const Call& call, const Matrices& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,
+            ptrdiff_t columns) noexcept {
+    if (rows <= 0) return;
+    call.copy(
+        {{p.c + row * p.c_row + column * p.c_column, p.c + column * p.c_row + row * p.c_column},
+         {p.c_row, p.c_column},
+         {p.c_column, p.c_row},
+         rows,
+         columns});
+}
 
 // ---- Small products
 
@@ -55,21 +76,34 @@ bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept 
 
 constexpr Series once = {1, 0, 0, 0};
 
-// With B's columns packed, which lie apart.
-bool run_small_packed(const Call& call, const Matrices& p) noexcept {
+// Up to so many rows and columns, and from such a k on, are not worth packing.
+constexpr ptrdiff_t few_lines = 48, few_depth = 64;
+
+// By strips of C, with B's columns packed where they lie apart.
+bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
+    bool const pack = p.b_column != call.size, symmetric = is_symmetric(p);
     ptrdiff_t const lanes = gemm.columns / 3;
-    Scratch const packed(static_cast<size_t>(p.k * round_up(p.n, lanes) * gemm.b_size));
-    if (!packed.get()) return false;
-    gemm.pack_b({p.b, p.b_row, p.b_column, p.k, p.n, packed.get()});
-    for (ptrdiff_t j = 0; j < p.n; j += gemm.columns) {
+    Scratch const packed(pack ? static_cast<size_t>(p.k * round_up(p.n, lanes) * gemm.b_size) : 0);
+    if (pack) {
+        if (!packed.get()) return false;
+        gemm.pack_b({p.b, p.b_row, p.b_column, p.k, p.n, packed.get()});
+    }
+    for_chunks(ceil_div(p.n, gemm.columns), share.crew, [&](ptrdiff_t strip) {
+        ptrdiff_t const j = strip * gemm.columns, first = symmetric ? j : 0;
         Matrices part = p;
         part.n = smaller(gemm.columns, p.n - j);
-        part.b = packed.get() + j * p.k * gemm.b_size;
-        part.b_row = round_up(part.n, lanes) * gemm.b_size;
-        part.c = p.c + j * call.size;
+        part.m -= first;
+        part.a += first * p.a_row;
+        part.b += j * p.b_column;
+        part.c += first * p.c_row + j * call.size;
+        if (pack) {
+            part.b = packed.get() + j * p.k * gemm.b_size;
+            part.b_row = round_up(part.n, lanes) * gemm.b_size;
+        }
         gemm.small(part, once);
-    }
+        if (symmetric) mirror(call, p, j + part.n, j, p.m - j - part.n, part.n);
+    });
     return true;
 }
 
@@ -127,20 +161,28 @@ constexpr ptrdiff_t packed_most = ptrdiff_t{8} << 20;  // bytes of a block
 
 bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
+    // Square blocks of C, whose mirror images are blocks, too.
+    ptrdiff_t const square =
+        round_up(smaller(ceil_div(p.m, 8), 96), std::lcm(gemm.rows, gemm.columns));
+    bool const symmetric = is_symmetric(p) && p.m > square;
+    ptrdiff_t const row_unit = symmetric ? square : gemm.rows;
+    ptrdiff_t const column_unit = symmetric ? square : gemm.columns;
     // Equal parts of k, and of n: the last one does not cost more than it does.
     ptrdiff_t const depth = ceil_div(p.k, ceil_div(p.k, gemm.depth));
     auto const part = [](ptrdiff_t length, ptrdiff_t most, ptrdiff_t unit) {
         most = larger(most / unit * unit, unit);
         return round_up(ceil_div(length, ceil_div(length, most)), unit);
     };
-    ptrdiff_t const rows = part(p.m, packed_most / (depth * gemm.a_size), gemm.rows);
-    ptrdiff_t const columns = part(p.n, packed_most / (depth * gemm.b_size), gemm.columns);
+    ptrdiff_t const rows = part(p.m, packed_most / (depth * gemm.a_size), row_unit);
+    ptrdiff_t const columns = part(p.n, packed_most / (depth * gemm.b_size), column_unit);
     ptrdiff_t const width =
-        part(columns, cache_sizes().second / 2 / (depth * gemm.b_size), gemm.columns);
+        symmetric ? square
+                  : part(columns, cache_sizes().second / 2 / (depth * gemm.b_size), gemm.columns);
     ptrdiff_t const threads = share.crew.threads;
     ptrdiff_t const across = ceil_div(columns, width);
     ptrdiff_t const pieces = threads > 1 ? ceil_div(8 * threads, across) : 1;
-    ptrdiff_t const height = larger(part(rows, ceil_div(rows, pieces), gemm.rows), 4 * gemm.rows);
+    ptrdiff_t const height =
+        symmetric ? square : larger(part(rows, ceil_div(rows, pieces), gemm.rows), 4 * gemm.rows);
 
     ptrdiff_t const a_bytes = round_up(rows * depth * gemm.a_size, 64);
     char* const packed_a = block_new(static_cast<size_t>(a_bytes + columns * depth * gemm.b_size));
@@ -169,10 +211,13 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
                 ptrdiff_t const down = ceil_div(m, height);
                 for_chunks(ceil_div(n, width) * down, share.crew, [&](ptrdiff_t chunk) {
                     ptrdiff_t const r = chunk % down * height, c = chunk / down * width;
+                    if (symmetric && i + r < j + c) return;
                     gemm.packed({packed_a + r * k * gemm.a_size, packed_b + c * k * gemm.b_size,
                                  p.c + (i + r) * p.c_row + (j + c) * p.c_column, p.c_row,
                                  p.c_column, smaller(height, m - r), smaller(width, n - c), k,
                                  q > 0});
+                    if (symmetric && i + r > j + c && q + k == p.k)
+                        mirror(call, p, i + r, j + c, smaller(height, m - r), width);
                 });
             }
         }
@@ -251,7 +296,25 @@ bool for_runs(const Batch& batch, const Matrices& p, ptrdiff_t begin, ptrdiff_t 
     return true;
 }
 
-enum class Way { vector, small, small_packed, packed };
+// Rows times columns that are contiguous, too few to be packed for.
+bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
+    constexpr ptrdiff_t width = 4;
+    bool const symmetric = is_symmetric(p);
+    for_chunks(ceil_div(p.n, width), share.crew, [&](ptrdiff_t strip) {
+        ptrdiff_t const j = strip * width, first = symmetric ? j : 0;
+        Matrices part = p;
+        part.n = smaller(width, p.n - j);
+        part.m -= first;
+        part.a += first * p.a_row;
+        part.b += j * p.b_column;
+        part.c += first * p.c_row + j * p.c_column;
+        call.gemm.few(part);
+        if (symmetric) mirror(call, p, j + part.n, j, p.m - j - part.n, part.n);
+    });
+    return true;
+}
+
+enum class Way { vector, small, strips, few, packed };
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
@@ -259,8 +322,12 @@ Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
     }
+    if (call.gemm.few && p.a_column == size && p.b_row == size && larger(p.m, p.n) <= few_lines &&
+        p.k >= 8 * larger(p.m, p.n) && p.k >= few_depth)
+        return Way::few;
     if (p.c_column != size || !is_small(call, p.m, p.n, p.k)) return Way::packed;
-    return p.b_column == size ? Way::small : Way::small_packed;
+    bool const half = is_symmetric(p) && p.n > call.gemm.columns;
+    return p.b_column == size && !half ? Way::small : Way::strips;
 }
 
 // Whether it takes a turn to make C's rows contiguous, or a vector a column.
@@ -276,8 +343,10 @@ bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept
         case Way::small:
             call.gemm.small(p, once);
             return true;
-        case Way::small_packed:
-            return run_small_packed(call, p);
+        case Way::strips:
+            return run_strips(call, p, share);
+        case Way::few:
+            return run_few(call, p, share);
         default:
             return run_packed(call, p, share);
     }
@@ -372,7 +441,8 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
     }
     Way const way = way_of(call, p, batch.count);
     if (!batch.dims) {
-        if ((way == Way::small || way == Way::small_packed) && share.crew.threads > 1)
+        if ((way == Way::small || (way == Way::strips && !is_symmetric(p))) &&
+            share.crew.threads > 1)
             return share_small(call, way, p, share);
         return run_one(call, way, p, share);
     }
@@ -395,7 +465,8 @@ bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) !
 
 bool multiply(const Table& table, DType t, const Product& p, Share share) noexcept {
     const Gemm* const gemm = gemm_of(table, t);
-    Call const call = {*gemm, size_of(t)};
+    auto const i = static_cast<size_t>(t);
+    Call const call = {*gemm, size_of(t), table.cast[i][i]};
     // Without a detour: what takes a few nanoseconds.
     if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 1 && p.k > 0) {
         if (p.n == 1 && p.a_column == call.size && p.b_row == call.size) {
@@ -403,7 +474,7 @@ bool multiply(const Table& table, DType t, const Product& p, Share share) noexce
             return true;
         }
         if (p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
-            is_small(call, p.m, p.n, p.k)) {
+            is_small(call, p.m, p.n, p.k) && !is_symmetric(p)) {
             gemm->small(p, once);
             return true;
         }
