@@ -131,7 +131,7 @@ struct Gemm {
     void (*packed)(const PackedProduct&) noexcept;
     void (*small)(const Matrices&,
                   const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
-    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
+    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous, or m = 1
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };
 

@@ -36,7 +36,9 @@ struct Batch {
 // What is the same for all products of a call.
 struct Call {
     const Gemm& gemm;
-    ptrdiff_t size;  // of an element
+    ptrdiff_t size;     // of an element
+    ElementwiseFn add;  // of two elements
+    CastFn copy;
 };
 
 // ---- Small products
@@ -75,15 +77,16 @@ bool run_small_packed(const Call& call, const Matrices& p) noexcept {
 
 // ---- Matrix x vector
 
+constexpr ptrdiff_t dot_bytes = ptrdiff_t{64} << 10;  // of a vector that is one part of a product
+
 // n contiguous elements, copied if they are not.
 class Contiguous {
 public:
-    Contiguous(const char* from, ptrdiff_t step, ptrdiff_t n, ptrdiff_t size) noexcept
-        : copy_(step == size || n == 1 ? 0 : static_cast<size_t>(n * size)),
-          data_(step == size || n == 1 ? from : copy_.get()) {
+    Contiguous(const Call& call, const char* from, ptrdiff_t step, ptrdiff_t n) noexcept
+        : copy_(step == call.size || n == 1 ? 0 : static_cast<size_t>(n * call.size)),
+          data_(step == call.size || n == 1 ? from : copy_.get()) {
         if (data_ == from || !data_) return;
-        for (ptrdiff_t i = 0; i < n; ++i)
-            memcpy(copy_.get() + i * size, from + i * step, static_cast<size_t>(size));
+        call.copy({{const_cast<char*>(from), copy_.get()}, {step, call.size}, {}, n, 1});
     }
     const char* get() const noexcept { return data_; }
 
@@ -92,10 +95,31 @@ private:
     const char* data_;
 };
 
+// A row times a column, in parts of a length that depends on theirs alone; the sums of the parts
+// are added as a tree.
+void run_dot(const Call& call, const Matrices& p, Share share) noexcept {
+    constexpr ptrdiff_t most_parts = 512;
+    ptrdiff_t const size = call.size;
+    ptrdiff_t const length = round_up(ceil_div(p.k, most_parts), dot_bytes / size);
+    ptrdiff_t parts = ceil_div(p.k, length);
+    alignas(64) char sums[most_parts * 8];
+    for_chunks(parts, share.crew, [&](ptrdiff_t i) {
+        ptrdiff_t const begin = i * length;
+        call.gemm.by_rows({p.a + begin * p.a_column, 0, p.a_column, p.b + begin * p.b_row, p.b_row,
+                           sums + i * size, size, 1, smaller(length, p.k - begin)});
+    });
+    while (parts > 1) {
+        ptrdiff_t const half = parts / 2;
+        parts -= half;
+        call.add({{sums, sums + parts * size, sums}, {size, size, size}, {}, half, 1});
+    }
+    memcpy(p.c, sums, static_cast<size_t>(size));
+}
+
 bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size;
     MatrixVector v = {p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k};
-    bool const by_rows = p.a_column == size || p.k == 1 || p.m == 1;
+    bool const by_rows = p.a_column == size || p.k == 1;
     // Rows by `grain`.
     auto run_pieces = [&](ptrdiff_t grain, auto kernel) {
         for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
@@ -111,10 +135,9 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     // Long pieces of columns: they are read one after the other.
     if (!by_rows || (p.k == 1 && p.a_row == size))
         return run_pieces(round_up(larger(rows, 4096 / size), 64), call.gemm.by_columns);
-    Contiguous const x(p.b, p.b_row, p.k, size);
-    Contiguous const row(p.a, p.m == 1 ? p.a_column : size, p.k, size);
-    if (!x.get() || !row.get()) return false;
-    v.a = row.get();
+    Contiguous const x(call, p.b, p.b_row, p.k);
+    if (!x.get()) return false;
+    v.a_column = v.x_step = size;  // also where there is one column
     v.x = x.get();
     return run_pieces(round_up(larger(rows, 1), 16), call.gemm.by_rows);
 }
@@ -272,7 +295,9 @@ bool lies_across(const Call& call, const Matrices& p) noexcept {
 bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept {
     switch (way) {
         case Way::vector:
-            return run_vector(call, p, share);
+            if (p.m > 1) return run_vector(call, p, share);
+            run_dot(call, p, share);
+            return true;
         case Way::small:
             call.gemm.small(p, once);
             return true;
@@ -395,14 +420,17 @@ bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) !
 
 bool multiply(const Table& table, DType t, const Product& p, Share share) noexcept {
     const Gemm* const gemm = gemm_of(table, t);
-    Call const call = {*gemm, size_of(t)};
+    auto const i = static_cast<size_t>(t);
+    Call const call = {*gemm, size_of(t), table.elementwise[static_cast<size_t>(Op::add)][i],
+                       table.cast[i][i]};
     // Without a detour: what takes a few nanoseconds.
-    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 1 && p.k > 0) {
-        if (p.n == 1 && p.a_column == call.size && p.b_row == call.size) {
+    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
+        if (p.n == 1 && (p.m == 1 ? p.k * call.size <= dot_bytes
+                                  : p.a_column == call.size && p.b_row == call.size)) {
             gemm->by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
             return true;
         }
-        if (p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
+        if (p.m > 1 && p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
             is_small(call, p.m, p.n, p.k)) {
             gemm->small(p, once);
             return true;

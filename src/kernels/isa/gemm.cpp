@@ -461,8 +461,32 @@ void dot_short_rows(const MatrixVector& s) {
     }
 }
 
+// One row, of elements that lie apart.
+template <class C>
+void dot_strided(const MatrixVector& s) {
+    using L = Lane<C>;
+    using One = Lanes<C, sizeof(L)>;
+    constexpr int chains = 8;
+    L acc[chains] = {};
+    ptrdiff_t const a_column = s.a_column, x_step = s.x_step;
+    const char *a = s.a, *x = s.x;
+    ptrdiff_t left = s.k;
+    for (; left >= chains; left -= chains, a += chains * a_column, x += chains * x_step)
+        RAPTORS_WHOLE
+    for (int i = 0; i < chains; ++i)
+        acc[i] =
+            One::multiply_add(scalar_of<C>(a + i * a_column), scalar_of<C>(x + i * x_step), acc[i]);
+    for (; left > 0; --left, a += a_column, x += x_step)
+        acc[0] = One::multiply_add(scalar_of<C>(a), scalar_of<C>(x), acc[0]);
+    for (int half = chains / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) acc[i] = One::add(acc[i], acc[i + half]);
+    put(s.y, acc[0]);
+}
+
 template <class C>
 void by_rows(const MatrixVector& s) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    if (s.a_column != size || s.x_step != size) return dot_strided<C>(s);
     if (s.k == 2) return dot_short_rows<C, 2>(s);
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
