@@ -127,6 +127,22 @@ def test_error_bound(dtype: str, isa: str) -> None:
         assert (abs(got - exact) <= exact_bound(a, b, k + 1)).all(), (m, k, n)
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u1", "?"])
+def test_vectors(dtype: str, isa: str) -> None:
+    """Of every length that changes how they are cut, wherever their elements lie."""
+    rng = samples.generator("vectors", dtype)
+    with counted() as count:
+        for n in (*range(70), 127, 1000, 8191, 8193, 16_384, 16_385, 65_537, 200_000):
+            a, b = ((rng.normal(size=n) * 100).astype(dtype) for _ in range(2))
+            exact = a.astype("g") @ b.astype("g") if a.dtype.kind == "f" else a @ b
+            bound = exact_bound(a, b, n + 1) if a.dtype.kind == "f" else 0
+            for one, other in itertools.product(("C", "reversed", "every other"), repeat=2):
+                got = layouts(a)[one](raptors) @ layouts(b)[other](raptors)
+                assert type(got) is a.dtype.type
+                assert got == exact or abs(got.astype("g") - exact) <= bound, n
+    count.of("matmul").require()
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_where_nan_and_infinity_go(dtype: str, isa: str) -> None:
     rng = samples.generator("nan", dtype)
@@ -269,7 +285,9 @@ def test_bits_do_not_depend_on_who_works() -> None:
 import hashlib, numpy, raptors as np
 rng = numpy.random.default_rng(3)
 digest = hashlib.sha256()
-for m, k, n in ((3, 3, 3), (33, 65, 17), (200, 300, 150), (600, 500, 70), (1, 900, 800), (800, 900, 1)):
+for m, k, n in (
+    (3, 3, 3), (33, 65, 17), (200, 300, 150), (600, 500, 70), (1, 900, 800), (800, 900, 1), (1, 70000, 1)
+):
     for dtype in ("f4", "f8"):
         a, b = (np.array(rng.normal(size=shape).astype(dtype)) for shape in ((m, k), (k, n)))
         digest.update((a @ b).tobytes())

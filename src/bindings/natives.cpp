@@ -8,6 +8,7 @@
 #include "elementwise.h"
 #include "joining.h"
 #include "linalg.h"
+#include "products.h"
 #include "reductions.h"
 #include "shaping.h"
 
@@ -36,9 +37,9 @@ const NativeRow functions[] = {
     {"around", round_native, 0, true},
     {"isclose", close_native, 0, true},
     {"allclose", close_native, 1, true},
-    {"dot", dot_native, id(Dot::dot), true},
-    {"inner", dot_native, id(Dot::inner), true},
-    {"vdot", dot_native, id(Dot::vdot), true},
+    {"dot", dot_native, id(Contraction::dot), true},
+    {"inner", dot_native, id(Contraction::inner), true},
+    {"vdot", dot_native, id(Contraction::vdot), true},
     {"linalg.norm", norm_native, 0, true},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
@@ -83,7 +84,7 @@ const NativeRow methods[] = {
     {"std", variance_native, variance_root, true},
     {"clip", clip_native, 0, true},
     {"round", round_native, 0, true},
-    {"dot", dot_native, id(Dot::dot), true},
+    {"dot", dot_native, id(Contraction::dot), true},
     {"copy", copy_native, 0, true},
     {"astype", astype_native, 0, true},
     {"reshape", reshape_native, 0, true},

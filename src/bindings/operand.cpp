@@ -183,6 +183,11 @@ PyObject* as_scalar(const char* data, DType t, int num) {
         if (s) std::memcpy(&PyArrayScalar_VAL(s, Double), data, sizeof(double));
         return s;
     }
+    if (t == DType::float32) {
+        PyObject* s = PyArrayScalar_New(Float);
+        if (s) std::memcpy(&PyArrayScalar_VAL(s, Float), data, sizeof(float));
+        return s;
+    }
     if (t == DType::boolean) PyArrayScalar_RETURN_BOOL_FROM_LONG(*data);
     return PyArray_Scalar(const_cast<char*>(data), descr_of_num[num], nullptr);
 }

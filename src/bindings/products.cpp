@@ -6,7 +6,6 @@
 #include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
-#include "linalg.h"
 #include "object_cache.h"
 #include "operand.h"
 #include "threads.h"
@@ -18,6 +17,8 @@ Entry* matmul_entry;
 namespace {
 
 Signature const ufunc_signature = {3, 3, {"x1", "x2", "out"}, {}};
+
+constexpr bool is_ufunc(Contraction what) { return what < Contraction::dot; }
 
 enum class Part : uint8_t { row, column, batch };
 // What a contraction makes of two shapes.
@@ -160,6 +161,70 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
     return p;
 }
 
+// By our kernels or by BLAS, and counted as a call with operand f. False: declined, or an error.
+bool run(const Table& table, Contraction what, Entry* entry, const Product& p, const Fields* f,
+         int nd, const npy_intp* dims) {
+    DType const t = dtype_of(f->descr);
+    double const ns = cost_of(table, t, p);
+    Backend backend{};
+    if (is_floating(t)) {
+        backend = backend_for(t, p, ns);
+        if (!backend.library && PyErr_Occurred()) return false;
+    }
+    const Blas* const library = backend.library;
+    bool& by_blas = backend.offload.blas;
+    bool done = true;
+    // One element by another: it is not added to a zero, which differs in the sign of zero.
+    bool const lone = (what == Contraction::dot || what == Contraction::inner) && is_floating(t) &&
+                      p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims;
+    clear_fp_status();
+    run_work(
+        ns, [&](int threads) { return share_for(table, t, p, threads); },
+        [&](Share share) {
+            if (lone)
+                return table.elementwise[index(Op::multiply)][index(t)](
+                    {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
+            by_blas = library && multiply(*library, t, p, share.crew.threads);
+            done = by_blas || multiply(table, t, p, share);
+        },
+        library != nullptr);
+    if (!done) {
+        PyErr_NoMemory();
+        return false;
+    }
+    if (int const status = is_floating(t) ? fp_status() : 0) [[unlikely]] {
+        if (is_ufunc(what)) {
+            if (report_fp_status(entry->name, status) < 0) return false;
+        } else {  // NumPy tells of it, if at all, in its own way
+            clear_fp_status();
+            declined = Why::value;
+            return false;
+        }
+    }
+    count_native(entry, t, layout_of(f), nd, dims);
+    if (backend.offload.policy) count_offload(entry, t, backend.offload);
+    return true;
+}
+
+// Of vectors, or of all elements of two arrays in order.
+PyObject* dot_of_vectors(const Table& table, Contraction what, Entry* entry, const Fields* f,
+                         const Fields* g) {
+    auto const step = [](const Fields* x) {
+        return x->nd == 1 ? x->strides[0] : npy_intp{PyDataType_ELSIZE(x->descr)};
+    };
+    npy_intp const k = size_of(f);
+    if (k != size_of(g)) return decline(Why::shape);
+    alignas(8) char element[8];
+    Product const p = {{1, 1, k, f->data, 0, step(f), g->data, step(g), 0, element, 0, 0},
+                       0,
+                       nullptr,
+                       nullptr,
+                       nullptr,
+                       nullptr};
+    if (!run(table, what, entry, p, f, 0, nullptr)) return nullptr;
+    return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
+}
+
 }  // namespace
 
 PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* given) {
@@ -170,11 +235,17 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || f->descr != g->descr || !has_gemm(*act.table, t))
         return decline(Why::dtype);
+    bool const ufunc = is_ufunc(what);
+    if (what == Contraction::vdot) {  // of flattened arrays
+        if (given) return decline(Why::keyword);
+        bool const in_order = (f->nd == 1 || (f->flags & NPY_ARRAY_C_CONTIGUOUS)) &&
+                              (g->nd == 1 || (g->flags & NPY_ARRAY_C_CONTIGUOUS));
+        return in_order ? dot_of_vectors(*act.table, what, entry, f, g) : decline(Why::shape);
+    }
     if (f->nd == 1 && g->nd == 1 && !given && what != Contraction::matvec &&
         what != Contraction::vecmat)
-        return dot_of_vectors(entry, a, b);
+        return dot_of_vectors(*act.table, what, entry, f, g);
     Scheme s;
-    bool const ufunc = what < Contraction::dot;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
     int const num = f->descr->type_num;
@@ -185,7 +256,8 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
         Fields const* const o = fields(given);
         if (o->descr != f->descr || !(o->flags & NPY_ARRAY_WRITEABLE) || (o->flags & warn_on_write))
             return decline(Why::keyword);
-        if (!ufunc && !(o->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::keyword);
+        if (!ufunc && (!(o->flags & NPY_ARRAY_C_CONTIGUOUS) || !o->nd))
+            return decline(Why::keyword);
         if (o->nd != s.nd) return decline(Why::shape);
         for (int d = 0; d < s.nd; ++d)
             if (o->dimensions[d] != s.dims[d]) return decline(Why::shape);
@@ -198,43 +270,10 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     Stacks stacks;
     Product const p = make_product(s, f, g, out ? fields(out)->data : element,
                                    out ? fields(out)->strides : nullptr, stacks);
-    double const ns = cost_of(*act.table, t, p);
-    Backend backend{};
-    if (is_floating(t)) {
-        backend = backend_for(t, p, ns);
-        if (!backend.library && PyErr_Occurred()) {
-            Py_XDECREF(out);
-            return nullptr;
-        }
-    }
-    const Blas* const library = backend.library;
-    bool& by_blas = backend.offload.blas;
-    clear_fp_status();
-    bool done = true;
-    run_work(
-        ns, [&](int threads) { return share_for(*act.table, t, p, threads); },
-        [&](Share share) {
-            by_blas = library && multiply(*library, t, p, share.crew.threads);
-            done = by_blas || multiply(*act.table, t, p, share);
-        },
-        library != nullptr);
-    if (!done) {
+    if (!run(*act.table, what, entry, p, f, s.nd, s.dims)) {
         Py_XDECREF(out);
-        return PyErr_NoMemory();
+        return nullptr;
     }
-    int const status = is_floating(t) ? fp_status() : 0;
-    if (status && ufunc) {
-        if (report_fp_status(entry->name, status) < 0) {
-            Py_XDECREF(out);
-            return nullptr;
-        }
-    } else if (status) {  // which NumPy tells of, if at all, in its own way
-        clear_fp_status();
-        Py_XDECREF(out);
-        return decline(Why::value);
-    }
-    count_native(entry, t, layout_of(f), s.nd, s.dims);
-    if (backend.offload.policy) count_offload(entry, t, backend.offload);
     return out ? out : as_scalar(element, t, num);
 }
 

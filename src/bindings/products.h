@@ -4,7 +4,7 @@
 
 namespace raptors {
 
-enum class Contraction : int { matmul, vecdot, matvec, vecmat, dot, inner };
+enum class Contraction : int { matmul, vecdot, matvec, vecmat, dot, inner, vdot };
 
 extern Entry* matmul_entry;
 

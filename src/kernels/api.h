@@ -132,7 +132,7 @@ struct Gemm {
     void (*small)(const Matrices&,
                   const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
     void (*few)(const Matrices&) noexcept;  // unit a_column, b_row; as small
-    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
+    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous, or m = 1
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };
 

@@ -350,6 +350,8 @@ void check_vectors(const Table& table) {
     }
     for (int i = 0; i < 10 * patience; ++i)
         check(table, random_dtype(), {{}, 1, 1, below(5000)}, random_values());
+    for (int i = 0; i < 2 * patience; ++i)  // in several parts
+        check(table, random_dtype(), {{}, 1, 1, 60'000 + below(200'000)}, random_values());
 }
 
 void check_batches(const Table& table) {

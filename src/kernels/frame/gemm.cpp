@@ -37,7 +37,8 @@ struct Batch {
 // What is the same for all products of a call.
 struct Call {
     const Gemm& gemm;
-    ptrdiff_t size;  // of an element
+    ptrdiff_t size;     // of an element
+    ElementwiseFn add;  // of two elements
     CastFn copy;
 };
 
@@ -76,9 +77,6 @@ bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept 
 
 constexpr Series once = {1, 0, 0, 0};
 
-// Up to so many rows and columns, and from such a k on, are not worth packing.
-constexpr ptrdiff_t few_lines = 48, few_depth = 64;
-
 // By strips of C, with B's columns packed where they lie apart.
 bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
@@ -112,12 +110,11 @@ bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
 // n contiguous elements, copied if they are not.
 class Contiguous {
 public:
-    Contiguous(const char* from, ptrdiff_t step, ptrdiff_t n, ptrdiff_t size) noexcept
-        : copy_(step == size || n == 1 ? 0 : static_cast<size_t>(n * size)),
-          data_(step == size || n == 1 ? from : copy_.get()) {
+    Contiguous(const Call& call, const char* from, ptrdiff_t step, ptrdiff_t n) noexcept
+        : copy_(step == call.size || n == 1 ? 0 : static_cast<size_t>(n * call.size)),
+          data_(step == call.size || n == 1 ? from : copy_.get()) {
         if (data_ == from || !data_) return;
-        for (ptrdiff_t i = 0; i < n; ++i)
-            memcpy(copy_.get() + i * size, from + i * step, static_cast<size_t>(size));
+        call.copy({{const_cast<char*>(from), copy_.get()}, {step, call.size}, {}, n, 1});
     }
     const char* get() const noexcept { return data_; }
 
@@ -129,7 +126,11 @@ private:
 bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size;
     MatrixVector v = {p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k};
-    bool const by_rows = p.a_column == size || p.k == 1 || p.m == 1;
+    if (p.m == 1) {
+        call.gemm.by_rows(v);
+        return true;
+    }
+    bool const by_rows = p.a_column == size || p.k == 1;
     // Rows by `grain`.
     auto run_pieces = [&](ptrdiff_t grain, auto kernel) {
         for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
@@ -145,10 +146,9 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     // Long pieces of columns: they are read one after the other.
     if (!by_rows || (p.k == 1 && p.a_row == size))
         return run_pieces(round_up(larger(rows, 4096 / size), 64), call.gemm.by_columns);
-    Contiguous const x(p.b, p.b_row, p.k, size);
-    Contiguous const row(p.a, p.m == 1 ? p.a_column : size, p.k, size);
-    if (!x.get() || !row.get()) return false;
-    v.a = row.get();
+    Contiguous const x(call, p.b, p.b_row, p.k);
+    if (!x.get()) return false;
+    v.a_column = v.x_step = size;  // also where there is one column
     v.x = x.get();
     return run_pieces(round_up(larger(rows, 1), 16), call.gemm.by_rows);
 }
@@ -297,6 +297,13 @@ bool for_runs(const Batch& batch, const Matrices& p, ptrdiff_t begin, ptrdiff_t 
 }
 
 // Rows times columns that are contiguous, too few to be packed for.
+bool are_few(const Call& call, const Matrices& p) noexcept {
+    constexpr ptrdiff_t most = 48, least_k = 64;
+    ptrdiff_t const lines = larger(p.m, p.n);
+    return call.gemm.few && smaller(p.m, p.n) > 1 && lines <= most && p.k >= least_k &&
+           p.k >= 8 * lines && p.a_column == call.size && p.b_row == call.size;
+}
+
 bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
     constexpr ptrdiff_t width = 4;
     bool const symmetric = is_symmetric(p);
@@ -314,20 +321,77 @@ bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
     return true;
 }
 
-enum class Way { vector, small, strips, few, packed };
+enum class Way { vector, small, strips, few, parts, packed };
+
+// Which k one part of a long sum takes. 0: it is one.
+ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
+    constexpr ptrdiff_t most_lines = 128, dot_bytes = ptrdiff_t{64} << 10;
+    ptrdiff_t length = 0;
+    if (p.n == 1)
+        length = p.m <= 64 ? dot_bytes / call.size : 0;
+    else if (are_few(call, p))
+        length = 4 * ptrdiff_t{call.gemm.depth};
+    else if (call.gemm.small && larger(p.m, p.n) <= most_lines)
+        length = call.gemm.depth;
+    return length && p.k > length ? ceil_div(p.k, ceil_div(p.k, length)) : 0;
+}
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
+    if (part_length(call, p)) return Way::parts;
     if (p.n == 1) {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
     }
-    if (call.gemm.few && p.a_column == size && p.b_row == size && larger(p.m, p.n) <= few_lines &&
-        p.k >= 8 * larger(p.m, p.n) && p.k >= few_depth)
-        return Way::few;
+    if (are_few(call, p)) return Way::few;
     if (p.c_column != size || !is_small(call, p.m, p.n, p.k)) return Way::packed;
     bool const half = is_symmetric(p) && p.n > call.gemm.columns;
     return p.b_column == size && !half ? Way::small : Way::strips;
+}
+
+bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept;
+
+// A long sum in parts that depend on the shape alone, each a product of its own. Every chunk adds
+// up some of them; those sums are added as a tree.
+bool run_parts(const Call& call, const Matrices& p, Share share) noexcept {
+    ptrdiff_t const size = call.size, n = p.m * p.n;
+    ptrdiff_t const length = part_length(call, p), parts = ceil_div(p.k, length);
+    ptrdiff_t const per = ceil_div(parts, 64);
+    ptrdiff_t chunks = ceil_div(parts, per);
+    ptrdiff_t const step = round_up(n * size, 64);
+    char* const sums = block_new(static_cast<size_t>(chunks * step));
+    if (!sums) return false;
+    // to[i] += from[i], for `elements` of them.
+    auto add = [&](char* to, char* from, ptrdiff_t elements) {
+        call.add({{to, from, to}, {size, size, size}, {}, elements, 1});
+    };
+    std::atomic<bool> done{true};
+    for_chunks(chunks, share.crew, [&](ptrdiff_t chunk) {
+        Scratch const other(per > 1 ? static_cast<size_t>(n * size) : 0);
+        bool fine = per == 1 || other.get();
+        char* const sum = sums + chunk * step;
+        for (ptrdiff_t i = chunk * per; fine && i < smaller((chunk + 1) * per, parts); ++i) {
+            bool const first = i == chunk * per;
+            Matrices part = p;
+            part.k = smaller(length, p.k - i * length);
+            part.a += i * length * p.a_column;
+            part.b += i * length * p.b_row;
+            part.c = first ? sum : other.get();
+            part.c_row = p.n * size;
+            part.c_column = size;
+            fine = run_one(call, way_of(call, part, 1), part, unshared);
+            if (!first) add(sum, other.get(), n);
+        }
+        if (!fine) done.store(false, std::memory_order_relaxed);
+    });
+    while (chunks > 1) {
+        ptrdiff_t const half = chunks / 2;
+        chunks -= half;
+        for (ptrdiff_t i = 0; i < half; ++i) add(sums + i * step, sums + (chunks + i) * step, n);
+    }
+    call.copy({{sums, p.c}, {size, p.c_column}, {p.n * size, p.c_row}, p.n, p.m});
+    block_delete(sums);
+    return done.load(std::memory_order_relaxed);
 }
 
 // Whether it takes a turn to make C's rows contiguous, or a vector a column.
@@ -347,6 +411,8 @@ bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept
             return run_strips(call, p, share);
         case Way::few:
             return run_few(call, p, share);
+        case Way::parts:
+            return run_parts(call, p, share);
         default:
             return run_packed(call, p, share);
     }
@@ -466,14 +532,16 @@ bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) !
 bool multiply(const Table& table, DType t, const Product& p, Share share) noexcept {
     const Gemm* const gemm = gemm_of(table, t);
     auto const i = static_cast<size_t>(t);
-    Call const call = {*gemm, size_of(t), table.cast[i][i]};
+    Call const call = {*gemm, size_of(t), table.elementwise[static_cast<size_t>(Op::add)][i],
+                       table.cast[i][i]};
     // Without a detour: what takes a few nanoseconds.
-    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 1 && p.k > 0) {
-        if (p.n == 1 && p.a_column == call.size && p.b_row == call.size) {
+    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
+        if (p.n == 1 &&
+            (p.m == 1 ? !part_length(call, p) : p.a_column == call.size && p.b_row == call.size)) {
             gemm->by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
             return true;
         }
-        if (p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
+        if (p.m > 1 && p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
             is_small(call, p.m, p.n, p.k) && !is_symmetric(p)) {
             gemm->small(p, once);
             return true;

@@ -516,8 +516,32 @@ void dot_short_rows(const MatrixVector& s) {
     }
 }
 
+// One row, of elements that lie apart.
+template <class C>
+void dot_strided(const MatrixVector& s) {
+    using L = Lane<C>;
+    using One = Lanes<C, sizeof(L)>;
+    constexpr int chains = 8;
+    L acc[chains] = {};
+    ptrdiff_t const a_column = s.a_column, x_step = s.x_step;
+    const char *a = s.a, *x = s.x;
+    ptrdiff_t left = s.k;
+    for (; left >= chains; left -= chains, a += chains * a_column, x += chains * x_step)
+        RAPTORS_WHOLE
+    for (int i = 0; i < chains; ++i)
+        acc[i] =
+            One::multiply_add(scalar_of<C>(a + i * a_column), scalar_of<C>(x + i * x_step), acc[i]);
+    for (; left > 0; --left, a += a_column, x += x_step)
+        acc[0] = One::multiply_add(scalar_of<C>(a), scalar_of<C>(x), acc[0]);
+    for (int half = chains / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; ++i) acc[i] = One::add(acc[i], acc[i + half]);
+    put(s.y, acc[0]);
+}
+
 template <class C>
 void by_rows(const MatrixVector& s) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    if (s.a_column != size || s.x_step != size) return dot_strided<C>(s);
     if (s.k == 2) return dot_short_rows<C, 2>(s);
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
@@ -540,16 +564,22 @@ void add_columns(Lane<C>* __restrict y, const char* __restrict a, ptrdiff_t a_co
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
     L factor[columns];
     for (int p = 0; p < columns; ++p) factor[p] = scalar_of<C>(x + p * x_step);
-    ptrdiff_t i = 0;
-    for (; i + lanes<L> <= n; i += lanes<L>) {
-        V sum = first ? V{} : get<V>(y + i);
+    auto const added = [&](ptrdiff_t i, V sum) {
         RAPTORS_WHOLE
         for (int p = 0; p < columns; ++p) {
             V v = get<V>(a + p * a_column + i * size);
             if constexpr (std::is_same_v<C, boolean>) v = V((v != 0) & 1);
             sum = N::multiply_add(v, factor[p] - V{}, sum);
         }
-        put(y + i, sum);
+        return sum;
+    };
+    auto const sum_at = [&](ptrdiff_t i) { return first ? V{} : get<V>(y + i); };
+    ptrdiff_t i = 0;
+    if (n >= lanes<L>) {  // the last vector ends with the column: what it has in common is the same
+        V const last = added(n - lanes<L>, sum_at(n - lanes<L>));
+        for (; i + lanes<L> <= n; i += lanes<L>) put(y + i, added(i, sum_at(i)));
+        put(y + n - lanes<L>, last);
+        return;
     }
     for (; i < n; ++i) {
         L sum = first ? L{0} : get<L>(y + i);
@@ -559,10 +589,68 @@ void add_columns(Lane<C>* __restrict y, const char* __restrict a, ptrdiff_t a_co
     }
 }
 
+// Columns of up to three vectors, the last of which ends with the column: sums stay in registers,
+// as many as the latency of an addition asks for.
+template <class C, int bytes, int vectors>
+void add_short_columns(const MatrixVector& s, ptrdiff_t last) {
+    using N = Lanes<C, bytes>;
+    using V = typename N::V;
+    constexpr int chains = vectors == 1 ? 8 : 4;
+    auto const at = [last](int v) { return v < vectors - 1 ? v * bytes : last; };
+    V acc[chains][vectors] = {};
+    const char *a = s.a, *x = s.x;
+    auto const add = [&](V(&sum)[vectors]) {
+        C const factor = get<C>(x);
+        RAPTORS_WHOLE
+        for (int v = 0; v < vectors; ++v) {
+            if constexpr (N::one)
+                sum[v] = N::multiply_add(get<V>(a + at(v)), factor, sum[v]);
+            else
+                sum[v] = N::multiply_add(get<V>(a + at(v)), factor - V{}, sum[v]);
+        }
+        a += s.a_column;
+        x += s.x_step;
+    };
+    for (ptrdiff_t left = s.k / chains; left > 0; --left) {
+        RAPTORS_WHOLE
+        for (int q = 0; q < chains; ++q) add(acc[q]);
+    }
+    for (ptrdiff_t left = s.k % chains; left > 0; --left) add(acc[0]);
+    C y[vectors * N::n];
+    RAPTORS_WHOLE
+    for (int v = 0; v < vectors; ++v) {
+        RAPTORS_WHOLE
+        for (int q = 1; q < chains; ++q) acc[0][v] = N::add(acc[0][v], acc[q][v]);
+        put(reinterpret_cast<char*>(y) + at(v), acc[0][v]);
+    }
+    for (ptrdiff_t i = 0; i < s.m; ++i) put(s.y + i * s.y_step, y[i]);
+}
+
+template <class C>
+constexpr ptrdiff_t short_column = 3 * vector_bytes / ptrdiff_t{sizeof(C)};
+
+template <class C>
+void by_short_columns(const MatrixVector& s) {
+    ptrdiff_t const length = s.m * static_cast<ptrdiff_t>(sizeof(C));
+    auto const run = [&]<int bytes>(std::integral_constant<int, bytes>) {
+        (length <= bytes       ? add_short_columns<C, bytes, 1>
+         : length <= 2 * bytes ? add_short_columns<C, bytes, 2>
+                               : add_short_columns<C, bytes, 3>)(s, length - bytes);
+    };
+    if constexpr (vector_bytes == 64)
+        if (length >= 64) return run(std::integral_constant<int, 64>());
+    if constexpr (vector_bytes >= 32)
+        if (length >= 32) return run(std::integral_constant<int, 32>());
+    if (length >= 16) return run(std::integral_constant<int, 16>());
+    run(std::integral_constant<int, int{sizeof(C)}>());
+}
+
 template <class C>
 void by_columns(const MatrixVector& s) noexcept {
     using L = Lane<C>;
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
+    if constexpr (size >= 4)
+        if (s.a_row == size && s.m <= short_column<C>) return by_short_columns<C>(s);
     constexpr ptrdiff_t most = 8192 / size, together = 8;
     constexpr ptrdiff_t piece = 4096 / (together * size);
     alignas(64) L sums[most];
