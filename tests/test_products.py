@@ -279,6 +279,89 @@ def test_other_operands_and_keywords() -> None:
     found.done(30)
 
 
+def test_two_dtypes() -> None:
+    """The lesser operand is converted; every pair, layout and function."""
+    found = Mismatches()
+    with counted() as count:
+        for one, other in itertools.permutations(DTYPES, 2):
+            for s, t in (((4, 5), (5, 3)), ((7,), (7,)), ((2, 3, 4), (4,)), ((4,), (3, 4, 2))):
+                a, b = numbers(one, s), numbers(other, t, 1)
+                rules = close(numpy.result_type(a, b), 40)
+                for name in ("matmul", "dot"):
+                    found.check(
+                        (name, one, other, s, t),
+                        lambda xp, a=a, b=b, name=name: getattr(xp, name)(xp.array(a), xp.array(b)),
+                        rules,
+                    )
+    count.of("matmul", "dot").require(1.0, 1000)
+    for one, other in (("f4", "f8"), ("i4", "f8"), ("i8", "u8"), ("i1", "f4"), ("l", "q")):
+        a, b = numbers(one, (6, 7)), numbers(other, (7, 5), 1)
+        for (_, x), (_, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+            found.check((one, other), lambda xp, x=x, y=y: x(xp) @ y(xp), close("f4", 40))
+        for dtype in ("f8", "f4", "i8"):
+
+            def into(xp: Any, a: Any = a, b: Any = b, dtype: str = dtype) -> Any:
+                out = xp.zeros((6, 5), dtype)
+                return xp.matmul(xp.array(a), xp.array(b), out=out), out
+
+            found.check((one, other, dtype, "out"), into, close("f4", 40))
+            found.check(
+                (one, other, dtype, "dot"),
+                lambda xp, a=a, b=b, d=dtype: xp.dot(xp.array(a), xp.array(b), out=xp.zeros((6, 5), d)),
+                close("f4", 40),
+            )
+
+    def into_operand(xp: Any) -> Any:
+        a = xp.array(numbers("f8", (5, 5)))
+        xp.matmul(a, xp.array(numbers("i4", (5, 5))), out=a)
+        return a
+
+    found.check("into an operand", into_operand, close("f8", 40))
+    for other in (">f8", "c8", "g", "O", "m8[s]", "S3"):
+        found.check(other, lambda xp, o=other: xp.ones((3, 3)) @ xp.array(numpy.ones((3, 3), "i4").astype(o)))
+    for shape in ((), (5,), (3, 4, 4)):
+        found.check(shape, lambda xp, s=shape: xp.dot(xp.ones((3, 3)), xp.ones(s, "i4")))
+    found.done(1000)
+
+
+def test_half_precision() -> None:
+    """Sums in float32, rounded once; NumPy's events."""
+    found = Mismatches()
+    with counted() as count:
+        for s, t in itertools.product(SHAPES, SHAPES):
+            a, b = numbers("f2", s), numbers("f2", t, 1)
+            for name in FUNCTIONS:
+                found.check(
+                    (name, s, t),
+                    lambda xp, a=a, b=b, name=name: getattr(xp, name)(xp.array(a), xp.array(b)),
+                    close("f2"),
+                )
+        a, b = numbers("f2", (3, 6, 7)), numbers("f2", (7, 5), 1)
+        for (one, x), (other, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+            found.check((one, other), lambda xp, x=x, y=y: x(xp) @ y(xp), close("f2"))
+            found.check((one, other, "vdot"), lambda xp, x=x: xp.vdot(x(xp), x(xp)), close("f2", 60))
+        for other in ("?", "i1", "u1", "i2", "f4", "f8", "i8"):
+            c = numbers(other, (7, 5), 2)
+            rules = close(numpy.result_type("f2", other))
+            found.check(other, lambda xp, c=c: xp.array(a) @ xp.array(c), rules)
+            found.check((other, "left"), lambda xp, c=c: xp.dot(xp.array(c).T, xp.array(a[0]).T), rules)
+    assert DISABLED or count.of("matmul", "dot").native > 200
+    values = [0.0, -0.0, 1.0, 65504.0, 300.0, -300.0, 6e-8, 1e-4, 2e-3, numpy.inf, numpy.nan]
+    for x, y in itertools.product(values, values):
+        for mode, name, n in itertools.product(("warn", "raise", "ignore"), ("matmul", "dot"), (1, 3)):
+
+            def body(xp: Any, x: Any = x, y: Any = y, n: int = n, mode: str = mode, name: str = name) -> Any:
+                with xp.errstate(all=mode):
+                    return getattr(xp, name)(xp.full((n, n), x, "f2"), xp.full((n, n), y, "f2"))
+
+            found.check((x, y, n, mode, name), body)
+    every = numpy.arange(1 << 16, dtype="u2").view("f2")
+    every = every[numpy.isfinite(every)].reshape(-1, 1)
+    found.check("every half", lambda xp: xp.array(every) @ xp.ones((1, 1), "f2"))
+    found.check("out", lambda xp: xp.matmul(xp.array(a[0]), xp.array(b), out=xp.zeros((6, 5), "f2")))
+    found.done(3000)
+
+
 def test_bits_do_not_depend_on_who_works() -> None:
     """Nor on alignment or on the place in a stack."""
     code = """
@@ -369,6 +452,26 @@ def test_blas_agrees(dtype: str) -> None:
 
 
 @needs_blas
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_stacks_by_blas(dtype: str) -> None:
+    found = Mismatches()
+    with raptors.backend_policy("blas"), counted() as count:
+        for s, t in itertools.product(SHAPES, SHAPES):
+            a, b = numbers(dtype, s), numbers(dtype, t, 1)
+            for name in (*UFUNCS, "dot"):
+                found.check(
+                    (name, s, t),
+                    lambda xp, a=a, b=b, name=name: getattr(xp, name)(xp.array(a), xp.array(b)),
+                    close(dtype, 40),
+                )
+        a, b = numbers(dtype, (2, 3, 8, 9)), numbers(dtype, (3, 9, 4), 1)
+        for (one, x), (other, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+            found.check((one, other), lambda xp, x=x, y=y: x(xp) @ y(xp), close(dtype, 60))
+    found.done(1000)
+    assert DISABLED or sum(row["blas"] for row in count.rows) > 300
+
+
+@needs_blas
 def test_policies_decide() -> None:
     if DISABLED:
         pytest.skip("everything is NumPy's")
@@ -381,11 +484,15 @@ def test_policies_decide() -> None:
                 last = raptors.explain_last_dispatch()
                 assert last is not None
                 assert last["backend"] == backend, last
+            stack = raptors.ones((3, 5, 6))
+            stack @ stack.transpose(0, 2, 1)
+            assert raptors.explain_last_dispatch()["backend"] == ("blas" if policy == "blas" else "raptors")
     with raptors.backend_policy("blas"):
         for native in (
             lambda: a.astype("i4") @ a.T.astype("i4"),
-            lambda: a[None] @ a.T,
+            lambda: a[None, ::-1] @ a.T,
             lambda: a[::-1] @ a.T,
+            lambda: raptors.ones((0, 5, 6)) @ raptors.ones((6, 5)),
         ):
             native()
             assert raptors.explain_last_dispatch()["backend"] == "raptors"

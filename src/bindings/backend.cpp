@@ -54,7 +54,9 @@ void measure(bool wide, bool several) {
 }
 
 double multiplications(const Product& p) {
-    return static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+    double all = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+    for (int i = 0; i < p.batch_dims; ++i) all *= static_cast<double>(p.batch_shape[i]);
+    return all;
 }
 
 }  // namespace
@@ -67,9 +69,9 @@ Backend backend_for(DType t, const Product& p, double ns) {
     Backend chosen = {
         nullptr, {policy_names[policy], false, multiplications(p), policy == library ? 0 : never}};
     Offload& offload = chosen.offload;
-    if (p.batch_dims || offload.multiplications == 0) return chosen;
+    if (offload.multiplications == 0) return chosen;
     bool wanted = policy == library;
-    if (policy == automatic && p.m > 1 && p.n > 1) {
+    if (policy == automatic && !p.batch_dims && p.m > 1 && p.n > 1) {
         if (!measured[wide][several] && offload.multiplications >= worth_measuring) {
             measure(wide, several);
             if (PyErr_Occurred()) return chosen;
@@ -81,35 +83,62 @@ Backend backend_for(DType t, const Product& p, double ns) {
     return chosen;
 }
 
-bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept {
-    BlasType const type = type_of(t);
+namespace {
+
+// One product. No `use`: only whether BLAS takes the operands as they lie.
+bool multiply_one(const BlasUse* use, BlasType type, const Matrices& p) noexcept {
     auto* const from_a = const_cast<char*>(p.a);
     auto* const from_b = const_cast<char*>(p.b);
     BlasMatrix a, b, c;
-    if (p.n == 1) {
-        BlasVector x, y;
-        if (!blas_matrix(from_a, p.m, p.k, p.a_row, p.a_column, type, &a) ||
-            !blas_vector(from_b, p.k, p.b_row, type, &x) ||
-            !blas_vector(p.c, p.m, p.c_row, type, &y))
-            return false;
-        return BlasUse(blas, threads).gemv(type, p.m, p.k, 1, a, x, 0, y);
-    }
-    if (p.m == 1) {  // the rows of the second matrix, turned, times the vector
-        BlasVector x, y;
-        if (!blas_matrix(from_b, p.n, p.k, p.b_column, p.b_row, type, &b) ||
-            !blas_vector(from_a, p.k, p.a_column, type, &x) ||
-            !blas_vector(p.c, p.n, p.c_column, type, &y))
-            return false;
-        return BlasUse(blas, threads).gemv(type, p.n, p.k, 1, b, x, 0, y);
-    }
+    BlasVector x, y;
+    if (p.m == 1 && p.n == 1)
+        return blas_vector(from_a, p.k, p.a_column, type, &x) &&
+               blas_vector(from_b, p.k, p.b_row, type, &y) &&
+               (!use || use->dot(type, p.k, x, y, false, p.c));
+    if (p.n == 1)
+        return blas_matrix(from_a, p.m, p.k, p.a_row, p.a_column, type, &a) &&
+               blas_vector(from_b, p.k, p.b_row, type, &x) &&
+               blas_vector(p.c, p.m, p.c_row, type, &y) &&
+               (!use || use->gemv(type, p.m, p.k, 1, a, x, 0, y));
+    if (p.m == 1)  // the rows of the second matrix, turned, times the vector
+        return blas_matrix(from_b, p.n, p.k, p.b_column, p.b_row, type, &b) &&
+               blas_vector(from_a, p.k, p.a_column, type, &x) &&
+               blas_vector(p.c, p.n, p.c_column, type, &y) &&
+               (!use || use->gemv(type, p.n, p.k, 1, b, x, 0, y));
     if (!blas_matrix(from_a, p.m, p.k, p.a_row, p.a_column, type, &a) ||
         !blas_matrix(from_b, p.k, p.n, p.b_row, p.b_column, type, &b) ||
         !blas_matrix(p.c, p.m, p.n, p.c_row, p.c_column, type, &c))
         return false;
-    BlasUse const use(blas, threads);
+    if (!use) return true;
     if (p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row)
-        return use.syrk(type, p.n, p.k, a, c);
-    return use.gemm(type, p.m, p.n, p.k, 1, a, b, 0, c);
+        return use->syrk(type, p.n, p.k, a, c);
+    return use->gemm(type, p.m, p.n, p.k, 1, a, b, 0, c);
+}
+
+}  // namespace
+
+bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept {
+    BlasType const type = type_of(t);
+    // What the first product is, the others are, if they lie as well aligned.
+    for (int i = 0; i < p.batch_dims; ++i)
+        if ((p.a_batch[i] | p.b_batch[i] | p.c_batch[i]) % item_bytes(type)) return false;
+    if (!multiply_one(nullptr, type, p)) return false;
+    BlasUse const use(blas, threads);
+    Matrices one = p;
+    ptrdiff_t at[max_dims] = {};
+    for (int d = 0; d >= 0;) {
+        if (!multiply_one(&use, type, one)) return false;
+        for (d = p.batch_dims - 1; d >= 0; --d) {
+            bool const wraps = ++at[d] == p.batch_shape[d];
+            ptrdiff_t const steps = wraps ? 1 - at[d] : 1;
+            if (wraps) at[d] = 0;
+            one.a += steps * p.a_batch[d];
+            one.b += steps * p.b_batch[d];
+            one.c += steps * p.c_batch[d];
+            if (!wraps) break;
+        }
+    }
+    return true;
 }
 
 void register_backend(py::module_& m) {

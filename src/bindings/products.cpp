@@ -6,9 +6,12 @@
 #include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
+#include "frame/half.h"
 #include "object_cache.h"
 #include "operand.h"
 #include "threads.h"
+
+namespace py = pybind11;
 
 namespace raptors {
 
@@ -161,9 +164,24 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
     return p;
 }
 
+// A call: which contraction, whose, and whether it leaves floating-point events to its caller.
+struct Call {
+    Contraction what;
+    Entry* entry;
+    bool keeps_events;
+};
+
+// Floating-point events of a call are told. False: an error, or NumPy is to tell of them.
+bool tell(const Call& call, int status) {
+    if (is_ufunc(call.what)) return report_fp_status(call.entry->name, status) >= 0;
+    clear_fp_status();  // NumPy tells of it, if at all, in its own way
+    declined = Why::value;
+    return false;
+}
+
 // By our kernels or by BLAS, and counted as a call with operand f. False: declined, or an error.
-bool run(const Table& table, Contraction what, Entry* entry, const Product& p, const Fields* f,
-         int nd, const npy_intp* dims) {
+bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
+         const npy_intp* dims) {
     DType const t = dtype_of(f->descr);
     double const ns = cost_of(table, t, p);
     Backend backend{};
@@ -174,9 +192,10 @@ bool run(const Table& table, Contraction what, Entry* entry, const Product& p, c
     const Blas* const library = backend.library;
     bool& by_blas = backend.offload.blas;
     bool done = true;
-    // One element by another: it is not added to a zero, which differs in the sign of zero.
-    bool const lone = (what == Contraction::dot || what == Contraction::inner) && is_floating(t) &&
-                      p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims;
+    // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
+    bool const lone = (call.what == Contraction::dot || call.what == Contraction::inner) &&
+                      is_floating(t) && !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 &&
+                      !p.batch_dims;
     clear_fp_status();
     run_work(
         ns, [&](int threads) { return share_for(table, t, p, threads); },
@@ -192,23 +211,15 @@ bool run(const Table& table, Contraction what, Entry* entry, const Product& p, c
         PyErr_NoMemory();
         return false;
     }
-    if (int const status = is_floating(t) ? fp_status() : 0) [[unlikely]] {
-        if (is_ufunc(what)) {
-            if (report_fp_status(entry->name, status) < 0) return false;
-        } else {  // NumPy tells of it, if at all, in its own way
-            clear_fp_status();
-            declined = Why::value;
-            return false;
-        }
-    }
-    count_native(entry, t, layout_of(f), nd, dims);
-    if (backend.offload.policy) count_offload(entry, t, backend.offload);
+    int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
+    if (status && !tell(call, status)) return false;
+    count_native(call.entry, t, layout_of(f), nd, dims);
+    if (backend.offload.policy) count_offload(call.entry, t, backend.offload);
     return true;
 }
 
 // Of vectors, or of all elements of two arrays in order.
-PyObject* dot_of_vectors(const Table& table, Contraction what, Entry* entry, const Fields* f,
-                         const Fields* g) {
+PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, const Fields* g) {
     auto const step = [](const Fields* x) {
         return x->nd == 1 ? x->strides[0] : npy_intp{PyDataType_ELSIZE(x->descr)};
     };
@@ -221,30 +232,25 @@ PyObject* dot_of_vectors(const Table& table, Contraction what, Entry* entry, con
                        nullptr,
                        nullptr,
                        nullptr};
-    if (!run(table, what, entry, p, f, 0, nullptr)) return nullptr;
+    if (!run(table, call, p, f, 0, nullptr)) return nullptr;
     return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
 }
 
-}  // namespace
-
-PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* given) {
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
+// Exact arrays of one dtype that has kernels.
+PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                         PyObject* given) {
     Fields const *const f = fields(a), *const g = fields(b);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype || f->descr != g->descr || !has_gemm(*act.table, t))
-        return decline(Why::dtype);
+    Contraction const what = call.what;
     bool const ufunc = is_ufunc(what);
     if (what == Contraction::vdot) {  // of flattened arrays
         if (given) return decline(Why::keyword);
         bool const in_order = (f->nd == 1 || (f->flags & NPY_ARRAY_C_CONTIGUOUS)) &&
                               (g->nd == 1 || (g->flags & NPY_ARRAY_C_CONTIGUOUS));
-        return in_order ? dot_of_vectors(*act.table, what, entry, f, g) : decline(Why::shape);
+        return in_order ? dot_of_vectors(table, call, f, g) : decline(Why::shape);
     }
     if (f->nd == 1 && g->nd == 1 && !given && what != Contraction::matvec &&
         what != Contraction::vecmat)
-        return dot_of_vectors(*act.table, what, entry, f, g);
+        return dot_of_vectors(table, call, f, g);
     Scheme s;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
@@ -270,11 +276,101 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     Stacks stacks;
     Product const p = make_product(s, f, g, out ? fields(out)->data : element,
                                    out ? fields(out)->strides : nullptr, stacks);
-    if (!run(*act.table, what, entry, p, f, s.nd, s.dims)) {
+    if (!run(table, call, p, f, s.nd, s.dims)) {
         Py_XDECREF(out);
         return nullptr;
     }
-    return out ? out : as_scalar(element, t, num);
+    return out ? out : as_scalar(element, dtype_of(f->descr), num);
+}
+
+// ---- Operands of two dtypes, and half precision
+
+constexpr int dense = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+
+// A half-precision array in float32, in its order of axes.
+py::object widened(PyObject* a) {
+    Fields const* f = fields(a);
+    auto run = py::reinterpret_borrow<py::object>(a);
+    if (!(f->flags & dense) || !(f->flags & NPY_ARRAY_ALIGNED)) {
+        run = py::reinterpret_steal<py::object>(PyArray_NewCopy(as_array(a), NPY_KEEPORDER));
+        if (!run) return run;
+        f = fields(run.ptr());
+    }
+    int perm[NPY_MAXDIMS];
+    stride_order(f, perm);
+    auto out = py::reinterpret_steal<py::object>(
+        new_array_ordered(f->nd, f->dimensions, perm, descr_of_num[NPY_FLOAT]));
+    if (out)
+        half_to_float(reinterpret_cast<const npy_half*>(f->data),
+                      reinterpret_cast<float*>(fields(out.ptr())->data), size_of(f));
+    return out;
+}
+
+// An exact array as one of type number `num`, which holds all its values: itself or a copy.
+py::object as_type(PyObject* a, int num) {
+    py::object x =
+        fields(a)->descr->type_num == NPY_HALF ? widened(a) : py::reinterpret_borrow<py::object>(a);
+    if (!x || fields(x.ptr())->descr == descr_of_num[num]) return x;
+    return py::reinterpret_steal<py::object>(converted(x.ptr(), descr_of_num[num], true));
+}
+
+// A product in float32 rounded to half precision, as NumPy has it. Steals it.
+PyObject* rounded_to_half(const Call& call, PyObject* wide, PyArray_Descr* half) {
+    if (!wide) return nullptr;
+    int status = fp_status();
+    auto const owner = py::reinterpret_steal<py::object>(wide);
+    py::object out;
+    npy_half element;
+    if (is_ours(wide)) {
+        Fields const* const f = fields(wide);
+        out = py::reinterpret_steal<py::object>(new_array(f->nd, f->dimensions, half));
+        if (!out) return nullptr;
+        status |= float_to_half(reinterpret_cast<const float*>(f->data),
+                                reinterpret_cast<npy_half*>(fields(out.ptr())->data), size_of(f));
+    } else {
+        float const value = PyArrayScalar_VAL(wide, Float);
+        status |= float_to_half(&value, &element, 1);
+    }
+    if (status && !tell(call, status)) return nullptr;
+    return out ? out.release().ptr() : PyArray_Scalar(&element, half, nullptr);
+}
+
+// Those that are not of the common dtype are converted; the product of halves is summed in float32.
+PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                        PyObject* given) {
+    auto const is_known = [](PyObject* x) {
+        PyArray_Descr* const descr = fields(x)->descr;
+        return dtype_of(descr) != no_dtype ||
+               (descr->type_num == NPY_HALF && PyArray_ISNBO(descr->byteorder));
+    };
+    if (!is_known(a) || !is_known(b)) return decline(Why::dtype);
+    if (!fields(a)->nd || !fields(b)->nd) return decline(Why::shape);
+    auto const common = py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject*>(PyArray_PromoteTypes(fields(a)->descr, fields(b)->descr)));
+    if (!common) return nullptr;
+    auto* const descr = reinterpret_cast<PyArray_Descr*>(common.ptr());
+    bool const half = descr->type_num == NPY_HALF;
+    if (!half && dtype_of(descr) == no_dtype) return decline(Why::dtype);
+    if (half && given) return decline(Why::keyword);
+    int const num = half ? NPY_FLOAT : descr->type_num;
+    py::object const x = as_type(a, num), y = as_type(b, num);
+    if (!x || !y) return nullptr;
+    if (!half) return native_product(table, call, x.ptr(), y.ptr(), given);
+    Call const keeping = {call.what, call.entry, true};
+    return rounded_to_half(call, native_product(table, keeping, x.ptr(), y.ptr(), nullptr), descr);
+}
+
+}  // namespace
+
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* out) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
+    PyArray_Descr* const descr = fields(a)->descr;
+    Call const call = {what, entry, false};
+    if (descr == fields(b)->descr && dtype_of(descr) != no_dtype) [[likely]]
+        return native_product(*act.table, call, a, b, out);
+    return mixed_product(*act.table, call, a, b, out);
 }
 
 namespace {
