@@ -124,7 +124,7 @@ struct MatrixVector {
 struct Gemm {
     int rows, columns;   // of a tile of C, in registers
     int a_size, b_size;  // bytes of a packed element
-    int depth;           // most k of a packed product
+    int depth;           // most k of a packed product; bits depend on it, so no cache may decide
     double ns;           // of a multiplication with its addition
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;

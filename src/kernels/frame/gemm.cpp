@@ -157,8 +157,6 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
 // of C: columns for which B stays in a thread's second cache, while it goes through the panels of
 // A.
 
-constexpr ptrdiff_t packed_most = ptrdiff_t{8} << 20;  // bytes of a block
-
 bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
     // Square blocks of C, whose mirror images are blocks, too.
@@ -173,6 +171,9 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
         most = larger(most / unit * unit, unit);
         return round_up(ceil_div(length, ceil_div(length, most)), unit);
     };
+    // Bytes of a block of A, and of one of B: beside one another in the third cache, with C.
+    ptrdiff_t const packed_most =
+        smaller(larger(cache_sizes().third / 4, ptrdiff_t{1} << 20), ptrdiff_t{8} << 20);
     ptrdiff_t const rows = part(p.m, packed_most / (depth * gemm.a_size), row_unit);
     ptrdiff_t const columns = part(p.n, packed_most / (depth * gemm.b_size), column_unit);
     ptrdiff_t const width =

@@ -126,11 +126,12 @@ CacheSizes cache_sizes() noexcept {
             return bytes >= least ? static_cast<ptrdiff_t>(bytes) : otherwise;
         };
         return CacheSizes{usual(sysconf(_SC_LEVEL1_DCACHE_SIZE), 8 << 10, 32 << 10),
-                          usual(sysconf(_SC_LEVEL2_CACHE_SIZE), 128 << 10, 512 << 10)};
+                          usual(sysconf(_SC_LEVEL2_CACHE_SIZE), 128 << 10, 512 << 10),
+                          usual(sysconf(_SC_LEVEL3_CACHE_SIZE), 1 << 20, 8 << 20)};
     }();
     return sizes;
 #else
-    return {32 << 10, 512 << 10};
+    return {32 << 10, 512 << 10, 8 << 20};
 #endif
 }
 

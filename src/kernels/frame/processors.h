@@ -8,10 +8,10 @@ namespace raptors {
 // `root` stands for "/", for tests.
 int usable_processors(const char* root = "") noexcept;
 
-// Bytes of a processor's own first and second data cache; of a usual one where the system does not
-// say.
+// Bytes of a processor's own first and second data cache, and of the third, which it shares; of
+// usual ones where the system does not say.
 struct CacheSizes {
-    ptrdiff_t first, second;
+    ptrdiff_t first, second, third;
 };
 CacheSizes cache_sizes() noexcept;
 
