@@ -6,6 +6,7 @@
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
+#include "equations.h"
 #include "joining.h"
 #include "linalg.h"
 #include "reductions.h"
@@ -40,6 +41,9 @@ const NativeRow functions[] = {
     {"inner", dot_native, id(Dot::inner), true},
     {"vdot", dot_native, id(Dot::vdot), true},
     {"linalg.norm", norm_native, 0, true},
+    {"linalg.inv", inv_native, 0, true},
+    {"linalg.solve", solve_native, 0, true},
+    {"linalg.det", det_native, 0, true},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},
