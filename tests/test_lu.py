@@ -150,6 +150,25 @@ def test_repeated_matrices() -> None:
     found.done(10)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+def test_many_columns(dtype: str, isa: str) -> None:
+    """Those of a single matrix go through the lanes; each is what it is alone."""
+    found = Mismatches()
+    for n, k in itertools.product((1, 2, 3, 5, 8), (2, 7, 9, 100, 1000)):
+        a, b = matrices(dtype, (n, n), "columns"), matrices(dtype, (max(n, k),) * 2, k)[:n, :k]
+        for x, y in itertools.product(layouts(a[None]).values(), layouts(b[None]).values()):
+
+            def body(xp: Any, x: Any = x, y: Any = y) -> Any:
+                return xp.linalg.solve(x(xp)[0], y(xp)[0])
+
+            found.check((n, k), body, near(a, body))
+        whole = raptors.linalg.solve(raptors.array(a), raptors.array(b))
+        for c in (0, k // 2, k - 1):
+            alone = raptors.linalg.solve(raptors.array(a), raptors.array(b[:, c]))
+            assert (whole[:, c] == alone).all()
+    found.done(400)
+
+
 def test_dtypes() -> None:
     found = Mismatches()
     rng = samples.generator("lu dtypes")
@@ -387,6 +406,7 @@ for n in range(1, 9):
             assert (np.linalg.inv(a[i]) == whole[0][i]).all()
             assert (np.linalg.solve(a[i:i + 3], b[i:i + 3]) == whole[1][i:i + 3]).all()
             assert np.linalg.det(a[i]) == whole[2][i]
+        digest.update(np.linalg.solve(a[0], np.array(rng.normal(size=(n, 900)).astype(dtype))).tobytes())
         columns = a.swapaxes(-1, -2).copy().swapaxes(-1, -2)
         assert (np.linalg.inv(columns) == whole[0]).all()
 print(digest.hexdigest())

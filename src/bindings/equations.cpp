@@ -80,7 +80,7 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
 
     EquationStack stack{};
     stack.n = static_cast<int>(n);
-    stack.columns = columns;
+    stack.columns = wanted == Wanted::determinant ? 0 : columns;
     stack.a = f->data;
     stack.a_row = f->strides[f_axes];
     stack.a_column = f->strides[f_axes + 1];
@@ -93,7 +93,8 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
     stack.shape = s.dims;
     stack.a_stack = s.a;
     stack.b_stack = s.b;
-    stack.out_bytes = size_of(t);
+    stack.out_column = stack.out_bytes = size_of(t);
+    stack.out_row = columns * size_of(t);
     npy_intp dims[NPY_MAXDIMS];
     int nd = s.nd;
     for (int d = 0; d < nd; ++d) dims[d] = s.dims[d];

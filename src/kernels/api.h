@@ -136,8 +136,7 @@ struct Gemm {
 };
 
 // Equations A X = B with small square matrices A (n, n), n <= most_small, and B (n, columns):
-// `count` of them. X, or each determinant, is written in C order, one after the other. Strides in
-// bytes, of any sign.
+// `count` of them; or as many determinants (without B). Strides in bytes, of any sign.
 constexpr int most_small = 8;
 struct Equations {
     int n;
@@ -147,6 +146,7 @@ struct Equations {
     const char* b;  // nullptr: the identity
     ptrdiff_t b_row, b_column, b_next;
     char* out;
+    ptrdiff_t out_row, out_column, out_next;
 };
 // False where a result is not to be used: it is not finite, or rounding decides whether a matrix is
 // singular. (A determinant is 0 if a column is.) Floats are computed in double: overflow and

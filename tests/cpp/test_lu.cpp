@@ -157,6 +157,8 @@ void check(const Table& table, DType t, const Trial& trial) {
     auto run_all = [&](EquationsFn kernel, ptrdiff_t out_bytes) {
         ptrdiff_t const bytes = count * out_bytes;
         stack.out_bytes = out_bytes;
+        stack.out_column = size;
+        stack.out_row = columns * size;
         stack.out = memory_out.place(bytes, true);
         memset(stack.out - 64, 0xA5, 64);
         std::feclearexcept(FE_ALL_EXCEPT);
@@ -209,6 +211,8 @@ void check(const Table& table, DType t, const Trial& trial) {
     });
     CHECK_MESSAGE(right, "%s", describe("solution"));
 
+    stack.b = nullptr;
+    stack.columns = 0;
     right = run_all(table.determinant[static_cast<int>(t)], size);
     for_each(trial.shape, a, b, [&](ptrdiff_t in_a, ptrdiff_t, ptrdiff_t z) {
         auto const m = matrix(in_a);
@@ -234,6 +238,22 @@ void check(const Table& table, const Trial& trial) {
         check<float>(table, DType::float32, trial);
 }
 
+// Matrices one after the other in C order, and so their inverses.
+template <class T>
+Equations packed(int n, ptrdiff_t count, const T* a, T* out) {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(T));
+    Equations e{};
+    e.n = n;
+    e.columns = n;
+    e.count = count;
+    e.a = reinterpret_cast<const char*>(a);
+    e.out = reinterpret_cast<char*>(out);
+    e.a_row = e.out_row = n * size;
+    e.a_column = e.out_column = size;
+    e.a_next = e.out_next = n * n * size;
+    return e;
+}
+
 // One matrix among many, in each lane, that is not fit.
 template <class T>
 void check_unfit(const Table& table, DType t) {
@@ -244,31 +264,22 @@ void check_unfit(const Table& table, DType t) {
         for (ptrdiff_t const count : {1, 2, 3, 7, 8, 9, 16, 19}) {
             auto const elements = static_cast<size_t>(n * n);
             std::vector<T> a(static_cast<size_t>(count) * elements), out(a.size());
-            Equations e{n,
-                        n,
-                        count,
-                        reinterpret_cast<const char*>(a.data()),
-                        n * size,
-                        size,
-                        n * n * size,
-                        nullptr,
-                        0,
-                        0,
-                        0,
-                        reinterpret_cast<char*>(out.data())};
             std::vector<T> b(static_cast<size_t>(count * n), T{1});
-            Equations by_vector = e;
+            Equations const inverses = packed<T>(n, count, a.data(), out.data());
+            Equations by_vector = inverses;
             by_vector.columns = 1;
             by_vector.b = reinterpret_cast<const char*>(b.data());
             by_vector.b_row = size;
             by_vector.b_next = n * size;
+            Equations determinants = inverses;
+            determinants.out_next = size;
             for (ptrdiff_t unfit = -1; unfit < count; ++unfit) {
                 for (T& x : a) x = static_cast<T>(number());
                 for (ptrdiff_t z = 0; z < count; ++z)  // far from singular
                     for (int i = 0; i < n; ++i)
                         a[static_cast<size_t>(z * n * n + i * (n + 1))] += 4;
                 if (unfit < 0) {
-                    CHECK(solve(e) && solve(by_vector) && determinant(e));
+                    CHECK(solve(inverses) && solve(by_vector) && determinant(determinants));
                     continue;
                 }
                 T* const m = a.data() + unfit * n * n;
@@ -277,9 +288,9 @@ void check_unfit(const Table& table, DType t) {
                 auto each = [&](bool fit_for_determinant, auto spoil) {
                     std::copy(before.begin(), before.end(), m);
                     spoil();
-                    CHECK(!solve(e));
+                    CHECK(!solve(inverses));
                     CHECK(!solve(by_vector));
-                    CHECK(determinant(e) == fit_for_determinant);
+                    CHECK(determinant(determinants) == fit_for_determinant);
                     std::feclearexcept(FE_ALL_EXCEPT);
                 };
                 for (T const special : {static_cast<T>(NAN), static_cast<T>(INFINITY)})
@@ -314,17 +325,32 @@ void check_unfit(const Table& table, DType t) {
     }
 }
 
-// Ties: the first of the largest elements is the pivot. Sums and products are exact.
 void check_exact(const Table& table) {
+    auto const solve = table.solve[static_cast<int>(DType::float64)];
+    auto const determinant = table.determinant[static_cast<int>(DType::float64)];
     double const a[] = {1, 2, 3, -1, 0, 1, 1, 1, 0};
     double out[9];
-    Equations const e{3, 3, 1, reinterpret_cast<const char*>(a), 24, 8, 72, nullptr,
-                      0, 0, 0, reinterpret_cast<char*>(out)};
-    CHECK(table.determinant[static_cast<int>(DType::float64)](e));
+    CHECK(determinant(packed(3, 1, a, out)));
     CHECK(out[0] == -2);
-    CHECK(table.solve[static_cast<int>(DType::float64)](e));
+    CHECK(solve(packed(3, 1, a, out)));
     double const wanted[] = {0.5, -1.5, -1, -0.5, 1.5, 2, 0.5, -0.5, -1};
     for (int i = 0; i < 9; ++i) CHECK(out[i] == wanted[i]);
+
+    // The first of two largest elements is the pivot: with the second one x[0] is 0.
+    double const tie[] = {1, 1e-17, 1, 1}, b[] = {3e-17, 1};
+    Equations e = packed(2, 1, tie, out);
+    e.columns = 1;
+    e.b = reinterpret_cast<const char*>(b);
+    e.b_row = sizeof(double);
+    e.out_row = sizeof(double);
+    CHECK(solve(e));
+    CHECK(out[0] == 3e-17 - 1e-17);
+    CHECK(out[1] == 1);
+
+    // A column of zeros makes no negative zero.
+    double const negative[] = {-1, 0, 0, 0};
+    CHECK(determinant(packed(2, 1, negative, out)));
+    CHECK(out[0] == 0 && !std::signbit(out[0]));
 }
 
 }  // namespace

@@ -29,7 +29,17 @@ bool run(EquationsFn kernel, const EquationStack& stack, Share share) noexcept {
     merge_axes(batch);
     Equations part = stack;
     part.count = 1;
-    if (!batch.dims) return kernel(part);
+    if (!batch.dims) {
+        if (!stack.b || stack.columns < 2) return kernel(part);
+        // The columns of one B as a stack.
+        part.columns = 1;
+        batch.dims = 1;
+        batch.count = batch.shape[0] = stack.columns;
+        batch.a[0] = 0;
+        batch.b[0] = stack.b_column;
+        batch.c[0] = stack.out_column;
+    }
+    part.out_next = batch.c[batch.dims - 1];
     part.a_next = batch.a[batch.dims - 1];
     part.b_next = batch.b[batch.dims - 1];
     auto run_part = [&](ptrdiff_t begin, ptrdiff_t end) {
@@ -65,7 +75,8 @@ double cost_of(const EquationStack& stack) noexcept {
 }
 
 Share share_for(const EquationStack& stack, int threads) noexcept {
-    return share_for(count_of(stack), cost_of(stack), threads);
+    ptrdiff_t const count = count_of(stack);
+    return share_for(count > 1 ? count : stack.columns, cost_of(stack), threads);
 }
 
 }  // namespace raptors

@@ -5,10 +5,10 @@
 
 namespace raptors {
 
-// `count` and the steps from one matrix to the next follow from a nest of `dims` axes, each of one
-// element at least. Results lie in its C order.
+// `count` and the steps to the next matrix follow from a nest of `dims` axes, each of one element
+// at least. Results lie in its C order.
 struct EquationStack : Equations {
-    ptrdiff_t out_bytes;  // of one result
+    ptrdiff_t out_bytes;  // from one result to the next
     int dims;             // at most max_dims
     const ptrdiff_t* shape;
     const ptrdiff_t *a_stack, *b_stack;  // strides; 0: repeated

@@ -66,7 +66,6 @@ struct Factors {
     Mask row[most];   // which row of A each one is
     V sign;           // of P
     V loss;           // product of the columns' largest elements by their pivots, where that is > 1
-    Mask full;        // no column is zero
 };
 
 template <class T, int order>
@@ -85,7 +84,6 @@ template <int order>
 RAPTORS_INLINE void factorise(Factors<order>& f, int n) {
     auto& a = f.a;
     f.sign = f.loss = V{} + 1;
-    f.full = Mask{} == 0;
     for (int j = 0; j < n; ++j) {
         V largest{};
         for (int i = 0; i < n; ++i) {
@@ -113,7 +111,6 @@ RAPTORS_INLINE void factorise(Factors<order>& f, int n) {
         V const inverse = 1 / (largest == 0 ? V{} + 1 : a[j][j]);
         V const loss = largest * magnitude(inverse);
         f.loss *= loss < 1 ? V{} + 1 : loss;
-        f.full &= largest != 0;
         for (int i = j + 1; i < n; ++i) a[i][j] *= inverse;
     }
 }
@@ -125,14 +122,14 @@ constexpr double most_loss = 0x1p44;
 template <class T, int order>
 RAPTORS_INLINE bool solve(const Equations& s) {
     int const n = order ? order : s.n;
-    auto const size = static_cast<ptrdiff_t>(sizeof(T));
-    ptrdiff_t const row = s.columns * size, next = n * row;
     Mask sound = Mask{} == 0;
+    Factors<order> f;
     for (ptrdiff_t begin = 0; begin < s.count; begin += n_lanes) {
-        Factors<order> f;
-        read<T>(f, n, s, begin);
-        factorise(f, n);
-        sound &= f.full & (f.loss <= most_loss);
+        if (begin == 0 || s.a_next) {
+            read<T>(f, n, s, begin);
+            factorise(f, n);
+            sound &= f.loss <= most_loss;
+        }
         Places const b(s.b + begin * s.b_next, s.b_next, s.count - begin);
         V nothing{};
         for (ptrdiff_t c = 0; c < s.columns; ++c) {
@@ -154,8 +151,9 @@ RAPTORS_INLINE bool solve(const Equations& s) {
                 x[i] /= f.a[i][i];
                 nothing += x[i] - x[i];
             }
-            char* const to = s.out + begin * next + c * size;
-            for (int i = 0; i < n; ++i) scatter<T>(x[i], to + i * row, next, s.count - begin);
+            char* const to = s.out + begin * s.out_next + c * s.out_column;
+            for (int i = 0; i < n; ++i)
+                scatter<T>(x[i], to + i * s.out_row, s.out_next, s.count - begin);
         }
         sound &= nothing == 0;
     }
@@ -165,7 +163,6 @@ RAPTORS_INLINE bool solve(const Equations& s) {
 template <class T, int order>
 RAPTORS_INLINE bool determinant(const Equations& s) {
     int const n = order ? order : s.n;
-    auto const size = static_cast<ptrdiff_t>(sizeof(T));
     Mask sound = Mask{} == 0;
     for (ptrdiff_t begin = 0; begin < s.count; begin += n_lanes) {
         Factors<order> f;
@@ -175,7 +172,7 @@ RAPTORS_INLINE bool determinant(const Equations& s) {
         for (int i = 0; i < n; ++i) product *= f.a[i][i];
         sound &= (f.loss <= most_loss) & (product - product == 0);
         // A column of zeros: no negative zero.
-        scatter<T>(product + 0.0, s.out + begin * size, size, s.count - begin);
+        scatter<T>(product + 0.0, s.out + begin * s.out_next, s.out_next, s.count - begin);
     }
     return holds(sound);
 }
