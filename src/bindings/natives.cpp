@@ -6,6 +6,7 @@
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
+#include "equations.h"
 #include "joining.h"
 #include "linalg.h"
 #include "products.h"
@@ -41,6 +42,9 @@ const NativeRow functions[] = {
     {"inner", dot_native, id(Contraction::inner), true},
     {"vdot", dot_native, id(Contraction::vdot), true},
     {"linalg.norm", norm_native, 0, true},
+    {"linalg.inv", inv_native, 0, true},
+    {"linalg.solve", solve_native, 0, true},
+    {"linalg.det", det_native, 0, true},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},

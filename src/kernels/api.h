@@ -136,6 +136,24 @@ struct Gemm {
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };
 
+// Equations A X = B with small square matrices A (n, n), n <= most_small, and B (n, columns):
+// `count` of them; or as many determinants (without B). Strides in bytes, of any sign.
+constexpr int most_small = 8;
+struct Equations {
+    int n;
+    ptrdiff_t columns, count;
+    const char* a;
+    ptrdiff_t a_row, a_column, a_next;
+    const char* b;  // nullptr: the identity
+    ptrdiff_t b_row, b_column, b_next;
+    char* out;
+    ptrdiff_t out_row, out_column, out_next;
+};
+// False where a result is not to be used: it is not finite, or rounding decides whether a matrix is
+// singular. (A determinant is 0 if a column is.) Floats are computed in double: overflow and
+// underflow of the last rounding are left to the floating-point status.
+using EquationsFn = bool (*)(const Equations&) noexcept;
+
 // The kernels of one ISA. A null entry: no kernel for that dtype.
 struct Table {
     ElementwiseFn elementwise[n_ops][n_dtypes];
@@ -147,6 +165,7 @@ struct Table {
     CountFn count_true;
     CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
     const Gemm* gemm[n_dtypes];
+    EquationsFn solve[n_dtypes], determinant[n_dtypes];
 };
 
 enum class Result : uint8_t { same, boolean };

@@ -1,7 +1,4 @@
 // Matrix products against a plain triple loop: every shape, layout and batch, on every ISA.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cfenv>
 #include <cmath>
 #include <cstring>
@@ -14,6 +11,7 @@
 #include "dispatch.h"
 #include "frame/faults.h"
 #include "frame/gemm.h"
+#include "walled.h"
 
 using namespace raptors;
 
@@ -29,26 +27,6 @@ std::mt19937_64 generator(1);
 ptrdiff_t below(ptrdiff_t n) {
     return static_cast<ptrdiff_t>(generator() % static_cast<uint64_t>(n));
 }
-
-// Memory between two pages that nobody may touch.
-class Walled {
-public:
-    static constexpr size_t bytes = size_t{64} << 20;
-    Walled() {
-        page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-        void* const all = mmap(nullptr, bytes + 2 * page_, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        first_ = static_cast<char*>(all) + page_;
-        mprotect(first_ - page_, page_, PROT_NONE);
-        mprotect(first_ + bytes, page_, PROT_NONE);
-    }
-    // So many bytes right behind the first wall or right before the second.
-    char* place(ptrdiff_t n, bool at_end) const { return at_end ? first_ + bytes - n : first_; }
-
-private:
-    size_t page_;
-    char* first_;
-};
 
 constexpr int most_batch = 3;
 

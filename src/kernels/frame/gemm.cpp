@@ -8,6 +8,7 @@
 #include "blocks.h"
 #include "processors.h"
 #include "scratch.h"
+#include "stacks.h"
 
 namespace raptors {
 namespace {
@@ -27,12 +28,6 @@ Matrices transposed(const Matrices& p) noexcept {
     return {p.n, p.m,        p.k,     p.b, p.b_column, p.b_row,
             p.a, p.a_column, p.a_row, p.c, p.c_column, p.c_row};
 }
-
-struct Batch {
-    int dims = 0;
-    ptrdiff_t count = 1;
-    ptrdiff_t shape[max_dims], a[max_dims], b[max_dims], c[max_dims];
-};
 
 // What is the same for all products of a call.
 struct Call {
@@ -229,30 +224,12 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
 
 // ---- Batches
 
-// Drops axes of length 1, merges those that are one run for all operands, and takes repeated
-// matrices as what they are: more rows of A for one B, or more columns of B for one A.
+// Merges axes, and takes repeated matrices as what they are: more rows of A for one B, or more
+// columns of B for one A.
 void simplify(Matrices& p, Batch& batch) noexcept {
-    int dims = 0;
-    for (int i = 0; i < batch.dims; ++i) {
-        if (batch.shape[i] == 1) continue;
-        auto follows = [&](const ptrdiff_t* strides) {
-            return strides[dims - 1] == strides[i] * batch.shape[i];
-        };
-        if (dims && follows(batch.a) && follows(batch.b) && follows(batch.c)) {
-            batch.shape[dims - 1] *= batch.shape[i];
-            batch.a[dims - 1] = batch.a[i];
-            batch.b[dims - 1] = batch.b[i];
-            batch.c[dims - 1] = batch.c[i];
-            continue;
-        }
-        batch.shape[dims] = batch.shape[i];
-        batch.a[dims] = batch.a[i];
-        batch.b[dims] = batch.b[i];
-        batch.c[dims] = batch.c[i];
-        ++dims;
-    }
-    while (dims) {
-        int const last = dims - 1;
+    merge_axes(batch);
+    while (batch.dims) {
+        int const last = batch.dims - 1;
         ptrdiff_t const a = batch.a[last], b = batch.b[last], c = batch.c[last];
         auto next = [](ptrdiff_t stride, ptrdiff_t length, ptrdiff_t step) {
             return length == 1 || stride == length * step;
@@ -266,35 +243,9 @@ void simplify(Matrices& p, Batch& batch) noexcept {
         } else {
             break;
         }
-        --dims;
+        batch.count /= batch.shape[last];
+        --batch.dims;
     }
-    batch.dims = dims;
-    batch.count = 1;
-    for (int i = 0; i < dims; ++i) batch.count *= batch.shape[i];
-}
-
-// run(a, b, c, count) for those of [begin, end) that lie along the innermost axis.
-template <class Body>
-bool for_runs(const Batch& batch, const Matrices& p, ptrdiff_t begin, ptrdiff_t end,
-              const Body& run) noexcept {
-    int const last = batch.dims - 1;
-    while (begin < end) {
-        const char *a = p.a, *b = p.b;
-        char* c = p.c;
-        ptrdiff_t rest = begin, inner = 0;
-        for (int i = last; i >= 0; --i) {
-            ptrdiff_t const at = rest % batch.shape[i];
-            rest /= batch.shape[i];
-            a += at * batch.a[i];
-            b += at * batch.b[i];
-            c += at * batch.c[i];
-            if (i == last) inner = at;
-        }
-        ptrdiff_t const count = smaller(end - begin, batch.shape[last] - inner);
-        if (!run(a, b, c, count)) return false;
-        begin += count;
-    }
-    return true;
 }
 
 // Rows times columns that are contiguous, too few to be packed for.
@@ -445,24 +396,25 @@ bool share_small(const Call& call, Way way, const Matrices& p, Share share) noex
 bool run_batch(const Call& call, Way way, const Matrices& p, const Batch& batch, Share share,
                ptrdiff_t begin, ptrdiff_t end) noexcept {
     int const last = batch.dims - 1;
-    return for_runs(
-        batch, p, begin, end, [&](const char* a, const char* b, char* c, ptrdiff_t count) {
-            Matrices part = p;
-            part.a = a;
-            part.b = b;
-            part.c = c;
-            if (way == Way::small) {
-                call.gemm.small(part, {count, batch.a[last], batch.b[last], batch.c[last]});
-                return true;
-            }
-            for (; count > 0; --count) {
-                if (!run_one(call, way, part, share)) return false;
-                part.a += batch.a[last];
-                part.b += batch.b[last];
-                part.c += batch.c[last];
-            }
-            return true;
-        });
+    return for_runs(batch, p.a, p.b, p.c, begin, end,
+                    [&](const char* a, const char* b, char* c, ptrdiff_t count) {
+                        Matrices part = p;
+                        part.a = a;
+                        part.b = b;
+                        part.c = c;
+                        if (way == Way::small) {
+                            call.gemm.small(part,
+                                            {count, batch.a[last], batch.b[last], batch.c[last]});
+                            return true;
+                        }
+                        for (; count > 0; --count) {
+                            if (!run_one(call, way, part, share)) return false;
+                            part.a += batch.a[last];
+                            part.b += batch.b[last];
+                            part.c += batch.c[last];
+                        }
+                        return true;
+                    });
 }
 
 void fill_zeros(ptrdiff_t size, const Matrices& p) noexcept {
@@ -489,7 +441,7 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
             fill_zeros(call.size, p);
             return true;
         }
-        return for_runs(batch, p, 0, batch.count,
+        return for_runs(batch, p.a, p.b, p.c, 0, batch.count,
                         [&](const char*, const char*, char* c, ptrdiff_t count) {
                             Matrices part = p;
                             part.c = c;

@@ -8,12 +8,10 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
 #endif
 
+#include "fused.h"
 #include "pack.h"
-#include "simd.h"
 #include "table.h"
 
 // Loops over the registers of a tile; they must vanish.
@@ -30,41 +28,6 @@ namespace {
 constexpr bool many_registers = true;  // 32
 #else
 constexpr bool many_registers = false;  // 16
-#endif
-
-// ---- x * y + z, rounded once where the ISA can
-
-#if defined(__FMA__)
-RAPTORS_INLINE float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
-RAPTORS_INLINE double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }
-#define FUSED(type, bytes, intrinsic)                                             \
-    RAPTORS_INLINE Vec<type, bytes> fused(Vec<type, bytes> x, Vec<type, bytes> y, \
-                                          Vec<type, bytes> z) {                   \
-        return Vec<type, bytes>(intrinsic(x, y, z));                              \
-    }
-FUSED(float, 16, _mm_fmadd_ps)
-FUSED(double, 16, _mm_fmadd_pd)
-FUSED(float, 32, _mm256_fmadd_ps)
-FUSED(double, 32, _mm256_fmadd_pd)
-#if defined(__AVX512F__)
-FUSED(float, 64, _mm512_fmadd_ps)
-FUSED(double, 64, _mm512_fmadd_pd)
-#endif
-#undef FUSED
-#elif defined(__aarch64__)
-RAPTORS_INLINE float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
-RAPTORS_INLINE double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }
-RAPTORS_INLINE Vec<float> fused(Vec<float> x, Vec<float> y, Vec<float> z) {
-    return Vec<float>(vfmaq_f32(float32x4_t(z), float32x4_t(x), float32x4_t(y)));
-}
-RAPTORS_INLINE Vec<double> fused(Vec<double> x, Vec<double> y, Vec<double> z) {
-    return Vec<double>(vfmaq_f64(float64x2_t(z), float64x2_t(x), float64x2_t(y)));
-}
-#else
-template <class V>
-RAPTORS_INLINE V fused(V x, V y, V z) {
-    return x * y + z;
-}
 #endif
 
 // ---- What products are computed in: C, the elements' own type, or uint16_t for bytes, of which no
