@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, EXACT, Mismatches, close, counted, python, python_ok
+from helpers import DISABLED, EXACT, Mismatches, Rules, close, counted, python, python_ok
 
 import raptors
 from raptors import _raptors_core as core
@@ -360,6 +360,82 @@ def test_half_precision() -> None:
     found.check("every half", lambda xp: xp.array(every) @ xp.ones((1, 1), "f2"))
     found.check("out", lambda xp: xp.matmul(xp.array(a[0]), xp.array(b), out=xp.zeros((6, 5), "f2")))
     found.done(3000)
+
+
+def complex_numbers(dtype: str, shape: tuple[int, ...], *key: Any) -> Any:
+    rng = samples.generator("complex", dtype, shape, *key)
+    return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+def test_complex_numbers(dtype: str, isa: str) -> None:
+    found = Mismatches()
+    eps = float(numpy.finfo(dtype).eps)
+    with counted() as count:
+        for s, t in itertools.product(SHAPES, SHAPES):
+            a, b = complex_numbers(dtype, s), complex_numbers(dtype, t, 1)
+            for name in FUNCTIONS:
+                found.check(
+                    (name, s, t),
+                    lambda xp, a=a, b=b, name=name: getattr(xp, name)(xp.array(a), xp.array(b)),
+                    Rules(atol=500 * eps, zero_sign=False),
+                )
+        for s, t in (
+            *(((5, 7), (7, 6)), ((40, 30), (30, 50)), ((3, 8, 9), (3, 9, 4)), ((2, 3, 4, 5), (5, 6))),
+            *(((9, 200), (200, 30)), ((70, 9), (9, 1)), ((2, 1, 4, 5), (3, 5, 6)), ((300, 40), (40, 60))),
+        ):
+            a, b = complex_numbers(dtype, s), complex_numbers(dtype, t, 1)
+            rules = Rules(atol=2000 * eps)
+            for (one, x), (other, y) in itertools.product(layouts(a).items(), layouts(b).items()):
+                found.check((s, t, one, other), lambda xp, x=x, y=y: x(xp) @ y(xp), rules)
+            shape = (a @ b).shape
+            for step in (1, 2, -1):
+
+                def into(xp: Any, a: Any = a, b: Any = b, n: int = step, shape: Any = shape) -> Any:
+                    out = xp.zeros((*shape[:-1], shape[-1] * abs(n)), dtype)[..., ::n]
+                    return xp.matmul(xp.array(a), xp.array(b), out=out), out
+
+                found.check((s, t, step, "out"), into, rules)
+    assert DISABLED or count.of("matmul").native > 200
+    rng = samples.generator("complex nan")
+    for trial in range(100):
+        m, k, n = (int(x) for x in rng.integers(2, 30, 3))
+        a, b = complex_numbers(dtype, (m, k), trial), complex_numbers(dtype, (k, n), trial)
+        for x in (a, b):
+            if rng.random() < 0.6:
+                x[int(rng.integers(x.shape[0])), int(rng.integers(x.shape[1]))] = numpy.nan
+
+        def body(xp: Any, a: Any = a, b: Any = b) -> Any:
+            with xp.errstate(all="ignore"):
+                return xp.array(a) @ xp.array(b)
+
+        found.check((trial, m, k, n), body, Rules(atol=2000 * eps))
+    for value, mode in itertools.product((1e300, 1e-300, 1.0), ("warn", "raise", "ignore")):
+
+        def event(xp: Any, value: float = value, mode: str = mode) -> Any:
+            with xp.errstate(all=mode):
+                return xp.matmul(xp.full((3, 3), value, "c16"), xp.full((3, 3), value, "c16"))
+
+        found.check((value, mode), event)
+    found.done(1000)
+
+
+def test_bits_of_complex_products() -> None:
+    code = """
+import hashlib, numpy, raptors as np
+rng = numpy.random.default_rng(4)
+digest = hashlib.sha256()
+for m, k, n in ((3, 3, 3), (33, 65, 17), (200, 300, 150), (600, 500, 70)):
+    for dtype in ("c8", "c16"):
+        shapes = ((m, k), (k, n))
+        a, b = (np.array((rng.normal(size=s) + 1j * rng.normal(size=s)).astype(dtype)) for s in shapes)
+        digest.update((a @ b).tobytes())
+        digest.update((np.array(a.T).T @ b).tobytes())
+print(digest.hexdigest())
+"""
+    assert (
+        len({python_ok(code, RAPTORS_NUM_THREADS=n, RAPTORS_MIN_PARALLEL="1") for n in ("1", "2", "5")}) == 1
+    )
 
 
 def test_bits_do_not_depend_on_who_works() -> None:

@@ -171,21 +171,50 @@ struct Call {
     bool keeps_events;
 };
 
-// Floating-point events of a call are told. False: an error, or NumPy is to tell of them.
-bool tell(const Call& call, int status) {
-    if (is_ufunc(call.what)) return report_fp_status(call.entry->name, status) >= 0;
-    clear_fp_status();  // NumPy tells of it, if at all, in its own way
+// Floating-point events of a call: NumPy is to do it again, and to tell of them in its own way.
+bool leave_to_numpy() {
+    clear_fp_status();
     declined = Why::value;
     return false;
 }
+// They are told here, if that is known. False: an error, or they are left to NumPy.
+bool tell(const Call& call, int status) {
+    return is_ufunc(call.what) ? report_fp_status(call.entry->name, status) >= 0 : leave_to_numpy();
+}
 
-// By our kernels or by BLAS, and counted as a call with operand f. False: declined, or an error.
+// NumPy's own instance of a complex dtype.
+bool is_complex(PyArray_Descr* descr) {
+    static PyArray_Descr* const own[] = {PyArray_DescrFromType(NPY_CFLOAT),
+                                         PyArray_DescrFromType(NPY_CDOUBLE)};
+    return descr == own[0] || descr == own[1];
+}
+Numbers numbers_of(PyArray_Descr* descr) {
+    if (!is_complex(descr)) return dtype_of(descr);
+    return {descr->type_num == NPY_CFLOAT ? DType::float32 : DType::float64, true};
+}
+
+// Complex products that are faster here than by NumPy's BLAS (measured): packing B doubles it,
+// which rows or columns that are few do not pay for. A lone element of dot() is no sum: see `lone`
+// below.
+bool is_worth_it(const Call& call, const Product& p) {
+    if (p.m > 1 && p.n > 1) return (p.m >= 8 && p.n >= 8) || p.k * (p.m > p.n ? p.m : p.n) <= 4096;
+    npy_intp const size = p.m * p.n * p.k;
+    return !p.batch_dims && (is_ufunc(call.what) || size > 1) && size <= (p.n == 1 ? 2048 : 256);
+}
+
+// By our kernels or by BLAS, and counted as a call with operand f (complex numbers as their parts).
+// False: declined, or an error.
 bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
          const npy_intp* dims) {
-    DType const t = dtype_of(f->descr);
-    double const ns = cost_of(table, t, p);
+    Numbers const numbers = numbers_of(f->descr);
+    DType const t = numbers.part;
+    if (numbers.are_complex && !is_worth_it(call, p)) {
+        declined = Why::loop;
+        return false;
+    }
+    double const ns = cost_of(table, numbers, p);
     Backend backend{};
-    if (is_floating(t)) {
+    if (is_floating(t) && !numbers.are_complex) {
         backend = backend_for(t, p, ns);
         if (!backend.library && PyErr_Occurred()) return false;
     }
@@ -198,13 +227,13 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
                       !p.batch_dims;
     clear_fp_status();
     run_work(
-        ns, [&](int threads) { return share_for(table, t, p, threads); },
+        ns, [&](int threads) { return share_for(table, numbers, p, threads); },
         [&](Share share) {
             if (lone)
                 return table.elementwise[index(Op::multiply)][index(t)](
                     {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
             by_blas = library && multiply(*library, t, p, share.crew.threads);
-            done = by_blas || multiply(table, t, p, share);
+            done = by_blas || multiply(table, numbers, p, share);
         },
         library != nullptr);
     if (!done) {
@@ -212,7 +241,8 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
         return false;
     }
     int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
-    if (status && !tell(call, status)) return false;
+    // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
+    if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
     count_native(call.entry, t, layout_of(f), nd, dims);
     if (backend.offload.policy) count_offload(call.entry, t, backend.offload);
     return true;
@@ -236,7 +266,7 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
     return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
 }
 
-// Exact arrays of one dtype that has kernels.
+// Exact arrays of one dtype.
 PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
                          PyObject* given) {
     Fields const *const f = fields(a), *const g = fields(b);
@@ -254,7 +284,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
     Scheme s;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
-    int const num = f->descr->type_num;
+    PyArray_Descr* const descr = is_complex(f->descr) ? f->descr : descr_of_num[f->descr->type_num];
     alignas(8) char element[8];
     PyObject* out = nullptr;
     if (given) {
@@ -270,7 +300,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
         if (!apart(o, f) || !apart(o, g) || !is_injective(o)) return decline(Why::overlap);
         out = new_ref(given);
     } else if (s.nd) {
-        out = new_array(s.nd, s.dims, descr_of_num[num]);
+        out = new_array(s.nd, s.dims, descr);
         if (!out) return nullptr;
     }
     Stacks stacks;
@@ -280,7 +310,16 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
         Py_XDECREF(out);
         return nullptr;
     }
-    return out ? out : as_scalar(element, dtype_of(f->descr), num);
+    return out ? out : as_scalar(element, dtype_of(descr), descr->type_num);
+}
+
+// Matrices of complex numbers: NumPy's BLAS does vectors, where it may conjugate, as well.
+PyObject* complex_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                          PyObject* given) {
+    bool const plain = call.what == Contraction::matmul || call.what == Contraction::matvec ||
+                       call.what == Contraction::dot || call.what == Contraction::inner;
+    if (!plain || (fields(a)->nd < 2 && fields(b)->nd < 2)) return decline(Why::loop);
+    return native_product(table, call, a, b, given);
 }
 
 // ---- Operands of two dtypes, and half precision
@@ -370,6 +409,8 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     Call const call = {what, entry, false};
     if (descr == fields(b)->descr && dtype_of(descr) != no_dtype) [[likely]]
         return native_product(*act.table, call, a, b, out);
+    if (descr == fields(b)->descr && is_complex(descr))
+        return complex_product(*act.table, call, a, b, out);
     return mixed_product(*act.table, call, a, b, out);
 }
 

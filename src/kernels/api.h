@@ -128,6 +128,11 @@ struct Gemm {
     double ns;           // of a multiplication with its addition
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
+    // Complex numbers, as pairs of reals (floats only): their panels are those of the real matrices
+    // A (m, 2k) and B (2k, 2n), whose product is C (m, 2n). Strides are those of pairs, rows and
+    // columns count reals.
+    void (*pack_pairs_a)(const Panels&) noexcept;
+    void (*pack_pairs_b)(const Panels&) noexcept;
     void (*packed)(const PackedProduct&) noexcept;
     void (*small)(const Matrices&,
                   const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none

@@ -343,6 +343,85 @@ void check_batches(const Table& table) {
     }
 }
 
+// Complex numbers, of any layout and stack, by one thread and by several.
+template <class T>
+void check_complex(const Table& table, DType part, const Trial& trial) {
+    constexpr auto half = static_cast<ptrdiff_t>(sizeof(T)), size = 2 * half;
+    using W = typename Wide<T>::type;
+    ptrdiff_t const m = trial.m, n = trial.n, k = trial.k;
+    Operand const a = place(memory_a, size, m, k, trial.batch, true);
+    Operand const b = place(memory_b, size, k, n, trial.batch, true);
+    Operand const c = place(memory_c, size, m, n, trial.batch, false);
+    fill<T>(a.begin, a.bytes, Values::plain);
+    fill<T>(b.begin, b.bytes, Values::plain);
+    memset(c.begin, 0xA5, static_cast<size_t>(c.bytes));
+    Product const product = {
+        {m, n, k, a.data, a.row, a.column, b.data, b.row, b.column, c.data, c.row, c.column},
+        static_cast<int>(trial.batch.size()),
+        trial.batch.data(),
+        a.batch,
+        b.batch,
+        c.batch};
+    CHECK(multiply(table, {part, true}, product, unshared));
+    ptrdiff_t count = 1;
+    for (ptrdiff_t const length : trial.batch) count *= length;
+    std::vector<char> expected(static_cast<size_t>(c.bytes), static_cast<char>(0xA5));
+    bool right = true;
+    constexpr auto eps = W{std::numeric_limits<T>::epsilon()};
+    for (ptrdiff_t z = 0; z < count; ++z) {
+        ptrdiff_t rest = z, at_a = 0, at_b = 0, at_c = 0;
+        for (size_t i = trial.batch.size(); i-- > 0;) {
+            ptrdiff_t const index = rest % trial.batch[i];
+            rest /= trial.batch[i];
+            at_a += index * a.batch[i];
+            at_b += index * b.batch[i];
+            at_c += index * c.batch[i];
+        }
+        for (ptrdiff_t i = 0; i < m; ++i) {
+            for (ptrdiff_t j = 0; j < n; ++j) {
+                W re = 0, im = 0, terms = 0;
+                for (ptrdiff_t p = 0; p < k; ++p) {
+                    const char* const x = a.data + at_a + i * a.row + p * a.column;
+                    const char* const y = b.data + at_b + p * b.row + j * b.column;
+                    W const xr = at<T>(x), xi = at<T>(x + half), yr = at<T>(y),
+                            yi = at<T>(y + half);
+                    re += xr * yr - xi * yi;
+                    im += xr * yi + xi * yr;
+                    terms += (std::fabs(xr) + std::fabs(xi)) * (std::fabs(yr) + std::fabs(yi));
+                }
+                char* const got = c.data + at_c + i * c.row + j * c.column;
+                W const bound = static_cast<W>(2 * k + 1) * eps / 2 * terms;
+                right &= std::fabs(at<T>(got) - re) <= bound;
+                right &= std::fabs(at<T>(got + half) - im) <= bound;
+                memcpy(expected.data() + (got - c.begin), got, static_cast<size_t>(size));
+            }
+        }
+    }
+    CHECK_MESSAGE(right, "complex (%td, %td, %td), %zu batch axes, a %td %td, b %td %td, c %td %td",
+                  m, n, k, trial.batch.size(), a.row, a.column, b.row, b.column, c.row, c.column);
+    CHECK(memcmp(expected.data(), c.begin, static_cast<size_t>(c.bytes)) == 0);
+    Share const share = {{3, true}, 1 + below(500)};
+    CHECK(multiply(table, {part, true}, product, share));
+    CHECK(memcmp(expected.data(), c.begin, static_cast<size_t>(c.bytes)) == 0);
+}
+
+void check_complex_shapes(const Table& table) {
+    for (int i = 0; i < 60 * patience; ++i) {
+        std::vector<ptrdiff_t> batch;
+        for (ptrdiff_t d = below(3); d > 0; --d) batch.push_back(below(20) ? 1 + below(4) : 0);
+        ptrdiff_t const most = batch.empty() ? 90 : 12;
+        Trial const trial = {batch, below(most), below(most), below(most)};
+        if (below(2))
+            check_complex<float>(table, DType::float32, trial);
+        else
+            check_complex<double>(table, DType::float64, trial);
+    }
+    // Several blocks of every loop.
+    check_complex<double>(table, DType::float64,
+                          {{}, 60 + below(9), 250 + below(9), 600 + below(9)});
+    check_complex<float>(table, DType::float32, {{}, 1 + below(9), 700 + below(9), 300 + below(9)});
+}
+
 // Equal matrices have equal products, wherever in a batch and wherever in memory they are.
 template <class T>
 void check_places(const Table& table, DType t) {
@@ -403,6 +482,7 @@ int main() {
         check_symmetry<double>(*own, DType::float64);
         check_vectors(*own);
         check_batches(*own);
+        check_complex_shapes(*own);
         check_places<float>(*own, DType::float32);
         check_places<double>(*own, DType::float64);
         check_memory_faults(*own);

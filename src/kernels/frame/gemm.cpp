@@ -35,13 +35,17 @@ struct Call {
     ptrdiff_t size;     // of an element
     ElementwiseFn add;  // of two elements
     CastFn copy;
+    ptrdiff_t parts;  // reals of an element
+    void (*pack_a)(const Panels&) noexcept;
+    void (*pack_b)(const Panels&) noexcept;
 };
 
 // ---- Products of a matrix with its own transpose are symmetric, to the bit: elements are summed
-// alike wherever they lie. Only what is on and below the diagonal is computed.
+// alike wherever they lie, those of reals. Only what is on and below the diagonal is computed.
 
-bool is_symmetric(const Matrices& p) noexcept {
-    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row;
+bool is_symmetric(const Call& call, const Matrices& p) noexcept {
+    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row &&
+           call.parts == 1;
 }
 
 // Copies a block of C that lies below the diagonal to where it belongs above.
@@ -62,8 +66,10 @@ void mirror(const Call& call, const Matrices& p, ptrdiff_t row, ptrdiff_t column
 // read and written as they lie. (Measured against packing: a tenth faster at 100, equal at 512
 // KiB.)
 bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
+    n *= call.parts;
+    k *= call.parts;
     if (!call.gemm.small || k > call.gemm.depth) return false;
-    ptrdiff_t const a = m * k * call.size, b = k * n * call.size;
+    ptrdiff_t const part = call.size / call.parts, a = m * k * part, b = k * n * part;
     constexpr ptrdiff_t certainly = ptrdiff_t{32} * 1024;
     if (b <= certainly && (a <= certainly || n <= call.gemm.columns)) return true;
     ptrdiff_t const most = cache_sizes().second / 3;
@@ -72,32 +78,51 @@ bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept 
 
 constexpr Series once = {1, 0, 0, 0};
 
-// By strips of C, with B's columns packed where they lie apart.
+// By strips of C, for which B's columns are packed where they lie apart, or are complex.
 bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
-    bool const pack = p.b_column != call.size, symmetric = is_symmetric(p);
-    ptrdiff_t const lanes = gemm.columns / 3;
-    Scratch const packed(pack ? static_cast<size_t>(p.k * round_up(p.n, lanes) * gemm.b_size) : 0);
-    if (pack) {
-        if (!packed.get()) return false;
-        gemm.pack_b({p.b, p.b_row, p.b_column, p.k, p.n, packed.get()});
+    bool const pack = call.parts > 1 || p.b_column != call.size;
+    bool const symmetric = is_symmetric(call, p);
+    ptrdiff_t const lanes = gemm.columns / 3, part = call.size / call.parts;
+    ptrdiff_t const all_n = p.n * call.parts, k = p.k * call.parts;
+    // Pairs of A that lie apart.
+    bool const apart = call.parts > 1 && p.a_column != call.size;
+    Scratch const pairs(static_cast<size_t>(apart ? p.m * k * part : 0));
+    if (!pairs.get()) return false;
+    Matrices real = {p.m, 0, k, p.a, p.a_row, p.a_column, p.b, p.b_row, part, p.c, p.c_row, part};
+    if (call.parts > 1) real.a_column = part;
+    if (apart) {
+        for (ptrdiff_t h = 0; h < call.parts; ++h)
+            call.copy({{const_cast<char*>(p.a) + h * part, pairs.get() + h * part},
+                       {p.a_column, call.size},
+                       {p.a_row, k * part},
+                       p.k,
+                       p.m});
+        real.a = pairs.get();
+        real.a_row = k * part;
     }
-    for_chunks(ceil_div(p.n, gemm.columns), share.crew, [&](ptrdiff_t strip) {
+    std::atomic<bool> done{true};
+    for_chunks(ceil_div(all_n, gemm.columns), share.crew, [&](ptrdiff_t strip) {
         ptrdiff_t const j = strip * gemm.columns, first = symmetric ? j : 0;
-        Matrices part = p;
-        part.n = smaller(gemm.columns, p.n - j);
-        part.m -= first;
-        part.a += first * p.a_row;
-        part.b += j * p.b_column;
-        part.c += first * p.c_row + j * call.size;
+        ptrdiff_t const n = smaller(gemm.columns, all_n - j), width = round_up(n, lanes);
+        Matrices own = real;
+        own.m -= first;
+        own.n = n;
+        own.a += first * own.a_row;
+        own.b += j * part;
+        own.c += first * own.c_row + j * part;
+        Scratch const packed(static_cast<size_t>(pack ? k * width * gemm.b_size : 0));
+        if (!packed.get()) return done.store(false, std::memory_order_relaxed);
         if (pack) {
-            part.b = packed.get() + j * p.k * gemm.b_size;
-            part.b_row = round_up(part.n, lanes) * gemm.b_size;
+            call.pack_b(
+                {p.b + j / call.parts * p.b_column, p.b_row, p.b_column, k, n, packed.get()});
+            own.b = packed.get();
+            own.b_row = width * gemm.b_size;
         }
-        gemm.small(part, once);
-        if (symmetric) mirror(call, p, j + part.n, j, p.m - j - part.n, part.n);
+        gemm.small(own, once);
+        if (symmetric) mirror(call, p, j + n, j, p.m - j - n, n);
     });
-    return true;
+    return done.load(std::memory_order_relaxed);
 }
 
 // ---- Matrix x vector
@@ -157,11 +182,13 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     // Square blocks of C, whose mirror images are blocks, too.
     ptrdiff_t const square =
         round_up(smaller(ceil_div(p.m, 8), 96), std::lcm(gemm.rows, gemm.columns));
-    bool const symmetric = is_symmetric(p) && p.m > square;
+    bool const symmetric = is_symmetric(call, p) && p.m > square;
     ptrdiff_t const row_unit = symmetric ? square : gemm.rows;
     ptrdiff_t const column_unit = symmetric ? square : gemm.columns;
+    ptrdiff_t const all_n = p.n * call.parts, all_k = p.k * call.parts;
+    auto const column = [&](ptrdiff_t j) { return p.c + j * (p.c_column / call.parts); };
     // Equal parts of k, and of n: the last one does not cost more than it does.
-    ptrdiff_t const depth = ceil_div(p.k, ceil_div(p.k, gemm.depth));
+    ptrdiff_t const depth = round_up(ceil_div(all_k, ceil_div(all_k, gemm.depth)), call.parts);
     auto const part = [](ptrdiff_t length, ptrdiff_t most, ptrdiff_t unit) {
         most = larger(most / unit * unit, unit);
         return round_up(ceil_div(length, ceil_div(length, most)), unit);
@@ -170,7 +197,7 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const packed_most =
         smaller(larger(cache_sizes().third / 4, ptrdiff_t{1} << 20), ptrdiff_t{8} << 20);
     ptrdiff_t const rows = part(p.m, packed_most / (depth * gemm.a_size), row_unit);
-    ptrdiff_t const columns = part(p.n, packed_most / (depth * gemm.b_size), column_unit);
+    ptrdiff_t const columns = part(all_n, packed_most / (depth * gemm.b_size), column_unit);
     ptrdiff_t const width =
         symmetric ? square
                   : part(columns, cache_sizes().second / 2 / (depth * gemm.b_size), gemm.columns);
@@ -185,10 +212,12 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     if (!packed_a) return false;
     char* const packed_b = packed_a + a_bytes;
     ptrdiff_t const a_slice = 8 * gemm.rows, b_slice = gemm.columns;
-    for (ptrdiff_t j = 0; j < p.n; j += columns) {
-        ptrdiff_t const n = smaller(columns, p.n - j);
-        for (ptrdiff_t q = 0; q < p.k; q += depth) {
-            ptrdiff_t const k = smaller(depth, p.k - q);
+    for (ptrdiff_t j = 0; j < all_n; j += columns) {
+        ptrdiff_t const n = smaller(columns, all_n - j);
+        for (ptrdiff_t q = 0; q < all_k; q += depth) {
+            ptrdiff_t const k = smaller(depth, all_k - q);
+            const char* const a = p.a + q / call.parts * p.a_column;
+            const char* const b = p.b + q / call.parts * p.b_row;
             for (ptrdiff_t i = 0; i < p.m; i += rows) {
                 ptrdiff_t const m = smaller(rows, p.m - i);
                 ptrdiff_t const a_slices = ceil_div(m, a_slice);
@@ -196,12 +225,12 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
                 for_chunks(a_slices + b_slices, share.crew, [&](ptrdiff_t s) {
                     if (s < a_slices) {
                         ptrdiff_t const r = s * a_slice;
-                        gemm.pack_a({p.a + (i + r) * p.a_row + q * p.a_column, p.a_row, p.a_column,
+                        call.pack_a({a + (i + r) * p.a_row, p.a_row, p.a_column,
                                      smaller(a_slice, m - r), k, packed_a + r * k * gemm.a_size});
                     } else {
                         ptrdiff_t const c = (s - a_slices) * b_slice;
-                        gemm.pack_b({p.b + q * p.b_row + (j + c) * p.b_column, p.b_row, p.b_column,
-                                     k, smaller(b_slice, n - c), packed_b + c * k * gemm.b_size});
+                        call.pack_b({b + (j + c) / call.parts * p.b_column, p.b_row, p.b_column, k,
+                                     smaller(b_slice, n - c), packed_b + c * k * gemm.b_size});
                     }
                 });
                 ptrdiff_t const down = ceil_div(m, height);
@@ -209,9 +238,9 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
                     ptrdiff_t const r = chunk % down * height, c = chunk / down * width;
                     if (symmetric && i + r < j + c) return;
                     gemm.packed({packed_a + r * k * gemm.a_size, packed_b + c * k * gemm.b_size,
-                                 p.c + (i + r) * p.c_row + (j + c) * p.c_column, p.c_row,
-                                 p.c_column, smaller(height, m - r), smaller(width, n - c), k,
-                                 q > 0});
+                                 column(j + c) + (i + r) * p.c_row, p.c_row,
+                                 p.c_column / call.parts, smaller(height, m - r),
+                                 smaller(width, n - c), k, q > 0});
                     if (symmetric && i + r > j + c && q + k == p.k)
                         mirror(call, p, i + r, j + c, smaller(height, m - r), width);
                 });
@@ -258,7 +287,7 @@ bool are_few(const Call& call, const Matrices& p) noexcept {
 
 bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
     constexpr ptrdiff_t width = 4;
-    bool const symmetric = is_symmetric(p);
+    bool const symmetric = is_symmetric(call, p);
     for_chunks(ceil_div(p.n, width), share.crew, [&](ptrdiff_t strip) {
         ptrdiff_t const j = strip * width, first = symmetric ? j : 0;
         Matrices part = p;
@@ -290,6 +319,7 @@ ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
+    if (call.parts > 1) return is_small(call, p.m, p.n, p.k) ? Way::strips : Way::packed;
     if (part_length(call, p)) return Way::parts;
     if (p.n == 1) {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
@@ -297,7 +327,7 @@ Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     }
     if (are_few(call, p)) return Way::few;
     if (p.c_column != size || !is_small(call, p.m, p.n, p.k)) return Way::packed;
-    bool const half = is_symmetric(p) && p.n > call.gemm.columns;
+    bool const half = is_symmetric(call, p) && p.n > call.gemm.columns;
     return p.b_column == size && !half ? Way::small : Way::strips;
 }
 
@@ -352,7 +382,28 @@ bool lies_across(const Call& call, const Matrices& p) noexcept {
     return p.c_column != call.size && p.c_row == call.size;
 }
 
+// Complex elements of C that lie apart come together first.
+bool run_aside(const Call& call, Way way, const Matrices& p, Share share) noexcept {
+    char* const c = block_new(static_cast<size_t>(p.m * p.n * call.size));
+    if (!c) return false;
+    Matrices aside = p;
+    aside.c = c;
+    aside.c_row = p.n * call.size;
+    aside.c_column = call.size;
+    bool const done = run_one(call, way, aside, share);
+    ptrdiff_t const part = call.size / call.parts;
+    for (ptrdiff_t h = 0; done && h < call.parts; ++h)
+        call.copy({{c + h * part, p.c + h * part},
+                   {call.size, p.c_column},
+                   {aside.c_row, p.c_row},
+                   p.n,
+                   p.m});
+    block_delete(c);
+    return done;
+}
+
 bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept {
+    if (call.parts > 1 && p.c_column != call.size) return run_aside(call, way, p, share);
     switch (way) {
         case Way::vector:
             return run_vector(call, p, share);
@@ -450,6 +501,7 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
                             return true;
                         });
     }
+    if (p.n == 1) p.c_column = call.size;  // which nothing steps over
     if (lies_across(call, p)) {
         p = transposed(p);
         for (int i = 0; i < batch.dims; ++i) {
@@ -460,7 +512,7 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
     }
     Way const way = way_of(call, p, batch.count);
     if (!batch.dims) {
-        if ((way == Way::small || (way == Way::strips && !is_symmetric(p))) &&
+        if ((way == Way::small || (way == Way::strips && !is_symmetric(call, p))) &&
             share.crew.threads > 1)
             return share_small(call, way, p, share);
         return run_one(call, way, p, share);
@@ -482,11 +534,18 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
 
 bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) != nullptr; }
 
-bool multiply(const Table& table, DType t, const Product& p, Share share) noexcept {
-    const Gemm* const gemm = gemm_of(table, t);
-    auto const i = static_cast<size_t>(t);
-    Call const call = {*gemm, size_of(t), table.elementwise[static_cast<size_t>(Op::add)][i],
-                       table.cast[i][i]};
+bool multiply(const Table& table, Numbers of, const Product& p, Share share) noexcept {
+    const Gemm* const gemm = gemm_of(table, of.part);
+    auto const i = static_cast<size_t>(of.part);
+    ptrdiff_t const parts = of.are_complex ? 2 : 1;
+    Call const call = {*gemm,
+                       size_of(of.part) * parts,
+                       table.elementwise[static_cast<size_t>(Op::add)][i],
+                       table.cast[i][i],
+                       parts,
+                       of.are_complex ? gemm->pack_pairs_a : gemm->pack_a,
+                       of.are_complex ? gemm->pack_pairs_b : gemm->pack_b};
+    if (of.are_complex) return run_general(call, p, share);
     // Without a detour: what takes a few nanoseconds.
     if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
         if (p.n == 1 &&
@@ -495,7 +554,7 @@ bool multiply(const Table& table, DType t, const Product& p, Share share) noexce
             return true;
         }
         if (p.m > 1 && p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
-            is_small(call, p.m, p.n, p.k) && !is_symmetric(p)) {
+            is_small(call, p.m, p.n, p.k) && !is_symmetric(call, p)) {
             gemm->small(p, once);
             return true;
         }
@@ -503,18 +562,20 @@ bool multiply(const Table& table, DType t, const Product& p, Share share) noexce
     return run_general(call, p, share);
 }
 
-double cost_of(const Table& table, DType t, const Product& p) noexcept {
+double cost_of(const Table& table, Numbers of, const Product& p) noexcept {
     double products = 1;
     for (int i = 0; i < p.batch_dims; ++i) products *= static_cast<double>(p.batch_shape[i]);
     double const m = static_cast<double>(p.m), n = static_cast<double>(p.n),
                  k = static_cast<double>(p.k);
     // Matrix x vector takes as long as its matrix takes to arrive.
     constexpr double ns_per_byte = 0.02;
-    double const moved = (m * k + k * n + m * n) * static_cast<double>(size_of(t)) * ns_per_byte;
-    return products * (m * n * k * gemm_of(table, t)->ns + moved);
+    double const moved =
+        (m * k + k * n + m * n) * static_cast<double>(size_of(of.part)) * ns_per_byte;
+    double const ns = gemm_of(table, of.part)->ns;
+    return products * (of.are_complex ? 4 * m * n * k * ns + 2 * moved : m * n * k * ns + moved);
 }
 
-Share share_for(const Table& table, DType t, const Product& p, int threads) noexcept {
+Share share_for(const Table& table, Numbers of, const Product& p, int threads) noexcept {
     // Not worth the arithmetic.
     constexpr ptrdiff_t few = 64;
     if (threads < 2 || (p.batch_dims == 0 && p.m <= few && p.n <= few && p.k <= few))
@@ -524,7 +585,7 @@ Share share_for(const Table& table, DType t, const Product& p, int threads) noex
     for (int i = 0; i < p.batch_dims; ++i) multiplications *= static_cast<double>(p.batch_shape[i]);
     constexpr double most = 0x1p62;
     return share_for(static_cast<ptrdiff_t>(multiplications < most ? multiplications : most),
-                     cost_of(table, t, p), threads);
+                     cost_of(table, of, p), threads);
 }
 
 }  // namespace raptors

@@ -14,6 +14,13 @@ struct Product : Matrices {
     const ptrdiff_t *a_batch, *b_batch, *c_batch;  // strides; 0: repeated
 };
 
+// What is multiplied: numbers of a dtype, or complex ones whose parts are of a floating dtype.
+struct Numbers {
+    DType part;
+    bool are_complex;
+    Numbers(DType t, bool pairs = false) noexcept : part(t), are_complex(pairs) {}
+};
+
 bool has_gemm(const Table& table, DType t) noexcept;
 
 // Integers wrap, booleans are the or of ands. Floats: within gamma_k |A||B| of the exact product;
@@ -21,12 +28,12 @@ bool has_gemm(const Table& table, DType t) noexcept;
 // raised that such a loop, summing in some order, could not raise. The bits depend on the shape, on
 // the layout and on the ISA, never on who works, on alignment, or on the place in a batch. False:
 // out of memory, C may be partly written.
-[[nodiscard]] bool multiply(const Table& table, DType t, const Product& product,
+[[nodiscard]] bool multiply(const Table& table, Numbers of, const Product& product,
                             Share share) noexcept;
 
 // Nanoseconds that one thread takes, and how a call is best shared; elements of a grain are
 // multiplications.
-double cost_of(const Table& table, DType t, const Product& product) noexcept;
-Share share_for(const Table& table, DType t, const Product& product, int threads) noexcept;
+double cost_of(const Table& table, Numbers of, const Product& product) noexcept;
+Share share_for(const Table& table, Numbers of, const Product& product, int threads) noexcept;
 
 }  // namespace raptors

@@ -174,6 +174,62 @@ void pack_b(const Panels& m) noexcept {
     }
 }
 
+// ---- Complex numbers, by the 1m method (Van Zee, Implementing high-performance complex matrix
+// multiplication via the 1m method, SIAM J. Sci. Comput. 42, 2020): re, im of an element of A times
+// [[re, im], [-im, re]] of one of B.
+
+template <class C>
+void pack_pairs_a(const Panels& m) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(C));
+    if (m.column == 2 * size) return pack_a<C, C>({m.from, m.row, size, m.rows, m.columns, m.to});
+    for (ptrdiff_t i = 0; i < m.rows; i += tile_rows) {
+        char* to = m.to + i * m.columns * size;
+        for (ptrdiff_t p = 0; p < m.columns; p += 2, to += 2 * tile_rows * size)
+            for (ptrdiff_t r = 0; r < tile_rows; ++r) {
+                ptrdiff_t const row = smaller(i + r, m.rows - 1);
+                const char* const from = m.from + row * m.row + p / 2 * m.column;
+                put(to + r * size, get<C>(from));
+                put(to + (tile_rows + r) * size, get<C>(from + size));
+            }
+    }
+}
+
+// -im, re of each pair re, im.
+template <class C, int... i>
+RAPTORS_INLINE Vec<C> turned(Vec<C> v, std::integer_sequence<int, i...>) {
+    return __builtin_shufflevector(v, -v, (i % 2 ? i - 1 : int{sizeof...(i)} + i + 1)...);
+}
+
+template <class C>
+void pack_pairs_b(const Panels& m) noexcept {
+    constexpr int w = lanes<C>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(C));
+    for (ptrdiff_t j = 0; j < m.columns; j += 3 * w) {
+        ptrdiff_t const n = smaller(3 * w, m.columns - j), width = (n + w - 1) / w * w;
+        char* to = m.to + j * m.rows * size;
+        for (ptrdiff_t p = 0; p < m.rows; p += 2, to += 2 * width * size) {
+            const char* const from = m.from + p / 2 * m.row + j / 2 * m.column;
+            char* const below = to + width * size;
+            if (n == width && m.column == 2 * size) {
+                for (ptrdiff_t at = 0; at < width * size; at += vector_bytes) {
+                    Vec<C> const v = get<Vec<C>>(from + at);
+                    put(to + at, v);
+                    put(below + at, turned<C>(v, std::make_integer_sequence<int, w>()));
+                }
+                continue;
+            }
+            for (ptrdiff_t c = 0; c < width; c += 2) {  // those beyond repeat the last
+                const char* const element = from + smaller(c, n - 2) / 2 * m.column;
+                C const re = get<C>(element), im = get<C>(element + size);
+                put(to + c * size, re);
+                put(to + (c + 1) * size, im);
+                put(below + c * size, -im);
+                put(below + (c + 1) * size, re);
+            }
+        }
+    }
+}
+
 // A tile of packed panels, stored or added to `c`.
 template <class C, int vectors>
 void packed_tile(const char* a, const char* b, ptrdiff_t k, char* c, ptrdiff_t c_row, bool add) {
@@ -673,6 +729,10 @@ struct Kernels {
         gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
         gemm.pack_a = pack_a<E, C>;
         gemm.pack_b = pack_b<E, C>;
+        if constexpr (std::is_floating_point_v<E>) {
+            gemm.pack_pairs_a = pack_pairs_a<C>;
+            gemm.pack_pairs_b = pack_pairs_b<C>;
+        }
         gemm.packed = packed<E, C>;
         if constexpr (has_small) {
             gemm.small = small<C>;
