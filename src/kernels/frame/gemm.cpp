@@ -49,15 +49,13 @@ struct Call {
 // B stays in the second cache, and A or what is read of it for a strip of C; rows of A and C are
 // read and written as they lie. (Measured against packing: a tenth faster at 100, equal at 512
 // KiB.)
-bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
-    n *= call.parts;
-    k *= call.parts;
-    if (!call.gemm.small || k > call.gemm.depth) return false;
-    ptrdiff_t const part = call.size / call.parts, a = m * k * part, b = k * n * part;
+bool is_small(const Gemm& gemm, ptrdiff_t size, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
+    if (!gemm.small || k > gemm.depth) return false;
+    ptrdiff_t const a = m * k * size, b = k * n * size;
     constexpr ptrdiff_t certainly = ptrdiff_t{32} * 1024;
-    if (b <= certainly && (a <= certainly || n <= call.gemm.columns)) return true;
+    if (b <= certainly && (a <= certainly || n <= gemm.columns)) return true;
     ptrdiff_t const most = cache_sizes().second / 3;
-    return m <= 2 * call.gemm.rows || (b <= most && (a <= most || n <= call.gemm.columns));
+    return m <= 2 * gemm.rows || (b <= most && (a <= most || n <= gemm.columns));
 }
 
 constexpr Series once = {1, 0, 0, 0};
@@ -302,12 +300,15 @@ enum class Way { vector, small, small_packed, packed };
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
-    if (call.parts > 1) return is_small(call, p.m, p.n, p.k) ? Way::small_packed : Way::packed;
+    if (call.parts > 1)
+        return is_small(call.gemm, size / call.parts, p.m, p.n * call.parts, p.k * call.parts)
+                   ? Way::small_packed
+                   : Way::packed;
     if (p.n == 1) {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
     }
-    if (p.c_column != size || !is_small(call, p.m, p.n, p.k)) return Way::packed;
+    if (p.c_column != size || !is_small(call.gemm, size, p.m, p.n, p.k)) return Way::packed;
     return p.b_column == size ? Way::small : Way::small_packed;
 }
 
@@ -468,31 +469,28 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
 bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) != nullptr; }
 
 bool multiply(const Table& table, Numbers of, const Product& p, Share share) noexcept {
-    const Gemm* const gemm = gemm_of(table, of.part);
-    auto const i = static_cast<size_t>(of.part);
-    ptrdiff_t const parts = of.are_complex ? 2 : 1;
-    Call const call = {*gemm,
-                       size_of(of.part) * parts,
-                       table.elementwise[static_cast<size_t>(Op::add)][i],
-                       table.cast[i][i],
-                       parts,
-                       of.are_complex ? gemm->pack_pairs_a : gemm->pack_a,
-                       of.are_complex ? gemm->pack_pairs_b : gemm->pack_b};
-    if (of.are_complex) return run_general(call, p, share);
+    const Gemm& gemm = *gemm_of(table, of.part);
+    ptrdiff_t const size = size_of(of.part);
     // Without a detour: what takes a few nanoseconds.
-    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
-        if (p.n == 1 && (p.m == 1 ? p.k * call.size <= dot_bytes
-                                  : p.a_column == call.size && p.b_row == call.size)) {
-            gemm->by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
+    if (!of.are_complex && p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
+        if (p.n == 1 &&
+            (p.m == 1 ? p.k * size <= dot_bytes : p.a_column == size && p.b_row == size)) {
+            gemm.by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
             return true;
         }
-        if (p.m > 1 && p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
-            is_small(call, p.m, p.n, p.k)) {
-            gemm->small(p, once);
+        if (p.m > 1 && p.n > 1 && p.b_column == size && p.c_column == size &&
+            is_small(gemm, size, p.m, p.n, p.k)) {
+            gemm.small(p, once);
             return true;
         }
     }
-    return run_general(call, p, share);
+    auto const i = static_cast<size_t>(of.part);
+    ElementwiseFn const add = table.elementwise[static_cast<size_t>(Op::add)][i];
+    CastFn const copy = table.cast[i][i];
+    if (of.are_complex)
+        return run_general({gemm, 2 * size, add, copy, 2, gemm.pack_pairs_a, gemm.pack_pairs_b}, p,
+                           share);
+    return run_general({gemm, size, add, copy, 1, gemm.pack_a, gemm.pack_b}, p, share);
 }
 
 double cost_of(const Table& table, Numbers of, const Product& p) noexcept {
