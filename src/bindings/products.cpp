@@ -254,9 +254,13 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
     return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
 }
 
-// Complex products that are faster here than by NumPy's BLAS (measured): packing B doubles it,
-// which few rows or columns do not pay for.
-bool is_worth_it(Contraction what, const Scheme& s) {
+// What NumPy's BLAS is left with: dot() by a lone element, which scales and takes 0 times NaN for
+// 0; and complex products that it is faster at (measured): packing B doubles it, which few rows or
+// columns do not pay for.
+bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
+    bool const scales =
+        s.k == 1 && !is_ufunc(call.what) && !call.keeps_events && is_floating(numbers.part);
+    if (!scales && !numbers.are_complex) return false;
     npy_intp m = 1, n = 1;
     bool stacked = false;
     for (int d = 0; d < s.nd; ++d) {
@@ -264,13 +268,14 @@ bool is_worth_it(Contraction what, const Scheme& s) {
         if (s.part[d] == Part::column) n = s.dims[d];
         stacked |= s.part[d] == Part::batch;
     }
+    if (scales && !stacked && (m == 1) != (n == 1)) return true;
+    if (!numbers.are_complex) return false;
     if (m > 1 && n > 1) {
         npy_intp const least = s.k * n <= 1 << 17 ? 32 : 96;
-        return (m >= least && n >= 8) || s.k * (m > n ? m : n) <= 4096;
+        return (m < least || n < 8) && s.k * (m > n ? m : n) > 4096;
     }
     npy_intp const size = m * n * s.k;
-    // dot() of lone elements is no sum: what `lone` is in run().
-    return !stacked && (is_ufunc(what) || size > 1) && size <= (n == 1 ? 2048 : 256);
+    return stacked || (scales && size == 1) || size > (n == 1 ? 2048 : 256);
 }
 
 // Exact arrays of one dtype.
@@ -291,7 +296,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
     Scheme s;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
-    if (is_complex(f->descr) && !is_worth_it(what, s)) return decline(Why::loop);
+    if (is_left_to_blas(call, s, numbers_of(f->descr))) return decline(Why::loop);
     PyArray_Descr* const descr = is_complex(f->descr) ? f->descr : descr_of_num[f->descr->type_num];
     alignas(8) char element[8];
     PyObject* out = nullptr;
