@@ -196,10 +196,10 @@ def test_close_in_pieces(isa: str) -> None:
 def rules_of_product(a: Any, b: Any) -> Rules:
     """Sums are taken in any order."""
     dtype = numpy.result_type(a, b)
-    if dtype.kind != "f" or not a.ndim or not b.ndim:
+    if dtype.kind not in "fc" or not a.ndim or not b.ndim:
         return EXACT
-    most = [numpy.abs(x[numpy.isfinite(x)], dtype="f8").max(initial=0.0) for x in (a, b)]
-    return Rules(atol=a.size * float(numpy.finfo(dtype).eps) * most[0] * most[1])
+    most = [float(numpy.abs(x[numpy.isfinite(x)]).max(initial=0)) for x in (a, b)]
+    return Rules(atol=4 * a.size * float(numpy.finfo(dtype).eps) * most[0] * most[1])
 
 
 @pytest.mark.parametrize("function", ["dot", "inner", "vdot"])

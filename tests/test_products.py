@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, EXACT, Mismatches, Rules, close, counted, python, python_ok
+from helpers import ANY_ZERO, DISABLED, EXACT, Mismatches, Rules, close, counted, python, python_ok
 
 import raptors
 from raptors import _raptors_core as core
@@ -141,6 +141,26 @@ def test_vectors(dtype: str, isa: str) -> None:
                 assert type(got) is a.dtype.type
                 assert got == exact or abs(got.astype("g") - exact) <= bound, n
     count.of("matmul").require()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16", "f2", "i4"])
+def test_lone_elements(dtype: str) -> None:
+    """With one of them, dot() scales: 0 times NaN is 0, and zeros keep their signs where BLAS does it."""
+    found = Mismatches()
+    values = [0.0, 1.0, 2.5] if dtype == "i4" else [0.0, -0.0, 1.0, numpy.nan, numpy.inf]
+    for x, (s, t) in itertools.product(
+        itertools.product(values, values),
+        (((1,), (1,)), ((1, 1), (1, 3)), ((3, 1), (1, 1)), ((1, 1), (1,)), ((3, 1), (1,)), ((3, 1), (1, 3))),
+    ):
+        a, b = numpy.full(s, x[0]).astype(dtype), numpy.full(t, x[1]).astype(dtype)
+        for name in ("dot", "inner", "matmul"):
+
+            def body(xp: Any, a: Any = a, b: Any = b, name: str = name) -> Any:
+                with xp.errstate(all="ignore"):
+                    return getattr(xp, name)(xp.array(a), xp.array(b))
+
+            found.check((name, dtype, x, s, t), body, ANY_ZERO if dtype == "c16" else EXACT)
+    found.done(100)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])

@@ -184,6 +184,7 @@ bool tell(const Call& call, int status) {
 
 // NumPy's own instance of a complex dtype.
 bool is_complex(PyArray_Descr* descr) {
+    if (descr->type_num != NPY_CFLOAT && descr->type_num != NPY_CDOUBLE) return false;
     static PyArray_Descr* const own[] = {PyArray_DescrFromType(NPY_CFLOAT),
                                          PyArray_DescrFromType(NPY_CDOUBLE)};
     return descr == own[0] || descr == own[1];
@@ -193,26 +194,15 @@ Numbers numbers_of(PyArray_Descr* descr) {
     return {descr->type_num == NPY_CFLOAT ? DType::float32 : DType::float64, true};
 }
 
-// Complex products that are faster here than by NumPy's BLAS (measured): packing B doubles it,
-// which rows or columns that are few do not pay for. A lone element of dot() is no sum: see `lone`
-// below.
-bool is_worth_it(const Call& call, const Product& p) {
-    if (p.m > 1 && p.n > 1) return (p.m >= 8 && p.n >= 8) || p.k * (p.m > p.n ? p.m : p.n) <= 4096;
-    npy_intp const size = p.m * p.n * p.k;
-    return !p.batch_dims && (is_ufunc(call.what) || size > 1) && size <= (p.n == 1 ? 2048 : 256);
-}
-
 // By our kernels or by BLAS, and counted as a call with operand f (complex numbers as their parts).
 // False: declined, or an error.
 bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
          const npy_intp* dims) {
     Numbers const numbers = numbers_of(f->descr);
     DType const t = numbers.part;
-    if (numbers.are_complex && !is_worth_it(call, p)) {
-        declined = Why::loop;
-        return false;
-    }
-    double const ns = cost_of(table, numbers, p);
+    // What takes no time is not looked at.
+    bool const is_short = !p.batch_dims && (p.m | p.n | p.k) < 64 && !numbers.are_complex;
+    double const ns = is_short ? 0 : cost_of(table, numbers, p);
     Backend backend{};
     if (is_floating(t) && !numbers.are_complex) {
         backend = backend_for(t, p, ns);
@@ -266,6 +256,30 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
     return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
 }
 
+// What NumPy's BLAS is left with: dot() by a lone element, which scales and takes 0 times NaN for
+// 0; and complex products that it is faster at (measured): packing B doubles it, which few rows or
+// columns do not pay for.
+bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
+    bool const scales =
+        s.k == 1 && !is_ufunc(call.what) && !call.keeps_events && is_floating(numbers.part);
+    if (!scales && !numbers.are_complex) return false;
+    npy_intp m = 1, n = 1;
+    bool stacked = false;
+    for (int d = 0; d < s.nd; ++d) {
+        if (s.part[d] == Part::row) m = s.dims[d];
+        if (s.part[d] == Part::column) n = s.dims[d];
+        stacked |= s.part[d] == Part::batch;
+    }
+    if (scales && !stacked && (m == 1) != (n == 1)) return true;
+    if (!numbers.are_complex) return false;
+    if (m > 1 && n > 1) {
+        npy_intp const least = s.k * n <= 1 << 17 ? 32 : 96;
+        return (m < least || n < 8) && s.k * (m > n ? m : n) > 4096;
+    }
+    npy_intp const size = m * n * s.k;
+    return stacked || (scales && size == 1) || size > (n == 1 ? 2048 : 256);
+}
+
 // Exact arrays of one dtype.
 PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
                          PyObject* given) {
@@ -284,6 +298,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
     Scheme s;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
+    if (is_left_to_blas(call, s, numbers_of(f->descr))) return decline(Why::loop);
     PyArray_Descr* const descr = is_complex(f->descr) ? f->descr : descr_of_num[f->descr->type_num];
     alignas(8) char element[8];
     PyObject* out = nullptr;

@@ -43,9 +43,8 @@ struct Call {
 // ---- Products of a matrix with its own transpose are symmetric, to the bit: elements are summed
 // alike wherever they lie, those of reals. Only what is on and below the diagonal is computed.
 
-bool is_symmetric(const Call& call, const Matrices& p) noexcept {
-    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row &&
-           call.parts == 1;
+bool is_symmetric(const Matrices& p) noexcept {
+    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row;
 }
 
 // Copies a block of C that lies below the diagonal to where it belongs above.
@@ -65,15 +64,13 @@ void mirror(const Call& call, const Matrices& p, ptrdiff_t row, ptrdiff_t column
 // B stays in the second cache, and A or what is read of it for a strip of C; rows of A and C are
 // read and written as they lie. (Measured against packing: a tenth faster at 100, equal at 512
 // KiB.)
-bool is_small(const Call& call, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
-    n *= call.parts;
-    k *= call.parts;
-    if (!call.gemm.small || k > call.gemm.depth) return false;
-    ptrdiff_t const part = call.size / call.parts, a = m * k * part, b = k * n * part;
+bool is_small(const Gemm& gemm, ptrdiff_t size, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
+    if (!gemm.small || k > gemm.depth) return false;
+    ptrdiff_t const a = m * k * size, b = k * n * size;
     constexpr ptrdiff_t certainly = ptrdiff_t{32} * 1024;
-    if (b <= certainly && (a <= certainly || n <= call.gemm.columns)) return true;
+    if (b <= certainly && (a <= certainly || n <= gemm.columns)) return true;
     ptrdiff_t const most = cache_sizes().second / 3;
-    return m <= 2 * call.gemm.rows || (b <= most && (a <= most || n <= call.gemm.columns));
+    return m <= 2 * gemm.rows || (b <= most && (a <= most || n <= gemm.columns));
 }
 
 constexpr Series once = {1, 0, 0, 0};
@@ -82,7 +79,7 @@ constexpr Series once = {1, 0, 0, 0};
 bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
     const Gemm& gemm = call.gemm;
     bool const pack = call.parts > 1 || p.b_column != call.size;
-    bool const symmetric = is_symmetric(call, p);
+    bool const symmetric = call.parts == 1 && is_symmetric(p);
     ptrdiff_t const lanes = gemm.columns / 3, part = call.size / call.parts;
     ptrdiff_t const all_n = p.n * call.parts, k = p.k * call.parts;
     // Pairs of A that lie apart.
@@ -182,7 +179,7 @@ bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
     // Square blocks of C, whose mirror images are blocks, too.
     ptrdiff_t const square =
         round_up(smaller(ceil_div(p.m, 8), 96), std::lcm(gemm.rows, gemm.columns));
-    bool const symmetric = is_symmetric(call, p) && p.m > square;
+    bool const symmetric = call.parts == 1 && is_symmetric(p) && p.m > square;
     ptrdiff_t const row_unit = symmetric ? square : gemm.rows;
     ptrdiff_t const column_unit = symmetric ? square : gemm.columns;
     ptrdiff_t const all_n = p.n * call.parts, all_k = p.k * call.parts;
@@ -287,7 +284,7 @@ bool are_few(const Call& call, const Matrices& p) noexcept {
 
 bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
     constexpr ptrdiff_t width = 4;
-    bool const symmetric = is_symmetric(call, p);
+    bool const symmetric = is_symmetric(p);
     for_chunks(ceil_div(p.n, width), share.crew, [&](ptrdiff_t strip) {
         ptrdiff_t const j = strip * width, first = symmetric ? j : 0;
         Matrices part = p;
@@ -304,9 +301,11 @@ bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
 
 enum class Way { vector, small, strips, few, parts, packed };
 
+constexpr ptrdiff_t dot_bytes = ptrdiff_t{64} << 10;  // of a vector in one part of a sum
+
 // Which k one part of a long sum takes. 0: it is one.
 ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
-    constexpr ptrdiff_t most_lines = 128, dot_bytes = ptrdiff_t{64} << 10;
+    constexpr ptrdiff_t most_lines = 128;
     ptrdiff_t length = 0;
     if (p.n == 1)
         length = p.m <= 64 ? dot_bytes / call.size : 0;
@@ -319,15 +318,18 @@ ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
-    if (call.parts > 1) return is_small(call, p.m, p.n, p.k) ? Way::strips : Way::packed;
+    if (call.parts > 1)
+        return is_small(call.gemm, size / call.parts, p.m, p.n * call.parts, p.k * call.parts)
+                   ? Way::strips
+                   : Way::packed;
     if (part_length(call, p)) return Way::parts;
     if (p.n == 1) {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
     }
     if (are_few(call, p)) return Way::few;
-    if (p.c_column != size || !is_small(call, p.m, p.n, p.k)) return Way::packed;
-    bool const half = is_symmetric(call, p) && p.n > call.gemm.columns;
+    if (p.c_column != size || !is_small(call.gemm, size, p.m, p.n, p.k)) return Way::packed;
+    bool const half = is_symmetric(p) && p.n > call.gemm.columns;
     return p.b_column == size && !half ? Way::small : Way::strips;
 }
 
@@ -512,7 +514,7 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
     }
     Way const way = way_of(call, p, batch.count);
     if (!batch.dims) {
-        if ((way == Way::small || (way == Way::strips && !is_symmetric(call, p))) &&
+        if ((way == Way::small || (way == Way::strips && !is_symmetric(p))) &&
             share.crew.threads > 1)
             return share_small(call, way, p, share);
         return run_one(call, way, p, share);
@@ -535,31 +537,28 @@ bool run_general(const Call& call, const Product& product, Share share) noexcept
 bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) != nullptr; }
 
 bool multiply(const Table& table, Numbers of, const Product& p, Share share) noexcept {
-    const Gemm* const gemm = gemm_of(table, of.part);
-    auto const i = static_cast<size_t>(of.part);
-    ptrdiff_t const parts = of.are_complex ? 2 : 1;
-    Call const call = {*gemm,
-                       size_of(of.part) * parts,
-                       table.elementwise[static_cast<size_t>(Op::add)][i],
-                       table.cast[i][i],
-                       parts,
-                       of.are_complex ? gemm->pack_pairs_a : gemm->pack_a,
-                       of.are_complex ? gemm->pack_pairs_b : gemm->pack_b};
-    if (of.are_complex) return run_general(call, p, share);
+    const Gemm& gemm = *gemm_of(table, of.part);
+    ptrdiff_t const size = size_of(of.part);
     // Without a detour: what takes a few nanoseconds.
-    if (p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
+    if (!of.are_complex && p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
         if (p.n == 1 &&
-            (p.m == 1 ? !part_length(call, p) : p.a_column == call.size && p.b_row == call.size)) {
-            gemm->by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
+            (p.m == 1 ? p.k * size <= dot_bytes : p.a_column == size && p.b_row == size)) {
+            gemm.by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
             return true;
         }
-        if (p.m > 1 && p.n > 1 && p.b_column == call.size && p.c_column == call.size &&
-            is_small(call, p.m, p.n, p.k) && !is_symmetric(call, p)) {
-            gemm->small(p, once);
+        if (p.m > 1 && p.n > 1 && p.b_column == size && p.c_column == size &&
+            is_small(gemm, size, p.m, p.n, p.k) && !is_symmetric(p)) {
+            gemm.small(p, once);
             return true;
         }
     }
-    return run_general(call, p, share);
+    auto const i = static_cast<size_t>(of.part);
+    ElementwiseFn const add = table.elementwise[static_cast<size_t>(Op::add)][i];
+    CastFn const copy = table.cast[i][i];
+    if (of.are_complex)
+        return run_general({gemm, 2 * size, add, copy, 2, gemm.pack_pairs_a, gemm.pack_pairs_b}, p,
+                           share);
+    return run_general({gemm, size, add, copy, 1, gemm.pack_a, gemm.pack_b}, p, share);
 }
 
 double cost_of(const Table& table, Numbers of, const Product& p) noexcept {

@@ -211,6 +211,9 @@ void pack_pairs_b(const Panels& m) noexcept {
             const char* const from = m.from + p / 2 * m.row + j / 2 * m.column;
             char* const below = to + width * size;
             if (n == width && m.column == 2 * size) {
+                const char* const ahead = from + (p + 32 < m.rows ? 16 * m.row : 0);
+                for (ptrdiff_t line = 0; line < width * size; line += 64)
+                    __builtin_prefetch(ahead + line);
                 for (ptrdiff_t at = 0; at < width * size; at += vector_bytes) {
                     Vec<C> const v = get<Vec<C>>(from + at);
                     put(to + at, v);
