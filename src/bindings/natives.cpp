@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "composed.h"
+#include "contraction.h"
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
@@ -40,6 +41,12 @@ const NativeRow functions[] = {
     {"inner", dot_native, id(Dot::inner), true},
     {"vdot", dot_native, id(Dot::vdot), true},
     {"linalg.norm", norm_native, 0, true},
+    {"einsum", einsum_native, 0, false},
+    {"tensordot", tensordot_native, 0, true},
+    {"linalg.tensordot", tensordot_native, 1, true},
+    {"outer", outer_native, 0, true},
+    {"linalg.outer", outer_native, 1, true},
+    {"kron", kron_native, 0, true},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},

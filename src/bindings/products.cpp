@@ -101,7 +101,8 @@ bool stacks_in_order(const Scheme& s) {
     return true;
 }
 
-// Whether no two elements share memory, as far as strides show.
+}  // namespace
+
 bool is_injective(const Fields* f) {
     int perm[NPY_MAXDIMS];
     stride_order(f, perm);
@@ -114,6 +115,8 @@ bool is_injective(const Fields* f) {
     }
     return true;
 }
+
+namespace {
 
 struct Stacks {
     npy_intp shape[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS], c[NPY_MAXDIMS];
@@ -162,6 +165,27 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
 
 }  // namespace
 
+bool run_product(const Table& table, DType t, const Product& p, bool* by_blas) {
+    double const ns = cost_of(table, t, p);
+    const Blas* library = nullptr;
+    if (is_floating(t)) {
+        library = blas_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
+        if (!library && PyErr_Occurred()) return false;
+    }
+    clear_fp_status();
+    bool done = true;
+    *by_blas = false;
+    run_work(
+        ns, [&](int threads) { return share_for(table, t, p, threads); },
+        [&](Share share) {
+            *by_blas = library && multiply(*library, t, p, share.crew.threads);
+            done = *by_blas || multiply(table, t, p, share);
+        },
+        library != nullptr);
+    if (!done) PyErr_NoMemory();
+    return done;
+}
+
 PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* given) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
@@ -198,27 +222,10 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     Stacks stacks;
     Product const p = make_product(s, f, g, out ? fields(out)->data : element,
                                    out ? fields(out)->strides : nullptr, stacks);
-    double const ns = cost_of(*act.table, t, p);
-    const Blas* library = nullptr;
-    if (is_floating(t)) {
-        library = blas_for(t, p, is_worth_planning(ns) ? current_threads() : 1);
-        if (!library && PyErr_Occurred()) {
-            Py_XDECREF(out);
-            return nullptr;
-        }
-    }
-    clear_fp_status();
-    bool done = true, by_blas = false;
-    run_work(
-        ns, [&](int threads) { return share_for(*act.table, t, p, threads); },
-        [&](Share share) {
-            by_blas = library && multiply(*library, t, p, share.crew.threads);
-            done = by_blas || multiply(*act.table, t, p, share);
-        },
-        library != nullptr);
-    if (!done) {
+    bool by_blas;
+    if (!run_product(*act.table, t, p, &by_blas)) {
         Py_XDECREF(out);
-        return PyErr_NoMemory();
+        return nullptr;
     }
     int const status = is_floating(t) ? fp_status() : 0;
     if (status && ufunc) {

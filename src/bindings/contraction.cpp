@@ -1,0 +1,838 @@
+#include "contraction.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+
+#include "conversion.h"
+#include "elementwise.h"
+#include "frame/blocks.h"
+#include "frame/fpstatus.h"
+#include "frame/parallel.h"
+#include "object_cache.h"
+#include "operand.h"
+#include "products.h"
+#include "reductions.h"
+#include "threads.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+namespace {
+
+Signature const einsum_signature = {5, 0, {"out", "optimize", "dtype", "order", "casting"}, {}};
+Signature const tensordot_signature = {2, 2, {"b", "axes"}, {}};
+Signature const linalg_tensordot_signature = {2, 1, {"", "axes"}, {}};
+
+// ---- C = the sum of A B
+
+// An axis: its length, and its steps in A, B and C; 0 where they repeat, in C that it is summed
+// over.
+struct Axis {
+    npy_intp n, a, b, c;
+};
+using Step = npy_intp Axis::*;
+
+struct Axes {
+    int n = 0;
+    Axis at[NPY_MAXDIMS];
+
+    void add(const Axis& x) { at[n++] = x; }
+    npy_intp count() const {
+        npy_intp total = 1;
+        for (int i = 0; i < n; ++i) total *= at[i].n;
+        return total;
+    }
+    npy_intp longest() const {
+        npy_intp most = 1;
+        for (int i = 0; i < n; ++i) most = std::max(most, at[i].n);
+        return most;
+    }
+    bool has_step(Step step, npy_intp size) const {
+        for (int i = 0; i < n; ++i)
+            if (at[i].*step == size) return true;
+        return false;
+    }
+};
+
+// What is to be computed.
+struct Problem {
+    const Table& table;
+    DType t;
+    char *a, *b, *c;
+    Axes kept, summed;  // of the first every step in C counts, of the second none
+    bool by_blas = false;
+};
+
+// From the longest steps to the shortest.
+void sort(Axes& axes, Step by) {
+    for (int i = 1; i < axes.n; ++i)
+        for (int j = i; j > 0 && std::abs(axes.at[j - 1].*by) < std::abs(axes.at[j].*by); --j)
+            std::swap(axes.at[j - 1], axes.at[j]);
+}
+
+// Neighbours that are one run for the operands in `operands` become one axis.
+void merge(Axes& axes, std::initializer_list<Step> operands) {
+    int last = 0;
+    for (int i = 1; i < axes.n; ++i) {
+        Axis& outer = axes.at[last];
+        const Axis& inner = axes.at[i];
+        bool joined = true;
+        for (Step const step : operands) joined &= outer.*step == inner.n * inner.*step;
+        if (joined)
+            outer = {outer.n * inner.n, inner.a, inner.b, inner.c};
+        else
+            axes.at[++last] = inner;
+    }
+    axes.n = std::min(axes.n, last + 1);
+}
+
+// What merging would leave.
+Axes merged(const Axes& axes, Step by, std::initializer_list<Step> operands) {
+    Axes copy = axes;
+    sort(copy, by);
+    merge(copy, operands);
+    return copy;
+}
+
+class Temporary {
+public:
+    Temporary() = default;
+    Temporary(const Temporary&) = delete;
+    Temporary& operator=(const Temporary&) = delete;
+    ~Temporary() {
+        if (data_) block_delete(data_);
+    }
+    // nullptr: MemoryError is set.
+    char* make(npy_intp bytes) {
+        data_ = block_new(static_cast<size_t>(bytes));
+        if (!data_) PyErr_NoMemory();
+        return data_;
+    }
+
+private:
+    char* data_ = nullptr;
+};
+
+// The same elements in two places.
+struct Move {
+    int nd = 0;
+    npy_intp bytes = 0;
+    npy_intp dims[NPY_MAXDIMS], before[NPY_MAXDIMS], after[NPY_MAXDIMS];
+};
+// Gives an operand's axes the steps that they have without gaps, the last of the last group first.
+// A batch's axes keep to repeat.
+Move pack(Axes& batch, Axes& outer, Axes& inner, Step step, npy_intp size, bool repeats) {
+    Move move;
+    move.bytes = size;
+    for (Axes* group : {&inner, &outer, &batch}) {
+        for (int i = group->n - 1; i >= 0; --i) {
+            Axis& x = group->at[i];
+            if (group == &batch && repeats && x.*step == 0) continue;
+            move.dims[move.nd] = x.n;
+            move.before[move.nd] = x.*step;
+            move.after[move.nd++] = move.bytes;
+            x.*step = move.bytes;
+            move.bytes *= x.n;
+        }
+    }
+    return move;
+}
+
+Nest make_nest(const Problem& p) {
+    Nest nest;
+    nest.operands = 3;
+    nest.data[0] = p.a;
+    nest.data[1] = p.b;
+    nest.data[2] = p.c;
+    nest.ndim = 0;
+    auto add = [&](const Axis& x, npy_intp c) {
+        nest.shape[nest.ndim] = x.n;
+        nest.strides[0][nest.ndim] = x.a;
+        nest.strides[1][nest.ndim] = x.b;
+        nest.strides[2][nest.ndim++] = c;
+    };
+    for (int i = 0; i < p.kept.n; ++i) add(p.kept.at[i], p.kept.at[i].c);
+    for (int i = 0; i < p.summed.n; ++i) add(p.summed.at[i], 0);
+    if (nest.ndim == 0) add({1, 0, 0, 0}, 0);
+    simplify(nest);
+    if (nest.ndim == 0) {
+        nest.ndim = 1;
+        nest.shape[0] = 1;
+        for (int i = 0; i < 3; ++i) nest.strides[i][0] = 0;
+    }
+    return nest;
+}
+
+// Some of its operands.
+Nest nest_of(const Nest& nest, std::initializer_list<int> operands) {
+    Nest to;
+    to.ndim = nest.ndim;
+    to.operands = 0;
+    for (int d = 0; d < nest.ndim; ++d) to.shape[d] = nest.shape[d];
+    for (int const i : operands) {
+        to.data[to.operands] = nest.data[i];
+        for (int d = 0; d < nest.ndim; ++d) to.strides[to.operands][d] = nest.strides[i][d];
+        ++to.operands;
+    }
+    return to;
+}
+
+alignas(16) char zero[16];  // of any dtype; only read
+
+void fill_zeros(const Problem& p) {
+    npy_intp dims[NPY_MAXDIMS], none[NPY_MAXDIMS] = {}, strides[NPY_MAXDIMS];
+    for (int i = 0; i < p.kept.n; ++i) {
+        dims[i] = p.kept.at[i].n;
+        strides[i] = p.kept.at[i].c;
+    }
+    copy_nest(p.table, p.kept.n, dims, zero, none, p.t, p.c, strides, p.t);
+}
+
+constexpr npy_intp piece = 4096;  // elements whose products stay in the first cache
+
+// Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
+void multiply_elements(const Problem& p) {
+    Nest const nest = make_nest(p);
+    ElementwiseFn const multiply = p.table.elementwise[index(Op::multiply)][index(p.t)];
+    ElementwiseFn const add = p.table.elementwise[index(Op::add)][index(p.t)];
+    npy_intp const n = count(nest);
+    run_long(n, cost_of(Op::multiply, p.t), [&](Share share) {
+        if (!is_floating(p.t)) return run(multiply, nest, size_of(p.t), share);
+        Chunks const chunks(nest, std::max(piece, n / most_chunks));
+        for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
+            Nest part;
+            chunks.part(i, part);
+            run(multiply, part);
+            Nest again = nest_of(part, {2, 2, 2});
+            again.data[1] = zero;
+            for (int d = 0; d < again.ndim; ++d) again.strides[1][d] = 0;
+            run(add, again);
+        });
+    });
+}
+
+// Products of a piece, then their sums: for what is no product of matrices.
+bool sum_elements(const Problem& p) {
+    fill_zeros(p);
+    Nest const nest = make_nest(p);
+    ElementwiseFn const multiply = p.table.elementwise[index(Op::multiply)][index(p.t)];
+    Chunks const chunks(nest, piece);
+    npy_intp const n = count(nest), size = size_of(p.t);
+    Temporary memory;
+    char* const products = memory.make(std::min(n, 2 * piece) * size);
+    if (!products) return false;
+    ReduceFn const sum = sum_kernel(p.table, p.t);
+    auto call = [&](Share) {
+        for (ptrdiff_t i = 0; i < chunks.count(); ++i) {
+            Nest part;
+            chunks.part(i, part);
+            char* const out = part.data[2];
+            Nest sums = nest_of(part, {2, 2});
+            npy_intp bytes = size;
+            for (int d = part.ndim - 1; d >= 0; --d) {
+                part.strides[2][d] = sums.strides[0][d] = bytes;
+                bytes *= part.shape[d];
+            }
+            part.data[2] = sums.data[0] = products;
+            sums.data[1] = out;
+            run(multiply, part);
+            run_reduce(sum, sums);
+        }
+    };
+    run_work(
+        static_cast<double>(n) * cost_of(Op::multiply, p.t), [](int) { return unshared; }, call);
+    return true;
+}
+
+// Adds A up, B being one; C holds zeros or what is to be added to.
+void sum_single(const Problem& p) {
+    fill_zeros(p);
+    sum_into(p.table, p.t, nest_of(make_nest(p), {0, 2}));
+}
+
+bool contract(Problem& p);
+
+// Sums over axes of one operand alone come last: every product is a term, as in NumPy.
+bool contract_and_sum(Problem& p, const Axes& alone) {
+    Axes steps = p.kept;
+    for (int i = 0; i < alone.n; ++i) steps.add(alone.at[i]);
+    Axes none;
+    Temporary memory;
+    Move const move = pack(none, none, steps, &Axis::c, size_of(p.t), false);
+    constexpr npy_intp most = npy_intp{1} << 28;
+    if (!sum_kernel(p.table, p.t) || move.bytes > most) return decline(Why::shape);
+    char* const partial = memory.make(move.bytes);
+    if (!partial) return false;
+    Problem products = {p.table, p.t, p.a, p.b, partial, steps, p.summed};
+    if (!contract(products)) return false;
+    p.by_blas = products.by_blas;
+    Problem sums = {p.table, p.t, partial, nullptr, p.c, {}, {}};
+    for (int i = 0; i < steps.n; ++i) {
+        Axis const x = {steps.at[i].n, steps.at[i].c, 0, p.kept.at[i].c};
+        (i < p.kept.n ? sums.kept : sums.summed).add(x);
+    }
+    sum_single(sums);
+    return true;
+}
+
+// False: declined, or an error is set.
+bool contract(Problem& p) {
+    npy_intp const size = size_of(p.t);
+    // Those of length 1 do not matter.
+    for (Axes* const axes : {&p.kept, &p.summed}) {
+        int left = 0;
+        for (int i = 0; i < axes->n; ++i)
+            if (axes->at[i].n != 1) axes->at[left++] = axes->at[i];
+        axes->n = left;
+    }
+    if (p.kept.count() == 0) return true;
+    if (p.summed.count() == 0) {
+        fill_zeros(p);
+        return true;
+    }
+    if (p.summed.n == 0) {
+        multiply_elements(p);
+        return true;
+    }
+    Axes batch, rows, columns, both, only_a, only_b;
+    for (int i = 0; i < p.kept.n; ++i) {
+        const Axis& x = p.kept.at[i];
+        (!x.a == !x.b ? batch : x.a ? rows : columns).add(x);
+    }
+    for (int i = 0; i < p.summed.n; ++i) {
+        const Axis& x = p.summed.at[i];
+        (!x.a == !x.b ? both : x.a ? only_a : only_b).add(x);
+    }
+    if (only_a.n || only_b.n) {
+        if (both.n || (only_a.n && only_b.n)) {
+            Axes& alone = only_a;
+            for (int i = 0; i < only_b.n; ++i) alone.add(only_b.at[i]);
+            p.summed = both;
+            return contract_and_sum(p, alone);
+        }
+        both = only_a.n ? only_a : only_b;
+    }
+
+    // One order of the axes that are summed over.
+    bool copy_a = false, copy_b = false;
+    Step order = &Axis::a;
+    if (both.n > 1) {
+        npy_intp const of_a = rows.count() * batch.count(), of_b = columns.count() * batch.count();
+        npy_intp best = NPY_MAX_INTP;
+        for (Step const by : {&Axis::a, &Axis::b}) {
+            bool const a = merged(both, by, {&Axis::a}).n > 1;
+            bool const b = merged(both, by, {&Axis::b}).n > 1;
+            npy_intp const copied = a * of_a + b * of_b;
+            if (copied >= best) continue;
+            best = copied;
+            order = by;
+            copy_a = a;
+            copy_b = b;
+        }
+        sort(both, order);
+    }
+    // Products in a stack are short: there it pays to have a step without a gap.
+    if (batch.n) {
+        copy_a |= !rows.has_step(&Axis::a, size) && !both.has_step(&Axis::a, size) && rows.n;
+        copy_b |= !columns.has_step(&Axis::b, size) && !both.has_step(&Axis::b, size) && columns.n;
+    }
+    // Without two matrices a copy takes as long as the sum itself.
+    bool const steps_apart =
+        !both.has_step(&Axis::a, size) || !both.has_step(&Axis::b, size) || copy_a || copy_b;
+    bool const slow = !rows.n && !columns.n ? steps_apart
+                      : !columns.n          ? copy_a
+                      : !rows.n             ? copy_b
+                                            : false;
+    if (slow && sum_kernel(p.table, p.t)) return sum_elements(p);
+
+    // One run of rows, and one of columns; what is left goes to the stack. If little would be left
+    // in the run, the result is made elsewhere first.
+    constexpr npy_intp few = 16;
+    auto is_poor = [](const Axes& axes) { return axes.n > 1 && axes.longest() < few; };
+    bool const elsewhere =
+        is_poor(merged(rows, &Axis::c, {copy_a ? &Axis::c : &Axis::a, &Axis::c})) ||
+        is_poor(merged(columns, &Axis::c, {copy_b ? &Axis::c : &Axis::b, &Axis::c})) ||
+        (batch.n && rows.n && columns.n && !rows.has_step(&Axis::c, size) &&
+         !columns.has_step(&Axis::c, size));
+    sort(batch, &Axis::c);
+    sort(rows, elsewhere ? &Axis::a : &Axis::c);
+    sort(columns, elsewhere ? &Axis::b : &Axis::c);
+    if (elsewhere) {
+        copy_a |= is_poor(merged(rows, &Axis::a, {&Axis::a}));
+        copy_b |= is_poor(merged(columns, &Axis::b, {&Axis::b}));
+    }
+    Temporary memory_a, memory_b, memory_c;
+    if (copy_a) {
+        Move const move = pack(batch, rows, both, &Axis::a, size, true);
+        char* const to = memory_a.make(move.bytes);
+        if (!to) return false;
+        copy_nest(p.table, move.nd, move.dims, p.a, move.before, p.t, to, move.after, p.t);
+        p.a = to;
+    }
+    if (copy_b) {
+        Move const move = pack(batch, both, columns, &Axis::b, size, true);
+        char* const to = memory_b.make(move.bytes);
+        if (!to) return false;
+        copy_nest(p.table, move.nd, move.dims, p.b, move.before, p.t, to, move.after, p.t);
+        p.b = to;
+    }
+    Move result;
+    char* const c = p.c;
+    if (elsewhere) {
+        result = pack(batch, rows, columns, &Axis::c, size, false);
+        p.c = memory_c.make(result.bytes);
+        if (!p.c) return false;
+    }
+    merge(both, {&Axis::a, &Axis::b});
+    for (Axes* const axes : {&rows, &columns}) {
+        merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
+        int longest = 0;
+        for (int i = 1; i < axes->n; ++i)
+            if (axes->at[i].n > axes->at[longest].n) longest = i;
+        for (int i = 0; i < axes->n; ++i)
+            if (i != longest) batch.add(axes->at[i]);
+        if (axes->n) axes->at[0] = axes->at[longest];
+    }
+
+    npy_intp shape[NPY_MAXDIMS], in_a[NPY_MAXDIMS], in_b[NPY_MAXDIMS], in_c[NPY_MAXDIMS];
+    const Axis& k = both.at[0];
+    // A lone row or column lies as if others followed.
+    Axis const row = rows.n ? rows.at[0] : Axis{1, k.n * k.a, 0, size};
+    Axis const column = columns.n ? columns.at[0] : Axis{1, 0, size, size};
+    Product product;
+    static_cast<Matrices&>(product) = {row.n, column.n, k.n,      p.a, row.a, k.a,
+                                       p.b,   k.b,      column.b, p.c, row.c, column.c};
+    product.batch_dims = batch.n;
+    for (int i = 0; i < batch.n; ++i) {
+        shape[i] = batch.at[i].n;
+        in_a[i] = batch.at[i].a;
+        in_b[i] = batch.at[i].b;
+        in_c[i] = batch.at[i].c;
+    }
+    product.batch_shape = shape;
+    product.a_batch = in_a;
+    product.b_batch = in_b;
+    product.c_batch = in_c;
+    if (!run_product(p.table, p.t, product, &p.by_blas)) return false;
+    if (elsewhere)
+        copy_nest(p.table, result.nd, result.dims, p.c, result.after, p.t, c, result.before, p.t);
+    return true;
+}
+
+// ---- einsum
+
+constexpr int max_terms = 8;  // operands
+constexpr int unknown = -1;
+
+// The axes that NumPy's iterator has: those of the result, then those that are summed over.
+struct Subscripts {
+    int nd, kept;
+    npy_intp n[NPY_MAXDIMS];
+    npy_intp strides[max_terms][NPY_MAXDIMS];  // 0 where an operand repeats
+};
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+// The labels of one operand, or of the result.
+struct Term {
+    int n = 0, dots = unknown;  // how many come before the ellipsis
+    char labels[NPY_MAXDIMS];
+
+    // `text` moves on to what ends the term. False: NumPy's error.
+    bool read(const char*& text) {
+        for (;; ++text) {
+            if (is_letter(*text)) {
+                if (n == NPY_MAXDIMS) return false;
+                labels[n++] = *text;
+            } else if (*text == '.') {
+                if (dots != unknown || text[1] != '.' || text[2] != '.') return false;
+                dots = n;
+                text += 2;
+            } else if (*text != ' ') {
+                return true;
+            }
+        }
+    }
+};
+
+// False: NumPy judges.
+bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subscripts& s) {
+    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text)) return false;
+    const char* at = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text));
+    const char* const end = at + PyUnicode_GET_LENGTH(text);
+    Term term[max_terms], result;
+    int8_t counts['z' + 1] = {};
+    int stacked = 0;  // axes that an ellipsis stands for
+    for (int i = 0; i < terms; ++i) {
+        Fields const* const f = fields(operands[i]);
+        if (!term[i].read(at) || (i < terms - 1 && *at++ != ',')) return false;
+        int const more = f->nd - term[i].n;
+        if (more < 0 || (more && term[i].dots == unknown)) return false;
+        stacked = std::max(stacked, more);
+        for (int d = 0; d < term[i].n; ++d) ++counts[static_cast<int>(term[i].labels[d])];
+    }
+    int8_t place['z' + 1];
+    std::memset(place, unknown, sizeof place);
+    s.nd = 0;
+    auto add = [&](int label) {
+        if (s.nd == NPY_MAXDIMS) return false;
+        if (label) place[label] = static_cast<int8_t>(s.nd);
+        for (int i = 0; i < terms; ++i) s.strides[i][s.nd] = 0;
+        s.n[s.nd++] = 1;
+        return true;
+    };
+    int first_stacked = 0;
+    auto add_stacked = [&] {
+        first_stacked = s.nd;
+        for (int i = 0; i < stacked; ++i)
+            if (!add(0)) return false;
+        return true;
+    };
+    if (at == end) {  // labels that occur once, in alphabetical order
+        if (!add_stacked()) return false;
+        for (int label = 'A'; label <= 'z'; ++label)
+            if (counts[label] == 1 && !add(label)) return false;
+    } else {
+        if (at[0] != '-' || at[1] != '>') return false;
+        at += 2;
+        if (!result.read(at) || at != end || (stacked && result.dots == unknown)) return false;
+        for (int i = 0; i <= result.n; ++i) {
+            if (i == result.dots && !add_stacked()) return false;
+            if (i == result.n) break;
+            int const label = result.labels[i];
+            if (!counts[label] || place[label] != unknown || !add(label)) return false;
+        }
+    }
+    s.kept = s.nd;
+    for (int label = 'A'; label <= 'z'; ++label)
+        if (counts[label] && place[label] == unknown && !add(label)) return false;
+    for (int i = 0; i < terms; ++i) {
+        Fields const* const f = fields(operands[i]);
+        int const more = f->nd - term[i].n;
+        npy_intp own[NPY_MAXDIMS];
+        uint64_t seen = 0;
+        for (int d = 0, label = 0; d < f->nd; ++d) {
+            int const beyond = d - term[i].dots;
+            bool const dotted = more && beyond >= 0 && beyond < more;
+            int const axis = dotted ? first_stacked + stacked - more + beyond
+                                    : place[static_cast<int>(term[i].labels[label++])];
+            bool const again = seen >> axis & 1;
+            if (again && own[axis] != f->dimensions[d]) return false;
+            own[axis] = f->dimensions[d];
+            seen |= uint64_t{1} << axis;
+            s.strides[i][axis] += f->strides[d];
+        }
+        for (; seen; seen &= seen - 1) {
+            int const axis = __builtin_ctzll(seen);
+            if (own[axis] == 1)
+                s.strides[i][axis] = 0;
+            else if (s.n[axis] == 1)
+                s.n[axis] = own[axis];
+            else if (s.n[axis] != own[axis])
+                return false;
+        }
+    }
+    return true;
+}
+
+// The axes of the result in NumPy's memory order, the outermost first. False: NumPy's choice.
+bool order_axes(const Subscripts& s, int terms, PyObject* order, int* perm) {
+    bool keep = true;
+    if (order && !parse_order(order, &keep)) return false;
+    if (!keep) {
+        for (int d = 0; d < s.kept; ++d) perm[d] = d;
+        return true;
+    }
+    if (terms > max_operands) return false;
+    Nest nest;
+    nest.ndim = s.nd;
+    for (int d = 0; d < s.nd; ++d) {
+        nest.shape[d] = s.n[d];
+        for (int i = 0; i < terms; ++i) nest.strides[i][d] = s.strides[i][d];
+    }
+    int all[max_dims];
+    k_order(nest, terms, all);
+    for (int d = 0, at = 0; d < s.nd; ++d)
+        if (all[d] < s.kept) perm[at++] = all[d];
+    return true;
+}
+
+// Whether einsum can write the sums there.
+Why judge_output(PyObject* out, const Subscripts& s, PyObject* const* operands, int terms) {
+    if (!is_exact(out)) return Why::type;
+    Fields const* const o = fields(out);
+    if (o->descr != fields(operands[0])->descr || !(o->flags & NPY_ARRAY_WRITEABLE) ||
+        (o->flags & warn_on_write))
+        return Why::keyword;
+    if (o->nd != s.kept) return Why::shape;
+    for (int d = 0; d < s.kept; ++d)
+        if (o->dimensions[d] != s.n[d]) return Why::shape;
+    for (int i = 0; i < terms; ++i)
+        if (!apart(o, fields(operands[i]))) return Why::overlap;
+    return is_injective(o) ? Why::none : Why::overlap;
+}
+
+bool run_einsum(const Table& table, DType t, const Subscripts& s, PyObject* const* operands,
+                int terms, char* out, const npy_intp* strides, bool* by_blas) {
+    Problem p = {table, t, fields(operands[0])->data, zero, out, {}, {}};
+    if (terms == 2) p.b = fields(operands[1])->data;
+    for (int d = 0; d < s.nd; ++d) {
+        Axis const x = {s.n[d], s.strides[0][d], terms == 2 ? s.strides[1][d] : 0,
+                        d < s.kept ? strides[d] : 0};
+        (d < s.kept ? p.kept : p.summed).add(x);
+    }
+    if (terms == 1) {
+        sum_single(p);
+        return true;
+    }
+    bool const done = contract(p);
+    *by_blas = p.by_blas;
+    return done;
+}
+
+}  // namespace
+
+PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (nargs < 2 || nargs > 3 || !einsum_signature.parse(args + nargs, 0, kwnames, slots) ||
+        (slots[1] && slots[1] != Py_False) || slots[4])
+        return decline(Why::keyword);
+    int const terms = static_cast<int>(nargs) - 1;
+    PyObject* const* const operands = args + 1;
+    for (int i = 0; i < terms; ++i)
+        if (!is_exact(operands[i])) return decline(Why::type);
+    Fields const* const f = fields(operands[0]);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    for (int i = 1; i < terms; ++i)
+        if (fields(operands[i])->descr != f->descr) return decline(Why::dtype);
+    int const num = f->descr->type_num;
+    if (f->descr != descr_of_num[num] || !has_gemm(*act.table, t)) return decline(Why::dtype);
+    if (!is_none(slots[2]) && slots[2] != reinterpret_cast<PyObject*>(f->descr)) {
+        PyArray_Descr const* const wanted = parse_dtype(slots[2]);
+        if (!wanted) return nullptr;
+        if (wanted != f->descr) return decline(Why::dtype);
+    }
+    Subscripts s;
+    int perm[NPY_MAXDIMS];
+    if (!read_subscripts(args[0], operands, terms, s)) return decline(Why::shape);
+    if (!order_axes(s, terms, slots[3], perm)) return decline(Why::keyword);
+    PyObject* const given = is_none(slots[0]) ? nullptr : slots[0];
+    if (terms == 1) {
+        if (s.kept == s.nd) {  // a view, which NumPy makes of its own arrays
+            if (given || !is_ours(operands[0])) return decline(Why::type);
+            return counted(entry,
+                           new_view(operands[0], s.nd, s.n, s.strides[0], f->data, f->descr));
+        }
+        if (!sum_kernel(*act.table, t)) return decline(Why::dtype);
+    }
+    alignas(16) char element[16];
+    PyObject* out = nullptr;
+    if (given) {
+        if (Why const why = judge_output(given, s, operands, terms); why != Why::none)
+            return decline(why);
+        out = new_ref(given);
+    } else if (s.kept) {
+        out = new_array_ordered(s.kept, s.n, perm, f->descr);
+        if (!out) return nullptr;
+    }
+    bool by_blas = false;
+    bool const done =
+        run_einsum(*act.table, t, s, operands, terms, out ? fields(out)->data : element,
+                   out ? fields(out)->strides : nullptr, &by_blas);
+    clear_fp_status();  // of which einsum does not tell
+    if (!done) {
+        Py_XDECREF(out);
+        return nullptr;
+    }
+    count_native(entry, t, layout_of(f), s.kept, s.n);
+    if (by_blas) count_blas(entry, t);
+    return out ? out : as_scalar(element, t, num);
+}
+
+// ---- tensordot
+
+namespace {
+
+// One axis or several, wrapped, none twice. False: NumPy judges.
+bool parse_axes(PyObject* x, int nd, int* n, npy_intp* axes) {
+    if (!parse_shape(x, n, axes)) return false;
+    uint64_t seen = 0;
+    for (int i = 0; i < *n; ++i) {
+        if (axes[i] < 0) axes[i] += nd;
+        if (axes[i] < 0 || axes[i] >= nd || seen >> axes[i] & 1) return false;
+        seen |= uint64_t{1} << axes[i];
+    }
+    return true;
+}
+
+// The axes of two arrays that tensordot() sums over, in pairs.
+bool parse_pairs(PyObject* axes, int nd_a, int nd_b, int* n, npy_intp* in_a, npy_intp* in_b) {
+    npy_intp last = 2;
+    if (!axes || parse_integer(axes, &last)) {
+        if (last < 0 || last > nd_a || last > nd_b) return false;
+        *n = static_cast<int>(last);
+        for (int i = 0; i < *n; ++i) {
+            in_a[i] = nd_a - last + i;
+            in_b[i] = i;
+        }
+        return true;
+    }
+    if ((!PyTuple_CheckExact(axes) && !PyList_CheckExact(axes)) ||
+        PySequence_Fast_GET_SIZE(axes) != 2)
+        return false;
+    PyObject** const pair = PySequence_Fast_ITEMS(axes);
+    int other;
+    return parse_axes(pair[0], nd_a, n, in_a) && parse_axes(pair[1], nd_b, &other, in_b) &&
+           *n == other;
+}
+
+}  // namespace
+
+PyObject* tensordot_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                           Py_ssize_t nargs, PyObject* kwnames) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    const Signature& signature = which ? linalg_tensordot_signature : tensordot_signature;
+    if (!signature.parse(args, nargs, kwnames, slots) || !slots[0] || (which && nargs != 1))
+        return decline(Why::keyword);
+    if (!is_exact(self) || !is_exact(slots[0])) return decline(Why::type);
+    Fields const *const f = fields(self), *const g = fields(slots[0]);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype || f->descr != g->descr || f->descr != descr_of_num[f->descr->type_num] ||
+        !has_gemm(*act.table, t))
+        return decline(Why::dtype);
+    int n;
+    npy_intp in_a[NPY_MAXDIMS], in_b[NPY_MAXDIMS];
+    if (!parse_pairs(slots[1], f->nd, g->nd, &n, in_a, in_b)) return decline(Why::shape);
+    Problem p = {*act.table, t, f->data, g->data, nullptr, {}, {}};
+    uint64_t summed_a = 0, summed_b = 0;
+    for (int i = 0; i < n; ++i) {
+        npy_intp const length = f->dimensions[in_a[i]];
+        if (length != g->dimensions[in_b[i]]) return decline(Why::shape);
+        p.summed.add({length, f->strides[in_a[i]], g->strides[in_b[i]], 0});
+        summed_a |= uint64_t{1} << in_a[i];
+        summed_b |= uint64_t{1} << in_b[i];
+    }
+    if (f->nd + g->nd - 2 * n > NPY_MAXDIMS) return decline(Why::shape);
+    npy_intp matrix[2] = {1, 1};
+    for (int d = 0; d < f->nd; ++d) {
+        if (summed_a >> d & 1) continue;
+        p.kept.add({f->dimensions[d], f->strides[d], 0, 0});
+        matrix[0] *= f->dimensions[d];
+    }
+    for (int d = 0; d < g->nd; ++d) {
+        if (summed_b >> d & 1) continue;
+        p.kept.add({g->dimensions[d], 0, g->strides[d], 0});
+        matrix[1] *= g->dimensions[d];
+    }
+    // NumPy's is a view of a matrix.
+    PyObject* const product = new_array(2, matrix, f->descr);
+    if (!product) return nullptr;
+    p.c = fields(product)->data;
+    int const nd = p.kept.n;
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    npy_intp stride = size_of(t);
+    for (int d = nd - 1; d >= 0; --d) {
+        dims[d] = p.kept.at[d].n;
+        p.kept.at[d].c = strides[d] = stride;
+        stride *= std::max<npy_intp>(dims[d], 1);
+    }
+    clear_fp_status();
+    PyObject* out = nullptr;
+    if (contract(p)) {
+        if (is_floating(t) && fp_status())  // of which NumPy tells, if at all, in its own way
+            declined = Why::value;
+        else
+            out = new_view(product, nd, dims, strides, fields(product)->data, f->descr);
+    }
+    clear_fp_status();
+    Py_DECREF(product);
+    if (!out) return nullptr;
+    count_native(entry, t, layout_of(f), nd, dims);
+    if (p.by_blas) count_blas(entry, t);
+    return out;
+}
+
+// ---- outer, kron: products of elements, of views that repeat
+
+namespace {
+
+py::object stolen(PyObject* o) { return py::reinterpret_steal<py::object>(o); }
+
+// The elements in C order as a column or a row.
+py::object as_matrix(PyObject* a, bool column) {
+    Fields const* const f = fields(a);
+    npy_intp const n = size_of(f), size = PyDataType_ELSIZE(f->descr);
+    npy_intp const step = f->nd == 1 ? f->strides[0] : size;
+    npy_intp const dims[2] = {column ? n : 1, column ? 1 : n};
+    npy_intp const strides[2] = {column ? step : size, column ? size : step};
+    return stolen(new_view(a, 2, dims, strides, f->data, f->descr));
+}
+
+// An axis of length 1 before each, or (`after`) after each of `nd` axes.
+py::object spaced(PyObject* a, int nd, bool after) {
+    Fields const* const f = fields(a);
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    for (int d = 0; d < nd; ++d) {
+        int const own = d - nd + f->nd, at = 2 * d + !after;
+        dims[2 * d] = dims[2 * d + 1] = 1;
+        strides[2 * d] = strides[2 * d + 1] = PyDataType_ELSIZE(f->descr);
+        if (own < 0) continue;
+        dims[at] = f->dimensions[own];
+        strides[at] = f->strides[own];
+    }
+    return stolen(new_view(a, 2 * nd, dims, strides, f->data, f->descr));
+}
+
+}  // namespace
+
+PyObject* outer_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                       Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (kwnames || nargs != 1) return decline(Why::keyword);
+    for (PyObject* const x : {self, args[0]}) {
+        if (!is_ours(x)) return decline(Why::type);
+        Fields const* const f = fields(x);
+        if (f->nd != 1 && (which == 1 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS)))
+            return decline(Why::shape);
+    }
+    auto const column = as_matrix(self, true), row = as_matrix(args[0], false);
+    if (!column || !row) return nullptr;
+    return counted(entry, binary(Op::multiply, column.ptr(), row.ptr()));
+}
+
+PyObject* kron_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (kwnames || nargs != 1) return decline(Why::keyword);
+    for (PyObject* const x : {self, args[0]}) {
+        if (!is_ours(x)) return decline(Why::type);
+        Fields const* const f = fields(x);
+        if (f->nd == 0 || 2 * f->nd > NPY_MAXDIMS || !(f->flags & NPY_ARRAY_C_CONTIGUOUS))
+            return decline(Why::shape);
+    }
+    int const nd = std::max(fields(self)->nd, fields(args[0])->nd);
+    auto const a = spaced(self, nd, true), b = spaced(args[0], nd, false);
+    if (!a || !b) return nullptr;
+    auto const product = stolen(binary(Op::multiply, a.ptr(), b.ptr()));
+    if (!product) return nullptr;
+    Fields const* const f = fields(product.ptr());
+    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    npy_intp stride = PyDataType_ELSIZE(f->descr);
+    for (int d = nd - 1; d >= 0; --d) {
+        dims[d] = f->dimensions[2 * d] * f->dimensions[2 * d + 1];
+        strides[d] = stride;
+        stride *= std::max<npy_intp>(dims[d], 1);
+    }
+    return counted(entry, new_view(product.ptr(), nd, dims, strides, f->data, f->descr));
+}
+
+}  // namespace raptors
