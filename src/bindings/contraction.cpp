@@ -1,6 +1,7 @@
 #include "contraction.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -35,8 +36,17 @@ struct Axis {
 using Step = npy_intp Axis::*;
 
 struct Axes {
-    int n = 0;
+    int n;
     Axis at[NPY_MAXDIMS];
+
+    Axes() noexcept : n(0) {}  // room for the most axes would take long to clear, or to copy
+    Axes(const Axes& other) noexcept : n(other.n) { std::copy_n(other.at, n, at); }
+    Axes& operator=(const Axes& other) noexcept {
+        n = other.n;
+        std::copy_n(other.at, n, at);
+        return *this;
+    }
+    ~Axes() = default;
 
     void add(const Axis& x) { at[n++] = x; }
     npy_intp count() const {
@@ -44,17 +54,21 @@ struct Axes {
         for (int i = 0; i < n; ++i) total *= at[i].n;
         return total;
     }
-    npy_intp longest() const {
-        npy_intp most = 1;
-        for (int i = 0; i < n; ++i) most = std::max(most, at[i].n);
-        return most;
+    Axis* find_longest() {
+        return std::max_element(at, at + n, [](const Axis& x, const Axis& y) { return x.n < y.n; });
     }
+    npy_intp longest() { return n ? find_longest()->n : 1; }
     bool has_step(Step step, npy_intp size) const {
         for (int i = 0; i < n; ++i)
             if (at[i].*step == size) return true;
         return false;
     }
 };
+
+bool refuse(Why why) {
+    declined = why;
+    return false;
+}
 
 // What is to be computed.
 struct Problem {
@@ -192,15 +206,21 @@ void fill_zeros(const Problem& p) {
 
 constexpr npy_intp piece = 4096;  // elements whose products stay in the first cache
 
+bool is_exact_dtype(DType t) { return std::strchr("BIU", dtype_info[index(t)].kind); }
+
+ElementwiseFn kernel_of(const Problem& p, Op op) {
+    return p.table.elementwise[index(op)][index(p.t)];
+}
+
 // Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
-void multiply_elements(const Problem& p) {
+bool multiply_elements(const Problem& p) {
+    ElementwiseFn const multiply = kernel_of(p, Op::multiply), add = kernel_of(p, Op::add);
+    if (!multiply || !add) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
-    ElementwiseFn const multiply = p.table.elementwise[index(Op::multiply)][index(p.t)];
-    ElementwiseFn const add = p.table.elementwise[index(Op::add)][index(p.t)];
     npy_intp const n = count(nest);
     run_long(n, cost_of(Op::multiply, p.t), [&](Share share) {
-        if (!is_floating(p.t)) return run(multiply, nest, size_of(p.t), share);
-        Chunks const chunks(nest, std::max(piece, n / most_chunks));
+        if (is_exact_dtype(p.t)) return run(multiply, nest, size_of(p.t), share);
+        Chunks const chunks(nest, std::max(piece, 4 * n / most_chunks));
         for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
             Nest part;
             chunks.part(i, part);
@@ -211,19 +231,26 @@ void multiply_elements(const Problem& p) {
             run(add, again);
         });
     });
+    return true;
 }
 
-// Products of a piece, then their sums: for what is no product of matrices.
+// Products of a piece, then their sums: for what is no product of matrices. NumPy is as fast where
+// that is long and does not lie in the order of the sums.
 bool sum_elements(const Problem& p) {
-    fill_zeros(p);
+    ElementwiseFn const multiply = kernel_of(p, Op::multiply);
+    ReduceFn const sum = sum_kernel(p.table, p.t);
+    if (!multiply || !sum) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
-    ElementwiseFn const multiply = p.table.elementwise[index(Op::multiply)][index(p.t)];
+    int const last = nest.ndim - 1;
+    auto const steps = [&](int i) { return nest.strides[i][last] > size_of(p.t); };
+    if (count(nest) > 2 * piece && (nest.strides[2][last] || steps(0) || steps(1)))
+        return refuse(Why::shape);
+    fill_zeros(p);
     Chunks const chunks(nest, piece);
     npy_intp const n = count(nest), size = size_of(p.t);
     Temporary memory;
     char* const products = memory.make(std::min(n, 2 * piece) * size);
     if (!products) return false;
-    ReduceFn const sum = sum_kernel(p.table, p.t);
     auto call = [&](Share) {
         for (ptrdiff_t i = 0; i < chunks.count(); ++i) {
             Nest part;
@@ -262,7 +289,7 @@ bool contract_and_sum(Problem& p, const Axes& alone) {
     Temporary memory;
     Move const move = pack(none, none, steps, &Axis::c, size_of(p.t), false);
     constexpr npy_intp most = npy_intp{1} << 28;
-    if (!sum_kernel(p.table, p.t) || move.bytes > most) return decline(Why::shape);
+    if (!sum_kernel(p.table, p.t) || move.bytes > most) return refuse(Why::shape);
     char* const partial = memory.make(move.bytes);
     if (!partial) return false;
     Problem products = {p.table, p.t, p.a, p.b, partial, steps, p.summed};
@@ -292,10 +319,7 @@ bool contract(Problem& p) {
         fill_zeros(p);
         return true;
     }
-    if (p.summed.n == 0) {
-        multiply_elements(p);
-        return true;
-    }
+    if (p.summed.n == 0) return multiply_elements(p);
     Axes batch, rows, columns, both, only_a, only_b;
     for (int i = 0; i < p.kept.n; ++i) {
         const Axis& x = p.kept.at[i];
@@ -345,12 +369,22 @@ bool contract(Problem& p) {
                       : !columns.n          ? copy_a
                       : !rows.n             ? copy_b
                                             : false;
-    if (slow && sum_kernel(p.table, p.t)) return sum_elements(p);
+    if (slow && sum_kernel(p.table, p.t)) {
+        // A matrix and a vector: one run of the sum at a time.
+        constexpr npy_intp long_run = 16;
+        Axes runs = merged(both, rows.n ? &Axis::a : &Axis::b, {&Axis::a, &Axis::b});
+        if ((!rows.n && !columns.n) || runs.n < 2 || runs.longest() < long_run)
+            return sum_elements(p);
+        std::swap(*runs.find_longest(), runs.at[--runs.n]);
+        p.summed = {};
+        p.summed.add(runs.at[runs.n]);
+        return contract_and_sum(p, runs);
+    }
 
     // One run of rows, and one of columns; what is left goes to the stack. If little would be left
     // in the run, the result is made elsewhere first.
     constexpr npy_intp few = 16;
-    auto is_poor = [](const Axes& axes) { return axes.n > 1 && axes.longest() < few; };
+    auto is_poor = [](Axes axes) { return axes.n > 1 && axes.longest() < few; };
     bool const elsewhere =
         is_poor(merged(rows, &Axis::c, {copy_a ? &Axis::c : &Axis::a, &Axis::c})) ||
         is_poor(merged(columns, &Axis::c, {copy_b ? &Axis::c : &Axis::b, &Axis::c})) ||
@@ -388,12 +422,8 @@ bool contract(Problem& p) {
     merge(both, {&Axis::a, &Axis::b});
     for (Axes* const axes : {&rows, &columns}) {
         merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
-        int longest = 0;
-        for (int i = 1; i < axes->n; ++i)
-            if (axes->at[i].n > axes->at[longest].n) longest = i;
-        for (int i = 0; i < axes->n; ++i)
-            if (i != longest) batch.add(axes->at[i]);
-        if (axes->n) axes->at[0] = axes->at[longest];
+        if (axes->n) std::swap(axes->at[0], *axes->find_longest());
+        for (int i = 1; i < axes->n; ++i) batch.add(axes->at[i]);
     }
 
     npy_intp shape[NPY_MAXDIMS], in_a[NPY_MAXDIMS], in_b[NPY_MAXDIMS], in_c[NPY_MAXDIMS];
@@ -431,21 +461,31 @@ struct Subscripts {
     int nd, kept;
     npy_intp n[NPY_MAXDIMS];
     npy_intp strides[max_terms][NPY_MAXDIMS];  // 0 where an operand repeats
+    uint64_t axes[max_terms];                  // those that an operand has, of other lengths than 1
 };
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+constexpr uint64_t bit(int i) { return uint64_t{1} << i; }
+// body(i) for each bit, the lowest first; until that is false.
+template <class Body>
+bool for_bits(uint64_t bits, const Body& body) {
+    for (; bits; bits &= bits - 1)
+        if (!body(__builtin_ctzll(bits))) return false;
+    return true;
+}
+
 // The labels of one operand, or of the result.
 struct Term {
-    int n = 0, dots = unknown;  // how many come before the ellipsis
-    char labels[NPY_MAXDIMS];
+    int n = 0, dots = unknown;    // how many come before the ellipsis
+    uint8_t labels[NPY_MAXDIMS];  // from 'A'
 
     // `text` moves on to what ends the term. False: NumPy's error.
     bool read(const char*& text) {
         for (;; ++text) {
             if (is_letter(*text)) {
                 if (n == NPY_MAXDIMS) return false;
-                labels[n++] = *text;
+                labels[n++] = static_cast<uint8_t>(*text - 'A');
             } else if (*text == '.') {
                 if (dots != unknown || text[1] != '.' || text[2] != '.') return false;
                 dots = n;
@@ -463,37 +503,39 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subsc
     const char* at = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text));
     const char* const end = at + PyUnicode_GET_LENGTH(text);
     Term term[max_terms], result;
-    int8_t counts['z' + 1] = {};
-    int stacked = 0;  // axes that an ellipsis stands for
+    uint64_t once = 0, again = 0;  // labels that occur, and that do so twice
+    int stacked = 0;               // axes that an ellipsis stands for
     for (int i = 0; i < terms; ++i) {
-        Fields const* const f = fields(operands[i]);
         if (!term[i].read(at) || (i < terms - 1 && *at++ != ',')) return false;
-        int const more = f->nd - term[i].n;
+        int const more = fields(operands[i])->nd - term[i].n;
         if (more < 0 || (more && term[i].dots == unknown)) return false;
         stacked = std::max(stacked, more);
-        for (int d = 0; d < term[i].n; ++d) ++counts[static_cast<int>(term[i].labels[d])];
+        for (int d = 0; d < term[i].n; ++d) {
+            again |= once & bit(term[i].labels[d]);
+            once |= bit(term[i].labels[d]);
+        }
     }
-    int8_t place['z' + 1];
-    std::memset(place, unknown, sizeof place);
+    int8_t place[64];  // the axis of a label
+    uint64_t placed = 0;
     s.nd = 0;
     auto add = [&](int label) {
         if (s.nd == NPY_MAXDIMS) return false;
-        if (label) place[label] = static_cast<int8_t>(s.nd);
+        place[label] = static_cast<int8_t>(s.nd);
+        placed |= bit(label);
         for (int i = 0; i < terms; ++i) s.strides[i][s.nd] = 0;
         s.n[s.nd++] = 1;
         return true;
     };
+    constexpr int no_label = 63;
     int first_stacked = 0;
     auto add_stacked = [&] {
         first_stacked = s.nd;
         for (int i = 0; i < stacked; ++i)
-            if (!add(0)) return false;
+            if (!add(no_label)) return false;
         return true;
     };
     if (at == end) {  // labels that occur once, in alphabetical order
-        if (!add_stacked()) return false;
-        for (int label = 'A'; label <= 'z'; ++label)
-            if (counts[label] == 1 && !add(label)) return false;
+        if (!add_stacked() || !for_bits(once & ~again, add)) return false;
     } else {
         if (at[0] != '-' || at[1] != '>') return false;
         at += 2;
@@ -502,12 +544,11 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subsc
             if (i == result.dots && !add_stacked()) return false;
             if (i == result.n) break;
             int const label = result.labels[i];
-            if (!counts[label] || place[label] != unknown || !add(label)) return false;
+            if (!(once & ~placed & bit(label)) || !add(label)) return false;
         }
     }
     s.kept = s.nd;
-    for (int label = 'A'; label <= 'z'; ++label)
-        if (counts[label] && place[label] == unknown && !add(label)) return false;
+    if (!for_bits(once & ~placed, add)) return false;
     for (int i = 0; i < terms; ++i) {
         Fields const* const f = fields(operands[i]);
         int const more = f->nd - term[i].n;
@@ -516,23 +557,24 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subsc
         for (int d = 0, label = 0; d < f->nd; ++d) {
             int const beyond = d - term[i].dots;
             bool const dotted = more && beyond >= 0 && beyond < more;
-            int const axis = dotted ? first_stacked + stacked - more + beyond
-                                    : place[static_cast<int>(term[i].labels[label++])];
-            bool const again = seen >> axis & 1;
-            if (again && own[axis] != f->dimensions[d]) return false;
+            int const axis =
+                dotted ? first_stacked + stacked - more + beyond : place[term[i].labels[label++]];
+            if (seen & bit(axis) && own[axis] != f->dimensions[d]) return false;
             own[axis] = f->dimensions[d];
-            seen |= uint64_t{1} << axis;
+            seen |= bit(axis);
             s.strides[i][axis] += f->strides[d];
         }
-        for (; seen; seen &= seen - 1) {
-            int const axis = __builtin_ctzll(seen);
-            if (own[axis] == 1)
+        s.axes[i] = 0;
+        bool const fits = for_bits(seen, [&](int axis) {
+            if (own[axis] == 1) {
                 s.strides[i][axis] = 0;
-            else if (s.n[axis] == 1)
-                s.n[axis] = own[axis];
-            else if (s.n[axis] != own[axis])
-                return false;
-        }
+                return true;
+            }
+            s.axes[i] |= bit(axis);
+            if (s.n[axis] == 1) s.n[axis] = own[axis];
+            return s.n[axis] == own[axis];
+        });
+        if (!fits) return false;
     }
     return true;
 }
@@ -545,15 +587,9 @@ bool order_axes(const Subscripts& s, int terms, PyObject* order, int* perm) {
         for (int d = 0; d < s.kept; ++d) perm[d] = d;
         return true;
     }
-    if (terms > max_operands) return false;
-    Nest nest;
-    nest.ndim = s.nd;
-    for (int d = 0; d < s.nd; ++d) {
-        nest.shape[d] = s.n[d];
-        for (int i = 0; i < terms; ++i) nest.strides[i][d] = s.strides[i][d];
-    }
     int all[max_dims];
-    k_order(nest, terms, all);
+    auto const stride = [&](int i, int d) { return s.n[d] == 1 ? 0 : std::abs(s.strides[i][d]); };
+    k_order(s.nd, terms, stride, all);
     for (int d = 0, at = 0; d < s.nd; ++d)
         if (all[d] < s.kept) perm[at++] = all[d];
     return true;
@@ -574,22 +610,156 @@ Why judge_output(PyObject* out, const Subscripts& s, PyObject* const* operands, 
     return is_injective(o) ? Why::none : Why::overlap;
 }
 
+// An operand, or what has been made of some.
+struct Tensor {
+    char* data;
+    const npy_intp* strides;
+    uint64_t axes;
+};
+
+bool contract_two(const Table& table, DType t, const Subscripts& s, const Tensor& a,
+                  const Tensor& b, const Tensor& c, bool* by_blas) {
+    Problem p = {table, t, a.data, b.data, c.data, {}, {}};
+    for_bits(a.axes | b.axes, [&](int d) {
+        bool const kept = c.axes & bit(d);
+        (kept ? p.kept : p.summed)
+            .add({s.n[d], a.strides[d], b.strides[d], kept ? c.strides[d] : 0});
+        return true;
+    });
+    bool const done = contract(p);
+    *by_blas |= p.by_blas;
+    return done;
+}
+
+// Which operands are contracted one after the other: numbers of two tensors, of which the first
+// gives its place to the result, the second to the last one.
+struct Path {
+    int first[max_terms], second[max_terms];
+};
+
+// The greedy path of numpy.einsum_path: what frees most memory comes first, and among equals what
+// is least work; pairs without a common label only if there are no others. False: it is not worth
+// it.
+bool find_path(const Subscripts& s, int terms, Path& path) {
+    auto size = [&](uint64_t axes) {
+        double total = 1;
+        for_bits(axes, [&](int d) {
+            total *= static_cast<double>(s.n[d]);
+            return true;
+        });
+        return total;
+    };
+    uint64_t axes[max_terms], all = 0;
+    for (int i = 0; i < terms; ++i) all |= axes[i] = s.axes[i];
+    uint64_t const result = all & (s.kept == 64 ? ~uint64_t{0} : bit(s.kept) - 1);
+    double work = 0;
+    for (int step = 0, n = terms; n > 1; ++step, --n) {
+        double freed = 0, cost = 0;
+        uint64_t made = 0;
+        int first = unknown, second = unknown;
+        for (bool const common : {true, false}) {
+            if (first != unknown) break;
+            for (int i = 0; i < n; ++i) {
+                for (int j = i + 1; j < n; ++j) {
+                    if (common && !(axes[i] & axes[j])) continue;
+                    uint64_t others = result;
+                    for (int k = 0; k < n; ++k)
+                        if (k != i && k != j) others |= axes[k];
+                    uint64_t const both = axes[i] | axes[j];
+                    double const frees = size(axes[i]) + size(axes[j]) - size(both & others);
+                    double const costs = size(both) * (both & ~others ? 2 : 1);
+                    if (first != unknown && (frees < freed || (frees == freed && costs >= cost)))
+                        continue;
+                    freed = frees;
+                    cost = costs;
+                    first = i;
+                    second = j;
+                    made = both & others;
+                }
+            }
+        }
+        path.first[step] = first;
+        path.second[step] = second;
+        work += size(axes[first] | axes[second]);
+        axes[first] = made;
+        axes[second] = axes[n - 1];
+    }
+    return work <= 1.5 * size(all);
+}
+
+// Several operands, two at a time. Its sums are of other terms than NumPy's, which shows where a
+// part of a term overflows or underflows, or an element is not finite: NumPy does those.
+bool contract_all(const Table& table, DType t, const Subscripts& s, Tensor* tensors, int terms,
+                  const Tensor& out, bool* by_blas) {
+    Path path;
+    if (!find_path(s, terms, path)) return refuse(Why::shape);
+    Temporary memory[max_terms];
+    npy_intp strides[max_terms][NPY_MAXDIMS];
+    int status = 0;
+    for (int step = 0, n = terms; n > 1; ++step, --n) {
+        Tensor& a = tensors[path.first[step]];
+        Tensor& b = tensors[path.second[step]];
+        Tensor made = out;
+        if (n > 2) {
+            uint64_t others = out.axes;
+            for (int k = 0; k < n; ++k)
+                if (tensors + k != &a && tensors + k != &b) others |= tensors[k].axes;
+            made = {nullptr, strides[step], (a.axes | b.axes) & others};
+            std::fill_n(strides[step], s.nd, 0);
+            npy_intp bytes = size_of(t);
+            for (int d = s.nd - 1; d >= 0; --d) {
+                if (!(made.axes & bit(d))) continue;
+                strides[step][d] = bytes;
+                bytes *= s.n[d];
+            }
+            made.data = memory[step].make(bytes);
+            if (!made.data) return false;
+        }
+        if (!contract_two(table, t, s, a, b, made, by_blas)) return false;
+        status |= fp_status();
+        a = made;
+        b = tensors[n - 1];
+    }
+    if (is_exact_dtype(t)) return true;
+    if (!is_floating(t)) return refuse(Why::dtype);
+    if (status & (fp_overflow | fp_underflow | fp_invalid)) return refuse(Why::value);
+    alignas(16) char total[16] = {};  // which is finite if all elements are
+    Problem sum = {table, t, out.data, zero, total, {}, {}};
+    for_bits(out.axes, [&](int d) {
+        sum.summed.add({s.n[d], out.strides[d], 0, 0});
+        return true;
+    });
+    sum_single(sum);
+    double finite = 0;
+    if (t == DType::float64) {
+        std::memcpy(&finite, total, sizeof finite);
+    } else {
+        float single;
+        std::memcpy(&single, total, sizeof single);
+        finite = static_cast<double>(single);
+    }
+    return std::isfinite(finite) || refuse(Why::value);
+}
+
 bool run_einsum(const Table& table, DType t, const Subscripts& s, PyObject* const* operands,
                 int terms, char* out, const npy_intp* strides, bool* by_blas) {
-    Problem p = {table, t, fields(operands[0])->data, zero, out, {}, {}};
-    if (terms == 2) p.b = fields(operands[1])->data;
-    for (int d = 0; d < s.nd; ++d) {
-        Axis const x = {s.n[d], s.strides[0][d], terms == 2 ? s.strides[1][d] : 0,
-                        d < s.kept ? strides[d] : 0};
-        (d < s.kept ? p.kept : p.summed).add(x);
+    Tensor tensors[max_terms];
+    uint64_t all = 0;
+    for (int i = 0; i < terms; ++i) {
+        tensors[i] = {fields(operands[i])->data, s.strides[i], s.axes[i]};
+        all |= s.axes[i];
     }
-    if (terms == 1) {
-        sum_single(p);
+    Tensor const result = {out, strides, all & (s.kept == 64 ? ~uint64_t{0} : bit(s.kept) - 1)};
+    if (terms > 2) return contract_all(table, t, s, tensors, terms, result, by_blas);
+    if (terms == 2) return contract_two(table, t, s, tensors[0], tensors[1], result, by_blas);
+    Problem p = {table, t, tensors[0].data, zero, out, {}, {}};
+    for_bits(all, [&](int d) {
+        bool const kept = d < s.kept;
+        (kept ? p.kept : p.summed).add({s.n[d], s.strides[0][d], 0, kept ? strides[d] : 0});
         return true;
-    }
-    bool const done = contract(p);
-    *by_blas = p.by_blas;
-    return done;
+    });
+    sum_single(p);
+    return true;
 }
 
 }  // namespace
@@ -599,7 +769,8 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     PyObject* slots[max_parameters];
-    if (nargs < 2 || nargs > 3 || !einsum_signature.parse(args + nargs, 0, kwnames, slots) ||
+    if (nargs < 2 || nargs > 1 + max_terms ||
+        !einsum_signature.parse(args + nargs, 0, kwnames, slots) ||
         (slots[1] && slots[1] != Py_False) || slots[4])
         return decline(Why::keyword);
     int const terms = static_cast<int>(nargs) - 1;

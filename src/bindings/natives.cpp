@@ -9,6 +9,8 @@
 #include "elementwise.h"
 #include "joining.h"
 #include "linalg.h"
+#include "matrix_chain.h"
+#include "products.h"
 #include "reductions.h"
 #include "shaping.h"
 
@@ -47,6 +49,10 @@ const NativeRow functions[] = {
     {"outer", outer_native, 0, true},
     {"linalg.outer", outer_native, 1, true},
     {"kron", kron_native, 0, true},
+    {"linalg.matmul", linalg_product_native, id(Contraction::matmul), true},
+    {"linalg.vecdot", linalg_product_native, id(Contraction::vecdot), true},
+    {"linalg.matrix_power", matrix_power_native, 0, true},
+    {"linalg.multi_dot", multi_dot_native, 0, false},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},
