@@ -204,7 +204,7 @@ void fill_zeros(const Problem& p) {
     copy_nest(p.table, p.kept.n, dims, zero, none, p.t, p.c, strides, p.t);
 }
 
-constexpr npy_intp piece = 4096;  // elements whose products stay in the first cache
+constexpr npy_intp piece = 1024;  // elements whose products stay in the first cache
 
 bool is_exact_dtype(DType t) { return std::strchr("BIU", dtype_info[index(t)].kind); }
 
@@ -222,13 +222,18 @@ bool multiply_elements(const Problem& p) {
         if (is_exact_dtype(p.t)) return run(multiply, nest, size_of(p.t), share);
         Chunks const chunks(nest, std::max(piece, 4 * n / most_chunks));
         for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
-            Nest part;
-            chunks.part(i, part);
-            run(multiply, part);
-            Nest again = nest_of(part, {2, 2, 2});
-            again.data[1] = zero;
-            for (int d = 0; d < again.ndim; ++d) again.strides[1][d] = 0;
-            run(add, again);
+            Nest chunk;
+            chunks.part(i, chunk);
+            Chunks const pieces(chunk, piece);
+            for (ptrdiff_t j = 0; j < pieces.count(); ++j) {
+                Nest part;
+                pieces.part(j, part);
+                run(multiply, part);
+                Nest again = nest_of(part, {2, 2, 2});
+                again.data[1] = zero;
+                for (int d = 0; d < again.ndim; ++d) again.strides[1][d] = 0;
+                run(add, again);
+            }
         });
     });
     return true;
@@ -243,7 +248,7 @@ bool sum_elements(const Problem& p) {
     Nest const nest = make_nest(p);
     int const last = nest.ndim - 1;
     auto const steps = [&](int i) { return nest.strides[i][last] > size_of(p.t); };
-    if (count(nest) > 2 * piece && (nest.strides[2][last] || steps(0) || steps(1)))
+    if (count(nest) > 8 * piece && (nest.strides[2][last] || steps(0) || steps(1)))
         return refuse(Why::shape);
     fill_zeros(p);
     Chunks const chunks(nest, piece);
@@ -365,6 +370,8 @@ bool contract(Problem& p) {
     // Without two matrices a copy takes as long as the sum itself.
     bool const steps_apart =
         !both.has_step(&Axis::a, size) || !both.has_step(&Axis::b, size) || copy_a || copy_b;
+    if (!rows.n && !columns.n && !batch.n && both.count() > npy_intp{1} << 21)
+        return refuse(Why::shape);  // memory is the limit, and NumPy as fast
     bool const slow = !rows.n && !columns.n ? steps_apart
                       : !columns.n          ? copy_a
                       : !rows.n             ? copy_b
@@ -375,7 +382,8 @@ bool contract(Problem& p) {
         Axes runs = merged(both, rows.n ? &Axis::a : &Axis::b, {&Axis::a, &Axis::b});
         if ((!rows.n && !columns.n) || runs.n < 2 || runs.longest() < long_run)
             return sum_elements(p);
-        std::swap(*runs.find_longest(), runs.at[--runs.n]);
+        std::swap(*runs.find_longest(), runs.at[runs.n - 1]);
+        --runs.n;
         p.summed = {};
         p.summed.add(runs.at[runs.n]);
         return contract_and_sum(p, runs);
@@ -797,6 +805,7 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
     if (terms == 1) {
         if (s.kept == s.nd) {  // a view, which NumPy makes of its own arrays
             if (given || !is_ours(operands[0])) return decline(Why::type);
+            if (s.nd == 0) return as_scalar(f->data, t, num);
             return counted(entry,
                            new_view(operands[0], s.nd, s.n, s.strides[0], f->data, f->descr));
         }
