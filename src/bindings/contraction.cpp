@@ -49,9 +49,10 @@ struct Axes {
     ~Axes() = default;
 
     void add(const Axis& x) { at[n++] = x; }
-    npy_intp count() const {
-        npy_intp total = 1;
-        for (int i = 0; i < n; ++i) total *= at[i].n;
+    // As a double, which nothing overflows: axes that repeat have any length.
+    double count() const {
+        double total = 1;
+        for (int i = 0; i < n; ++i) total *= static_cast<double>(at[i].n);
         return total;
     }
     Axis* find_longest() {
@@ -135,6 +136,8 @@ struct Move {
     npy_intp bytes = 0;
     npy_intp dims[NPY_MAXDIMS], before[NPY_MAXDIMS], after[NPY_MAXDIMS];
 };
+constexpr double most_elements = 0x1p25;  // of what is made on the way and NumPy does not need
+
 // Gives an operand's axes the steps that they have without gaps, the last of the last group first.
 // A batch's axes keep to repeat.
 Move pack(Axes& batch, Axes& outer, Axes& inner, Step step, npy_intp size, bool repeats) {
@@ -214,28 +217,12 @@ ElementwiseFn kernel_of(const Problem& p, Op op) {
 
 // Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
 bool multiply_elements(const Problem& p) {
-    ElementwiseFn const multiply = kernel_of(p, Op::multiply), add = kernel_of(p, Op::add);
-    if (!multiply || !add) return refuse(Why::dtype);
+    ElementwiseFn const kernel =
+        is_exact_dtype(p.t) ? kernel_of(p, Op::multiply) : p.table.term[index(p.t)];
+    if (!kernel) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
-    npy_intp const n = count(nest);
-    run_long(n, cost_of(Op::multiply, p.t), [&](Share share) {
-        if (is_exact_dtype(p.t)) return run(multiply, nest, size_of(p.t), share);
-        Chunks const chunks(nest, std::max(piece, 4 * n / most_chunks));
-        for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
-            Nest chunk;
-            chunks.part(i, chunk);
-            Chunks const pieces(chunk, piece);
-            for (ptrdiff_t j = 0; j < pieces.count(); ++j) {
-                Nest part;
-                pieces.part(j, part);
-                run(multiply, part);
-                Nest again = nest_of(part, {2, 2, 2});
-                again.data[1] = zero;
-                for (int d = 0; d < again.ndim; ++d) again.strides[1][d] = 0;
-                run(add, again);
-            }
-        });
-    });
+    run_long(count(nest), cost_of(Op::multiply, p.t),
+             [&](Share share) { run(kernel, nest, size_of(p.t), share); });
     return true;
 }
 
@@ -292,9 +279,8 @@ bool contract_and_sum(Problem& p, const Axes& alone) {
     for (int i = 0; i < alone.n; ++i) steps.add(alone.at[i]);
     Axes none;
     Temporary memory;
+    if (!sum_kernel(p.table, p.t) || steps.count() > most_elements) return refuse(Why::shape);
     Move const move = pack(none, none, steps, &Axis::c, size_of(p.t), false);
-    constexpr npy_intp most = npy_intp{1} << 28;
-    if (!sum_kernel(p.table, p.t) || move.bytes > most) return refuse(Why::shape);
     char* const partial = memory.make(move.bytes);
     if (!partial) return false;
     Problem products = {p.table, p.t, p.a, p.b, partial, steps, p.summed};
@@ -302,8 +288,9 @@ bool contract_and_sum(Problem& p, const Axes& alone) {
     p.by_blas = products.by_blas;
     Problem sums = {p.table, p.t, partial, nullptr, p.c, {}, {}};
     for (int i = 0; i < steps.n; ++i) {
-        Axis const x = {steps.at[i].n, steps.at[i].c, 0, p.kept.at[i].c};
-        (i < p.kept.n ? sums.kept : sums.summed).add(x);
+        bool const kept = i < p.kept.n;
+        (kept ? sums.kept : sums.summed)
+            .add({steps.at[i].n, steps.at[i].c, 0, kept ? p.kept.at[i].c : 0});
     }
     sum_single(sums);
     return true;
@@ -348,12 +335,12 @@ bool contract(Problem& p) {
     bool copy_a = false, copy_b = false;
     Step order = &Axis::a;
     if (both.n > 1) {
-        npy_intp const of_a = rows.count() * batch.count(), of_b = columns.count() * batch.count();
-        npy_intp best = NPY_MAX_INTP;
+        double const of_a = rows.count() * batch.count(), of_b = columns.count() * batch.count();
+        double best = of_a + of_b + 1;
         for (Step const by : {&Axis::a, &Axis::b}) {
             bool const a = merged(both, by, {&Axis::a}).n > 1;
             bool const b = merged(both, by, {&Axis::b}).n > 1;
-            npy_intp const copied = a * of_a + b * of_b;
+            double const copied = (a ? of_a : 0) + (b ? of_b : 0);
             if (copied >= best) continue;
             best = copied;
             order = by;
@@ -370,7 +357,7 @@ bool contract(Problem& p) {
     // Without two matrices a copy takes as long as the sum itself.
     bool const steps_apart =
         !both.has_step(&Axis::a, size) || !both.has_step(&Axis::b, size) || copy_a || copy_b;
-    if (!rows.n && !columns.n && !batch.n && both.count() > npy_intp{1} << 21)
+    if (!rows.n && !columns.n && !batch.n && both.count() > 0x1p21)
         return refuse(Why::shape);  // memory is the limit, and NumPy as fast
     bool const slow = !rows.n && !columns.n ? steps_apart
                       : !columns.n          ? copy_a
@@ -405,6 +392,9 @@ bool contract(Problem& p) {
         copy_a |= is_poor(merged(rows, &Axis::a, {&Axis::a}));
         copy_b |= is_poor(merged(columns, &Axis::b, {&Axis::b}));
     }
+    if ((copy_a && batch.count() * rows.count() * both.count() > 8 * most_elements) ||
+        (copy_b && batch.count() * columns.count() * both.count() > 8 * most_elements))
+        return refuse(Why::shape);
     Temporary memory_a, memory_b, memory_c;
     if (copy_a) {
         Move const move = pack(batch, rows, both, &Axis::a, size, true);
@@ -464,16 +454,6 @@ bool contract(Problem& p) {
 constexpr int max_terms = 8;  // operands
 constexpr int unknown = -1;
 
-// The axes that NumPy's iterator has: those of the result, then those that are summed over.
-struct Subscripts {
-    int nd, kept;
-    npy_intp n[NPY_MAXDIMS];
-    npy_intp strides[max_terms][NPY_MAXDIMS];  // 0 where an operand repeats
-    uint64_t axes[max_terms];                  // those that an operand has, of other lengths than 1
-};
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
 constexpr uint64_t bit(int i) { return uint64_t{1} << i; }
 // body(i) for each bit, the lowest first; until that is false.
 template <class Body>
@@ -482,6 +462,25 @@ bool for_bits(uint64_t bits, const Body& body) {
         if (!body(__builtin_ctzll(bits))) return false;
     return true;
 }
+
+// The axes that NumPy's iterator has: those of the result, then those that are summed over.
+struct Subscripts {
+    int nd, kept;
+    npy_intp n[NPY_MAXDIMS];
+    npy_intp strides[max_terms][NPY_MAXDIMS];  // 0 where an operand repeats
+    uint64_t axes[max_terms];                  // those that an operand has, of other lengths than 1
+
+    double count(uint64_t of) const {
+        double total = 1;
+        for_bits(of, [&](int d) {
+            total *= static_cast<double>(n[d]);
+            return true;
+        });
+        return total;
+    }
+};
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // The labels of one operand, or of the result.
 struct Term {
@@ -649,14 +648,7 @@ struct Path {
 // is least work; pairs without a common label only if there are no others. False: it is not worth
 // it.
 bool find_path(const Subscripts& s, int terms, Path& path) {
-    auto size = [&](uint64_t axes) {
-        double total = 1;
-        for_bits(axes, [&](int d) {
-            total *= static_cast<double>(s.n[d]);
-            return true;
-        });
-        return total;
-    };
+    auto size = [&](uint64_t axes) { return s.count(axes); };
     uint64_t axes[max_terms], all = 0;
     for (int i = 0; i < terms; ++i) all |= axes[i] = s.axes[i];
     uint64_t const result = all & (s.kept == 64 ? ~uint64_t{0} : bit(s.kept) - 1);
@@ -714,6 +706,7 @@ bool contract_all(const Table& table, DType t, const Subscripts& s, Tensor* tens
                 if (tensors + k != &a && tensors + k != &b) others |= tensors[k].axes;
             made = {nullptr, strides[step], (a.axes | b.axes) & others};
             std::fill_n(strides[step], s.nd, 0);
+            if (s.count(made.axes) > most_elements) return refuse(Why::shape);
             npy_intp bytes = size_of(t);
             for (int d = s.nd - 1; d >= 0; --d) {
                 if (!(made.axes & bit(d))) continue;
@@ -805,7 +798,10 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
     if (terms == 1) {
         if (s.kept == s.nd) {  // a view, which NumPy makes of its own arrays
             if (given || !is_ours(operands[0])) return decline(Why::type);
-            if (s.nd == 0) return as_scalar(f->data, t, num);
+            if (s.nd == 0) {
+                count_native(entry, t, Layout::scalar, 0, nullptr);
+                return as_scalar(f->data, t, num);
+            }
             return counted(entry,
                            new_view(operands[0], s.nd, s.n, s.strides[0], f->data, f->descr));
         }
