@@ -92,7 +92,7 @@ def test_any_subscripts(dtype: str, operands: int, cases: int, least: float, isa
             )
     found.done(cases)
     wide = numpy.dtype(dtype).itemsize == 8 or dtype in ("f4", "?")
-    count.of("einsum").require(least if wide or operands == 2 else 0, cases)
+    count.of("einsum").require(least if wide else max(least - 0.3, 0), cases)
 
 
 COMMON = {
@@ -128,7 +128,7 @@ def test_common_forms_are_native(dtype: str, n: int) -> None:
                     close(dtype, 100),
                 )
     found.done(50)
-    count.of("einsum").require(0.97 if wide else 0.9, 50)
+    count.of("einsum").require(0.97 if wide else 0.8, 50)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4", "?"])

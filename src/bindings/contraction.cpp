@@ -235,7 +235,8 @@ bool sum_elements(const Problem& p) {
     Nest const nest = make_nest(p);
     int const last = nest.ndim - 1;
     auto const steps = [&](int i) { return nest.strides[i][last] > size_of(p.t); };
-    if (count(nest) > 8 * piece && (nest.strides[2][last] || steps(0) || steps(1)))
+    if (count(nest) > (nest.ndim > 2 ? piece / 4 : 2 * piece) &&
+        (nest.strides[2][last] || steps(0) || steps(1)))
         return refuse(Why::shape);
     fill_zeros(p);
     Chunks const chunks(nest, piece);
@@ -273,25 +274,25 @@ void sum_single(const Problem& p) {
 
 bool contract(Problem& p);
 
-// Sums over axes of one operand alone come last: every product is a term, as in NumPy.
-bool contract_and_sum(Problem& p, const Axes& alone) {
-    Axes steps = p.kept;
-    for (int i = 0; i < alone.n; ++i) steps.add(alone.at[i]);
-    Axes none;
-    Temporary memory;
+// Sums over some axes come last, of products that are made elsewhere: so every product is a term,
+// as in NumPy.
+bool contract_and_sum(Problem& p, const Axes& last) {
+    Axes steps = p.kept, none;
+    for (int i = 0; i < last.n; ++i) steps.add({last.at[i].n, last.at[i].a, last.at[i].b, 0});
     if (!sum_kernel(p.table, p.t) || steps.count() > most_elements) return refuse(Why::shape);
+    sort(steps, &Axis::b);
+    sort(steps, &Axis::a);
     Move const move = pack(none, none, steps, &Axis::c, size_of(p.t), false);
+    Temporary memory;
     char* const partial = memory.make(move.bytes);
     if (!partial) return false;
     Problem products = {p.table, p.t, p.a, p.b, partial, steps, p.summed};
     if (!contract(products)) return false;
     p.by_blas = products.by_blas;
     Problem sums = {p.table, p.t, partial, nullptr, p.c, {}, {}};
-    for (int i = 0; i < steps.n; ++i) {
-        bool const kept = i < p.kept.n;
-        (kept ? sums.kept : sums.summed)
-            .add({steps.at[i].n, steps.at[i].c, 0, kept ? p.kept.at[i].c : 0});
-    }
+    for (int i = 0; i < move.nd; ++i)
+        (move.before[i] ? sums.kept : sums.summed)
+            .add({move.dims[i], move.after[i], 0, move.before[i]});
     sum_single(sums);
     return true;
 }
@@ -322,7 +323,14 @@ bool contract(Problem& p) {
         (!x.a == !x.b ? both : x.a ? only_a : only_b).add(x);
     }
     if (only_a.n || only_b.n) {
-        if (both.n || (only_a.n && only_b.n)) {
+        // NumPy adds such elements before it multiplies: worth it where a product of matrices is
+        // left, or the call is all that counts.
+        constexpr double short_sum = 512, worth_a_product = 4;
+        bool const multiplies = both.n || (only_a.n && only_b.n);
+        bool const pays = multiplies ? both.count() >= worth_a_product
+                                     : !batch.n || !(only_a.n ? columns.n : rows.n);
+        if (!pays && p.kept.count() * p.summed.count() > short_sum) return refuse(Why::shape);
+        if (multiplies) {
             Axes& alone = only_a;
             for (int i = 0; i < only_b.n; ++i) alone.add(only_b.at[i]);
             p.summed = both;
@@ -359,16 +367,22 @@ bool contract(Problem& p) {
         !both.has_step(&Axis::a, size) || !both.has_step(&Axis::b, size) || copy_a || copy_b;
     if (!rows.n && !columns.n && !batch.n && both.count() > 0x1p21)
         return refuse(Why::shape);  // memory is the limit, and NumPy as fast
+    // So it does where what is contiguous is the stack, and an element of a copy is used a few
+    // times.
+    constexpr int few = 16;
+    bool const thin = (copy_a && batch.has_step(&Axis::a, size) && columns.count() < few) ||
+                      (copy_b && batch.has_step(&Axis::b, size) && rows.count() < few);
+    if (thin) return sum_elements(p);
     bool const slow = !rows.n && !columns.n ? steps_apart
                       : !columns.n          ? copy_a
                       : !rows.n             ? copy_b
                                             : false;
+    if (slow && !rows.n && !columns.n) return sum_elements(p);
     if (slow && sum_kernel(p.table, p.t)) {
         // A matrix and a vector: one run of the sum at a time.
         constexpr npy_intp long_run = 16;
         Axes runs = merged(both, rows.n ? &Axis::a : &Axis::b, {&Axis::a, &Axis::b});
-        if ((!rows.n && !columns.n) || runs.n < 2 || runs.longest() < long_run)
-            return sum_elements(p);
+        if (runs.n < 2 || runs.longest() < long_run) return sum_elements(p);
         std::swap(*runs.find_longest(), runs.at[runs.n - 1]);
         --runs.n;
         p.summed = {};
@@ -378,7 +392,6 @@ bool contract(Problem& p) {
 
     // One run of rows, and one of columns; what is left goes to the stack. If little would be left
     // in the run, the result is made elsewhere first.
-    constexpr npy_intp few = 16;
     auto is_poor = [](Axes axes) { return axes.n > 1 && axes.longest() < few; };
     bool const elsewhere =
         is_poor(merged(rows, &Axis::c, {copy_a ? &Axis::c : &Axis::a, &Axis::c})) ||
@@ -420,7 +433,14 @@ bool contract(Problem& p) {
     merge(both, {&Axis::a, &Axis::b});
     for (Axes* const axes : {&rows, &columns}) {
         merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
-        if (axes->n) std::swap(axes->at[0], *axes->find_longest());
+        if (axes->n < 2) continue;
+        Step const step = axes == &rows ? &Axis::a : &Axis::b;
+        Axis* best = axes->find_longest();
+        // Without gaps if the sum's steps have some.
+        for (int i = 0; i < axes->n; ++i)
+            if (axes->at[i].*step == size && axes->at[i].n >= few / 2 && !both.has_step(step, size))
+                best = axes->at + i;
+        std::swap(axes->at[0], *best);
         for (int i = 1; i < axes->n; ++i) batch.add(axes->at[i]);
     }
 
