@@ -38,6 +38,11 @@ STATEMENTS = {
     "a ** 3": "a ** 3",
     "np.dot(a, b)": "np.dot(a, b)",
     "np.linalg.norm(a)": "np.linalg.norm(a)",
+    "np.einsum('i,i', a, b)": "np.einsum('i,i', a, b)",
+    "np.einsum('i,j->ij', a, b)": "np.einsum('i,j->ij', a, b)",
+    "np.outer(a, b)": "np.outer(a, b)",
+    "np.kron(a, b)": "np.kron(a, b)",
+    "np.tensordot(a, b, 1)": "np.tensordot(a, b, 1)",
     # reductions
     "a.sum()": "a.sum()",
     "np.sum(a)": "np.sum(a)",

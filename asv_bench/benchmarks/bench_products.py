@@ -1,10 +1,10 @@
-"""Products of matrices, vectors and stacks by NumPy, by raptors' kernels and by BLAS."""
+"""Products of matrices, vectors, stacks and labelled axes by NumPy, by raptors' kernels and by BLAS."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .common import array, library, skip
+from .common import LIBRARIES, array, library, skip
 
 MAKERS = ("numpy", "auto", "raptors", "blas")  # NumPy, or raptors under a backend policy
 
@@ -80,3 +80,46 @@ class Stacks(Products):
 
     def time_product(self, *_: Any) -> None:
         self.a @ self.b
+
+
+CONTRACTIONS = {
+    "ij,jk->ik": ((512, 512), (512, 512)),
+    "bij,bjk->bik": ((64, 64, 64), (64, 64, 64)),
+    "ijk,jil->kl": ((30, 40, 50), (40, 30, 20)),
+    "aibj,jcbk->kaic": ((8, 9, 10, 11), (11, 9, 10, 8)),
+    "bqhd,bkhd->bhqk": ((4, 64, 8, 32), (4, 64, 8, 32)),
+    "ij,ij->ij": ((500, 500), (500, 500)),
+    "ij,ij->": ((500, 500), (500, 500)),
+    "ij,jk,kl->il": ((40, 40), (40, 40), (40, 40)),
+    "ij->j": ((500, 500),),
+}
+
+
+class Contractions:
+    params = (("float32", "float64", "int32"), list(CONTRACTIONS), LIBRARIES)
+    param_names = ("dtype", "subscripts", "library")
+
+    def setup(self, dtype: str, subscripts: str, name: str) -> None:
+        self.np = library(name)
+        self.operands = [array(self.np, dtype, s, seed) for seed, s in enumerate(CONTRACTIONS[subscripts])]
+
+    def time_einsum(self, dtype: str, subscripts: str, name: str) -> None:
+        self.np.einsum(subscripts, *self.operands)
+
+
+class Chains:
+    params = (("float64", "int64"), (4, 100), LIBRARIES)
+    param_names = ("dtype", "n", "library")
+
+    def setup(self, dtype: str, n: int, name: str) -> None:
+        self.np = library(name)
+        self.a = array(self.np, dtype, (n, n))
+
+    def time_multi_dot(self, *_: Any) -> None:
+        self.np.linalg.multi_dot([self.a, self.a, self.a])
+
+    def time_matrix_power(self, *_: Any) -> None:
+        self.np.linalg.matrix_power(self.a, 5)
+
+    def time_tensordot(self, *_: Any) -> None:
+        self.np.tensordot(self.a, self.a, 1)

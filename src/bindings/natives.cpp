@@ -3,12 +3,14 @@
 #include <cstring>
 
 #include "composed.h"
+#include "contraction.h"
 #include "conversion.h"
 #include "creation.h"
 #include "elementwise.h"
 #include "equations.h"
 #include "joining.h"
 #include "linalg.h"
+#include "matrix_chain.h"
 #include "products.h"
 #include "reductions.h"
 #include "shaping.h"
@@ -45,6 +47,16 @@ const NativeRow functions[] = {
     {"linalg.inv", inv_native, 0, true},
     {"linalg.solve", solve_native, 0, true},
     {"linalg.det", det_native, 0, true},
+    {"einsum", einsum_native, 0, false},
+    {"tensordot", tensordot_native, 0, true},
+    {"linalg.tensordot", tensordot_native, 1, true},
+    {"outer", outer_native, 0, true},
+    {"linalg.outer", outer_native, 1, true},
+    {"kron", kron_native, 0, true},
+    {"linalg.matmul", linalg_product_native, id(Contraction::matmul), true},
+    {"linalg.vecdot", linalg_product_native, id(Contraction::vecdot), true},
+    {"linalg.matrix_power", matrix_power_native, 0, true},
+    {"linalg.multi_dot", multi_dot_native, 0, false},
     {"empty", empty_native, 0, false},
     {"zeros", zeros_native, 0, false},
     {"ones", ones_native, 0, false},

@@ -105,7 +105,8 @@ bool stacks_in_order(const Scheme& s) {
     return true;
 }
 
-// Whether no two elements share memory, as far as strides show.
+}  // namespace
+
 bool is_injective(const Fields* f) {
     int perm[NPY_MAXDIMS];
     stride_order(f, perm);
@@ -118,6 +119,8 @@ bool is_injective(const Fields* f) {
     }
     return true;
 }
+
+namespace {
 
 struct Stacks {
     npy_intp shape[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS], c[NPY_MAXDIMS];
@@ -194,11 +197,9 @@ Numbers numbers_of(PyArray_Descr* descr) {
     return {descr->type_num == NPY_CFLOAT ? DType::float32 : DType::float64, true};
 }
 
-// By our kernels or by BLAS, and counted as a call with operand f (complex numbers as their parts).
-// False: declined, or an error.
-bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
-         const npy_intp* dims) {
-    Numbers const numbers = numbers_of(f->descr);
+}  // namespace
+
+bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload) {
     DType const t = numbers.part;
     // What takes no time is not looked at.
     bool const is_short = !p.batch_dims && (p.m | p.n | p.k) < 64 && !numbers.are_complex;
@@ -211,30 +212,43 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
     const Blas* const library = backend.library;
     bool& by_blas = backend.offload.blas;
     bool done = true;
-    // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
-    bool const lone = (call.what == Contraction::dot || call.what == Contraction::inner) &&
-                      is_floating(t) && !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 &&
-                      !p.batch_dims;
     clear_fp_status();
     run_work(
         ns, [&](int threads) { return share_for(table, numbers, p, threads); },
         [&](Share share) {
-            if (lone)
-                return table.elementwise[index(Op::multiply)][index(t)](
-                    {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
             by_blas = library && multiply(*library, t, p, share.crew.threads);
             done = by_blas || multiply(table, numbers, p, share);
         },
         library != nullptr);
-    if (!done) {
-        PyErr_NoMemory();
+    if (!done) PyErr_NoMemory();
+    *offload = backend.offload;
+    return done;
+}
+
+namespace {
+
+// A product, counted as a call with operand f (complex numbers as their parts). False: declined, or
+// an error.
+bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
+         const npy_intp* dims) {
+    Numbers const numbers = numbers_of(f->descr);
+    DType const t = numbers.part;
+    Offload offload;
+    // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
+    if ((call.what == Contraction::dot || call.what == Contraction::inner) && is_floating(t) &&
+        !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims) {
+        clear_fp_status();
+        table.elementwise[index(Op::multiply)][index(t)](
+            {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
+        offload = {};
+    } else if (!run_product(table, numbers, p, &offload)) {
         return false;
     }
     int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
     // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
     if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
     count_native(call.entry, t, layout_of(f), nd, dims);
-    if (backend.offload.policy) count_offload(call.entry, t, backend.offload);
+    if (offload.policy) count_offload(call.entry, t, offload);
     return true;
 }
 

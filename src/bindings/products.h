@@ -1,6 +1,7 @@
 // Products of matrices, vectors and stacks of them: any layout, straight to the kernels.
 #pragma once
 #include "call.h"
+#include "frame/gemm.h"
 
 namespace raptors {
 
@@ -12,6 +13,13 @@ extern Entry* matmul_entry;
 // declined.
 PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
                   PyObject* out = nullptr);
+
+// Multiplies, by our kernels or by BLAS, and leaves what floating-point status that raised. False:
+// an error is set.
+bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload);
+
+// Whether no two elements share memory, as far as strides show.
+bool is_injective(const Fields* f);
 
 // The same as calls of NumPy's ufuncs.
 struct UfuncRow {

@@ -210,6 +210,8 @@ void run_fold(const Table& table, ReduceFn kernel, Fold fold, const Types& types
              [&](Share share) { run_reduce(kernel, nest, joining_of(table, fold, types), share); });
 }
 
+Fold sum_of(DType t) { return t == DType::boolean ? Fold::any : Fold::sum; }
+
 // All elements of a contiguous array, no keywords: straight to the kernel.
 PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
                    const Call& given) {
@@ -829,6 +831,16 @@ PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const*
     }
     count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return PyBool_FromLong(equal);
+}
+
+ReduceFn sum_kernel(const Table& table, DType t) {
+    Fold const fold = sum_of(t);
+    return accumulator(fold, t) == t ? table.reduce[index(fold)][index(t)] : nullptr;
+}
+
+void sum_into(const Table& table, DType t, const Nest& nest) {
+    run_fold(table, sum_kernel(table, t), sum_of(t), {t, t, t, num_of_dtype[index(t)]}, nest,
+             count(nest));
 }
 
 void init_reductions() {

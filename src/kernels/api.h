@@ -171,6 +171,7 @@ struct Table {
     CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
     const Gemm* gemm[n_dtypes];
     EquationsFn solve[n_dtypes], determinant[n_dtypes];
+    ElementwiseFn term[n_dtypes];  // floats: x * y + 0.0
 };
 
 enum class Result : uint8_t { same, boolean };

@@ -26,27 +26,11 @@ void copy_nest(const Nest& from, Nest& to) noexcept {
 
 }  // namespace
 
-// Axes come from the innermost; two are compared operand by operand where both strides count.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept {
-    int const ndim = nest.ndim;
-    int order[max_dims];  // innermost first
-    for (int a = 0; a < ndim; ++a) order[a] = ndim - 1 - a;
-    auto stride = [&](int operand, int axis) {
+    auto const stride = [&](int operand, int axis) {
         return nest.shape[axis] == 1 ? 0 : magnitude(nest.strides[operand][axis]);
     };
-    sort_axes(ndim, order, [&](int axis, int other) {
-        Place place = Place::unknown;
-        for (int k = 0; k < inputs; ++k) {
-            ptrdiff_t const own = stride(k, axis), others = stride(k, other);
-            if (!own || !others) continue;
-            if (others <= own)
-                place = Place::after;  // in a conflict between operands C order wins
-            else if (place == Place::unknown)
-                place = Place::before;
-        }
-        return place;
-    });
-    for (int a = 0; a < ndim; ++a) perm[a] = order[ndim - 1 - a];
+    k_order(nest.ndim, inputs, stride, perm);
 }
 
 void simplify(Nest& nest) noexcept {

@@ -34,8 +34,28 @@ void sort_axes(int ndim, int* axes, Compare compare) {
     }
 }
 
-// NumPy's axis order for order='K' outputs: perm[0] is the outermost axis. `inputs` operands are
-// looked at.
+// NumPy's axis order for order='K' outputs: perm[0] is the outermost axis. `stride(operand, axis)`:
+// a length, 0 where it does not count. Axes come from the innermost; two are compared operand by
+// operand where both strides count.
+template <class Stride>
+void k_order(int ndim, int inputs, Stride stride, int* perm) {
+    int order[max_dims];  // innermost first
+    for (int a = 0; a < ndim; ++a) order[a] = ndim - 1 - a;
+    sort_axes(ndim, order, [&](int axis, int other) {
+        Place place = Place::unknown;
+        for (int k = 0; k < inputs; ++k) {
+            ptrdiff_t const own = stride(k, axis), others = stride(k, other);
+            if (!own || !others) continue;
+            if (others <= own)
+                place = Place::after;  // in a conflict between operands C order wins
+            else if (place == Place::unknown)
+                place = Place::before;
+        }
+        return place;
+    });
+    for (int a = 0; a < ndim; ++a) perm[a] = order[ndim - 1 - a];
+}
+// The same of a nest, whose first `inputs` operands are looked at.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept;
 
 // Reverses axes that run backwards in every operand, sorts axes so that the innermost has the

@@ -12,6 +12,7 @@ void fill_table(Table& table) noexcept {
     fill_reduce(table);
     fill_gemm(table);
     fill_lu(table);
+    fill_terms(table);
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
 #define BOOLEAN(name, other)                          \
     row(Op::name)[static_cast<int>(DType::boolean)] = \

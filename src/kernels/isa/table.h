@@ -15,5 +15,6 @@ void fill_compress(Table& table) noexcept;     // compress.cpp
 void fill_reduce(Table& table);                // reduce.cpp
 void fill_gemm(Table& table) noexcept;         // gemm.cpp
 void fill_lu(Table& table) noexcept;           // lu.cpp
+void fill_terms(Table& table) noexcept;        // terms.cpp
 
 }  // namespace raptors::RAPTORS_ISA
