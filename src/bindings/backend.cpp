@@ -42,6 +42,8 @@ double multiplications(const Product& p) {
 
 }  // namespace
 
+bool wants_blas() { return current_policy() == library; }
+
 const Blas* blas_for(DType t, const Product& p, int threads) {
     if (!is_floating(t) || p.m == 0 || p.n == 0 || p.k == 0) return nullptr;
     Policy const policy = current_policy();

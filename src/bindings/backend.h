@@ -10,6 +10,9 @@ namespace raptors {
 // warnings are errors.
 const Blas* blas_for(DType t, const Product& p, int threads);
 
+// Whether the policy of the context wants BLAS wherever it can.
+bool wants_blas();
+
 // Multiplies where the operands lie. False: nothing was done, the layout is none of BLAS's.
 bool multiply(const Blas& library, DType t, const Product& p, int threads) noexcept;
 
