@@ -592,6 +592,8 @@ def test_policies_decide() -> None:
         ):
             native()
             assert raptors.explain_last_dispatch()["backend"] == "raptors"
+        raptors.ones((5, 5), "c16") @ raptors.ones((5, 5), "c16")
+        assert raptors.explain_last_dispatch()["backend"] == "numpy"
     with raptors.backend_policy("blas"), counted() as count:
         a @ a.T
         a[::-1] @ a.T

@@ -61,6 +61,8 @@ double multiplications(const Product& p) {
 
 }  // namespace
 
+bool wants_blas() { return current_policy() == library; }
+
 Backend backend_for(DType t, const Product& p, double ns) {
     Policy const policy = current_policy();
     bool const thought = is_worth_planning(ns);

@@ -17,6 +17,9 @@ struct Backend {
 // has. Without a library, check for an error: a warning of its loading that is one, or Ctrl-C.
 Backend backend_for(DType t, const Product& p, double ns);
 
+// Whether the policy of the context wants BLAS wherever it can.
+bool wants_blas();
+
 // Multiplies where the operands lie. False: nothing was done, the layout is none of BLAS's.
 bool multiply(const Blas& library, DType t, const Product& p, int threads) noexcept;
 

@@ -285,7 +285,7 @@ bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
         stacked |= s.part[d] == Part::batch;
     }
     if (scales && !stacked && (m == 1) != (n == 1)) return true;
-    if (!numbers.are_complex) return false;
+    if (!numbers.are_complex || wants_blas()) return numbers.are_complex;
     if (m > 1 && n > 1) {
         npy_intp const least = s.k * n <= 1 << 17 ? 32 : 96;
         return (m < least || n < 8) && s.k * (m > n ? m : n) > 4096;
