@@ -42,6 +42,7 @@ struct Axes {
     Axes() noexcept : n(0) {}  // room for the most axes would take long to clear, or to copy
     Axes(const Axes& other) noexcept : n(other.n) { std::copy_n(other.at, n, at); }
     Axes& operator=(const Axes& other) noexcept {
+        if (this == &other) return *this;
         n = other.n;
         std::copy_n(other.at, n, at);
         return *this;
@@ -474,7 +475,7 @@ bool contract(Problem& p) {
 constexpr int max_terms = 8;  // operands
 constexpr int unknown = -1;
 
-constexpr uint64_t bit(int i) { return uint64_t{1} << i; }
+constexpr uint64_t bit(int i) { return uint64_t{1} << (static_cast<unsigned>(i) % 64); }
 // body(i) for each bit, the lowest first; until that is false.
 template <class Body>
 bool for_bits(uint64_t bits, const Body& body) {
@@ -533,7 +534,11 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subsc
     uint64_t once = 0, again = 0;  // labels that occur, and that do so twice
     int stacked = 0;               // axes that an ellipsis stands for
     for (int i = 0; i < terms; ++i) {
-        if (!term[i].read(at) || (i < terms - 1 && *at++ != ',')) return false;
+        if (!term[i].read(at)) return false;
+        if (i < terms - 1) {
+            if (*at != ',') return false;
+            ++at;
+        }
         int const more = fields(operands[i])->nd - term[i].n;
         if (more < 0 || (more && term[i].dots == unknown)) return false;
         stacked = std::max(stacked, more);
@@ -542,12 +547,12 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subsc
             once |= bit(term[i].labels[d]);
         }
     }
-    int8_t place[64];  // the axis of a label
+    uint8_t place[64];  // the axis of a label
     uint64_t placed = 0;
     s.nd = 0;
     auto add = [&](int label) {
         if (s.nd == NPY_MAXDIMS) return false;
-        place[label] = static_cast<int8_t>(s.nd);
+        place[label] = static_cast<uint8_t>(s.nd);
         placed |= bit(label);
         for (int i = 0; i < terms; ++i) s.strides[i][s.nd] = 0;
         s.n[s.nd++] = 1;
@@ -837,10 +842,11 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
         out = new_array_ordered(s.kept, s.n, perm, f->descr);
         if (!out) return nullptr;
     }
+    static constexpr npy_intp no_strides[1] = {};
     Offload offload{};
     bool const done =
         run_einsum(*act.table, t, s, operands, terms, out ? fields(out)->data : element,
-                   out ? fields(out)->strides : nullptr, &offload);
+                   out ? fields(out)->strides : no_strides, &offload);
     clear_fp_status();  // of which einsum does not tell
     if (!done) {
         Py_XDECREF(out);
