@@ -303,8 +303,8 @@ enum class Way { vector, small, strips, few, parts, packed };
 
 constexpr ptrdiff_t dot_bytes = ptrdiff_t{64} << 10;  // of a vector in one part of a sum
 
-// Which k one part of a long sum takes. 0: it is one.
-ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
+// In how many parts a long sum is best taken.
+ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
     constexpr ptrdiff_t most_lines = 128;
     ptrdiff_t length = 0;
     if (p.n == 1)
@@ -313,7 +313,7 @@ ptrdiff_t part_length(const Call& call, const Matrices& p) noexcept {
         length = 4 * ptrdiff_t{call.gemm.depth};
     else if (call.gemm.small && larger(p.m, p.n) <= most_lines)
         length = call.gemm.depth;
-    return length && p.k > length ? ceil_div(p.k, ceil_div(p.k, length)) : 0;
+    return length && p.k > length ? ceil_div(p.k, length) : 1;
 }
 
 Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
@@ -322,7 +322,7 @@ Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
         return is_small(call.gemm, size / call.parts, p.m, p.n * call.parts, p.k * call.parts)
                    ? Way::strips
                    : Way::packed;
-    if (part_length(call, p)) return Way::parts;
+    if (parts_of(call, p) > 1) return Way::parts;
     if (p.n == 1) {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
@@ -339,7 +339,7 @@ bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept
 // up some of them; those sums are added as a tree.
 bool run_parts(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size, n = p.m * p.n;
-    ptrdiff_t const length = part_length(call, p), parts = ceil_div(p.k, length);
+    ptrdiff_t const length = ceil_div(p.k, parts_of(call, p)), parts = ceil_div(p.k, length);
     ptrdiff_t const per = ceil_div(parts, 64);
     ptrdiff_t chunks = ceil_div(parts, per);
     ptrdiff_t const step = round_up(n * size, 64);
