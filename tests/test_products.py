@@ -127,6 +127,36 @@ def test_error_bound(dtype: str, isa: str) -> None:
         assert (abs(got - exact) <= exact_bound(a, b, k + 1)).all(), (m, k, n)
 
 
+def test_memory_order_of_stacks() -> None:
+    """NumPy's, for stacks whose axes lie in any order in memory, and repeat."""
+    rng = samples.generator("order of stacks")
+
+    def stack() -> numpy.ndarray[Any, Any]:
+        axes = int(rng.integers(0, 4))
+        shape = rng.choice([1, 2, 3], axes)
+        order = rng.permutation(axes)
+        a = rng.random((*shape[order], 3, 3))
+        return a.transpose(*numpy.argsort(order), axes, axes + 1)
+
+    compared = 0
+    for _ in range(1500):
+        a, b = stack(), stack()
+        try:
+            expected = numpy.matmul(a, b)
+        except ValueError:
+            continue
+        got = a.view(raptors.ndarray) @ b.view(raptors.ndarray)
+        lengths = numpy.array(got.shape) > 1
+        assert (numpy.array(got.strides)[lengths] == numpy.array(expected.strides)[lengths]).all(), (
+            a.shape,
+            a.strides,
+            b.shape,
+            b.strides,
+        )
+        compared += 1
+    assert compared > 500
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u1", "?"])
 def test_vectors(dtype: str, isa: str) -> None:
     """Of every length that changes how they are cut, wherever their elements lie."""

@@ -74,7 +74,9 @@ Backend backend_for(DType t, const Product& p, double ns) {
     if (offload.multiplications == 0) return chosen;
     bool wanted = policy == library;
     if (policy == automatic && !p.batch_dims && p.m > 1 && p.n > 1) {
-        if (!measured[wide][several] && offload.multiplications >= worth_measuring) {
+        // The figures are those of the process's ISA.
+        if (!measured[wide][several] && offload.multiplications >= worth_measuring &&
+            active().isa == process_active.isa) {
             measure(wide, several);
             if (PyErr_Occurred()) return chosen;
         }

@@ -28,7 +28,7 @@ bool make_stack(const Fields* f, int f_axes, const Fields* g, int g_axes, Stack&
     s.nd = f_axes > g_axes ? f_axes : g_axes;
     for (int d = 0; d < s.nd; ++d) {
         int const i = d - s.nd + f_axes, j = d - s.nd + g_axes;
-        npy_intp const m = i < 0 ? 1 : f->dimensions[i], n = j < 0 ? 1 : g->dimensions[j];
+        npy_intp const m = i < 0 ? 1 : f->dimensions[i], n = !g || j < 0 ? 1 : g->dimensions[j];
         if ((m != n && m != 1 && n != 1) || m == 0 || n == 0) return false;
         s.dims[d] = m == 1 ? n : m;
         s.a[d] = m == 1 ? 0 : f->strides[i];

@@ -95,13 +95,12 @@ bool make_scheme(Contraction what, const Fields* f, const Fields* g, Scheme& s) 
 
 // Whether NumPy's iterator would lay the stacks of the result out in C order.
 bool stacks_in_order(const Scheme& s) {
-    for (int d = 0; d + 1 < s.nd; ++d) {
-        if (s.part[d] != Part::batch || s.part[d + 1] != Part::batch) continue;
-        auto swapped = [](npy_intp outer, npy_intp inner) {
-            return outer && inner && std::abs(outer) < std::abs(inner);
-        };
-        if (swapped(s.a[d], s.a[d + 1]) || swapped(s.b[d], s.b[d + 1])) return false;
-    }
+    auto swapped = [](npy_intp outer, npy_intp inner) {
+        return outer && inner && std::abs(outer) < std::abs(inner);
+    };
+    for (int d = 1; d < s.nd && s.part[d] == Part::batch; ++d)
+        for (int e = 0; e < d; ++e)
+            if (swapped(s.a[e], s.a[d]) || swapped(s.b[e], s.b[d])) return false;
     return true;
 }
 
