@@ -410,20 +410,17 @@ bool contract(Problem& p) {
         (copy_b && batch.count() * columns.count() * both.count() > 8 * most_elements))
         return refuse(Why::shape);
     Temporary memory_a, memory_b, memory_c;
-    if (copy_a) {
-        Move const move = pack(batch, rows, both, &Axis::a, size, true);
-        char* const to = memory_a.make(move.bytes);
+    auto const move_operand = [&](Temporary& memory, char*& data, const Move& move) {
+        char* const to = memory.make(move.bytes);
         if (!to) return false;
-        copy_nest(p.table, move.nd, move.dims, p.a, move.before, p.t, to, move.after, p.t);
-        p.a = to;
-    }
-    if (copy_b) {
-        Move const move = pack(batch, both, columns, &Axis::b, size, true);
-        char* const to = memory_b.make(move.bytes);
-        if (!to) return false;
-        copy_nest(p.table, move.nd, move.dims, p.b, move.before, p.t, to, move.after, p.t);
-        p.b = to;
-    }
+        copy_nest(p.table, move.nd, move.dims, data, move.before, p.t, to, move.after, p.t);
+        data = to;
+        return true;
+    };
+    if (copy_a && !move_operand(memory_a, p.a, pack(batch, rows, both, &Axis::a, size, true)))
+        return false;
+    if (copy_b && !move_operand(memory_b, p.b, pack(batch, both, columns, &Axis::b, size, true)))
+        return false;
     Move result;
     char* const c = p.c;
     if (elsewhere) {
