@@ -100,6 +100,13 @@ Operand place(const Walled& memory, ptrdiff_t size, ptrdiff_t rows, ptrdiff_t co
     return x;
 }
 
+// Where the z-th matrix of a batch begins.
+ptrdiff_t offset(const Operand& x, const std::vector<ptrdiff_t>& batch, ptrdiff_t z) {
+    ptrdiff_t at = 0;
+    for (size_t i = batch.size(); i-- > 0; z /= batch[i]) at += z % batch[i] * x.batch[i];
+    return at;
+}
+
 template <class T>
 struct Wide {
     using type = uint64_t;
@@ -199,14 +206,8 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
     std::vector<ptrdiff_t> places;
     std::feclearexcept(FE_ALL_EXCEPT);
     for (ptrdiff_t z = 0; z < count; ++z) {
-        ptrdiff_t rest = z, at_a = 0, at_b = 0, at_c = 0;
-        for (size_t i = trial.batch.size(); i-- > 0;) {
-            ptrdiff_t const index = rest % trial.batch[i];
-            rest /= trial.batch[i];
-            at_a += index * a.batch[i];
-            at_b += index * b.batch[i];
-            at_c += index * c.batch[i];
-        }
+        ptrdiff_t const at_a = offset(a, trial.batch, z), at_b = offset(b, trial.batch, z),
+                        at_c = offset(c, trial.batch, z);
         for (ptrdiff_t i = 0; i < m; ++i) {
             for (ptrdiff_t j = 0; j < n; ++j) {
                 char* const got = c.data + at_c + i * c.row + j * c.column;
@@ -369,14 +370,8 @@ void check_complex(const Table& table, DType part, const Trial& trial) {
     bool right = true;
     constexpr auto eps = W{std::numeric_limits<T>::epsilon()};
     for (ptrdiff_t z = 0; z < count; ++z) {
-        ptrdiff_t rest = z, at_a = 0, at_b = 0, at_c = 0;
-        for (size_t i = trial.batch.size(); i-- > 0;) {
-            ptrdiff_t const index = rest % trial.batch[i];
-            rest /= trial.batch[i];
-            at_a += index * a.batch[i];
-            at_b += index * b.batch[i];
-            at_c += index * c.batch[i];
-        }
+        ptrdiff_t const at_a = offset(a, trial.batch, z), at_b = offset(b, trial.batch, z),
+                        at_c = offset(c, trial.batch, z);
         for (ptrdiff_t i = 0; i < m; ++i) {
             for (ptrdiff_t j = 0; j < n; ++j) {
                 W re = 0, im = 0, terms = 0;
