@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "frame/faults.h"
 #include "frame/gemm.h"
+#include "frame/processors.h"
 #include "walled.h"
 
 using namespace raptors;
@@ -448,9 +449,11 @@ void check_places(const Table& table, DType t) {
 }
 
 void check_memory_faults(const Table& table) {
-    constexpr ptrdiff_t n = 400;
-    std::vector<float> a(n * n, 1.0F), c(n * n);
-    constexpr ptrdiff_t row = n * 4;
+    // Too long to go without packing: B does not fit into the second cache.
+    ptrdiff_t n = 400;
+    while (n * n * 4 < cache_sizes().second) n += 100;
+    std::vector<float> a(static_cast<size_t>(n * n), 1.0F), c(a.size());
+    ptrdiff_t const row = n * 4;
     char* const p = reinterpret_cast<char*>(a.data());
     Product const product = {
         n,   n, n, p,       row,     4,       p,      row, 4, reinterpret_cast<char*>(c.data()),
