@@ -185,12 +185,14 @@ struct Call {
     }
 };
 
+bool stops(Fold fold) { return fold == Fold::any || fold == Fold::all; }
+
 // How parts of a long fold are joined: not where products of floats would be rounded differently.
 Joining joining_of(const Table& table, Fold fold, const Types& types) {
     Joining joining{};
     bool const ordered = fold == Fold::prod && is_floating(types.kernel);
     if (fold_info[index(fold)].index || ordered) return joining;
-    joining.stops = fold == Fold::any || fold == Fold::all;
+    joining.stops = stops(fold);
     joining.join = table.elementwise[index(fold_info[index(fold)].ufunc)][index(types.accumulator)];
     joining.size = size_of(types.accumulator);
     joining.from_first = !identity(fold, types.accumulator, joining.neutral);
@@ -203,9 +205,23 @@ Joining joining_of(const Table& table, Fold fold, const Types& types) {
     return joining;
 }
 
+// Folds the first elements of a long run. Whether they decide; if not, only the others are left.
+bool first_elements_decide(ReduceFn kernel, Nest& nest) {
+    constexpr npy_intp most = 4096;
+    if (nest.ndim != 1 || nest.strides[1][0] != 0) return false;
+    npy_intp const n = std::min(most, nest.shape[0]), step = nest.strides[0][0];
+    char const before = *nest.data[1];
+    kernel({nest.data[0], nest.data[1], n, step, 1, 0, 0});
+    nest.data[0] += n * step;
+    nest.shape[0] -= n;
+    return *nest.data[1] != before;
+}
+
 // A fold without casts and mask.
-void run_fold(const Table& table, ReduceFn kernel, Fold fold, const Types& types, const Nest& nest,
+void run_fold(const Table& table, ReduceFn kernel, Fold fold, const Types& types, Nest& nest,
               npy_intp n) {
+    // What an early element decides is worth neither a plan nor a hand-off.
+    if (stops(fold) && n >= long_from && first_elements_decide(kernel, nest)) return;
     run_long(n, cost_of(fold, types.kernel),
              [&](Share share) { run_reduce(kernel, nest, joining_of(table, fold, types), share); });
 }
@@ -838,7 +854,7 @@ ReduceFn sum_kernel(const Table& table, DType t) {
     return accumulator(fold, t) == t ? table.reduce[index(fold)][index(t)] : nullptr;
 }
 
-void sum_into(const Table& table, DType t, const Nest& nest) {
+void sum_into(const Table& table, DType t, Nest nest) {
     run_fold(table, sum_kernel(table, t), sum_of(t), {t, t, t, num_of_dtype[index(t)]}, nest,
              count(nest));
 }

@@ -33,7 +33,7 @@ RAPTORS_NATIVE(array_equal_native);
 // The kernel that adds up in the elements' own dtype (booleans: or); nullptr: sums are wider.
 ReduceFn sum_kernel(const Table& table, DType t);
 // Adds the first operand of a nest up to what the second one holds.
-void sum_into(const Table& table, DType t, const Nest& nest);
+void sum_into(const Table& table, DType t, Nest nest);
 
 void init_reductions();
 extern Entry* reduce_entry[n_folds + 1];  // by Reduce

@@ -213,7 +213,6 @@ void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff
 
 constexpr ptrdiff_t node_least = 4096;  // elements: the kernels halve further down to 1024
 constexpr int levels_most = 10;
-constexpr ptrdiff_t first_look = node_least;
 
 // How often folds are halved, for nodes of about the grain; 0: they are not.
 int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
@@ -266,8 +265,7 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
         memcpy(to, part, static_cast<size_t>(size));
         return joining.stops && memcmp(part, joining.neutral, static_cast<size_t>(size)) != 0;
     };
-    // What an early element decides is not worth a hand-off.
-    if (joining.stops && (rows > 1 || fold(0, plan.data[in], first_look, parts))) return false;
+    if (joining.stops && rows > 1) return false;  // each may end early, alone
     for_chunks(rows * nodes, share.crew, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i % nodes, lo, hi);
