@@ -65,6 +65,40 @@ void check_chunks() {
     CHECK(pool_stats().helped > 0);
 }
 
+// Each thread does its own half, from either end, call by call; of who is held up others do the
+// rest.
+void check_shares() {
+    auto const caller = pthread_self();
+    constexpr ptrdiff_t chunks = 16;
+    int kept = 0;
+    for (int job = 0; job < 2000 && kept == 0; ++job) {  // other processes may be in the way
+        std::atomic<int> strayed{0}, helped{0};
+        for_chunks(chunks, Crew{2, true}, [&](ptrdiff_t i) {
+            bool const worker = !pthread_equal(caller, pthread_self());
+            helped += worker;
+            strayed += worker != (i >= chunks / 2);
+            spin(2000);
+        });
+        kept += strayed == 0 && helped == chunks / 2;
+    }
+    CHECK(kept > 0);
+    for (bool const hold_worker : {false, true}) {
+        for (int job = 0; job < 4; ++job) {
+            std::atomic<ptrdiff_t> done{0};
+            std::atomic<bool> holds{false};
+            std::atomic<bool> late{false};
+            for_chunks(chunks, Crew{2, true}, [&](ptrdiff_t) {
+                bool const worker = !pthread_equal(caller, pthread_self());
+                if (worker == hold_worker && !holds.exchange(true))
+                    for (int i = 0; done != chunks - 1 && !late; ++i, usleep(100))
+                        if (i == 100'000) late = true;
+                ++done;
+            });
+            CHECK(!late && done == chunks);
+        }
+    }
+}
+
 // Callers share the pool: one has it, the others work alone; chunks that make calls themselves,
 // too.
 void check_callers() {
@@ -325,6 +359,7 @@ void check_processors() {
 
 int main() {
     check_chunks();
+    check_shares();
     check_callers();
     check_floating_point();
     check_signals();

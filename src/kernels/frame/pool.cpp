@@ -30,15 +30,34 @@ constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a threa
 constexpr double factor_least = 10, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
 
-// job | chunks | next chunk: one word, so nobody ever sees a new job with the end of an old one.
+// job | first chunk | end: what is left of a thread's share of a job. One word, so nobody ever sees
+// a new job with the chunks of an old one.
 constexpr int field = 16;
-uint64_t ticket_of(uint32_t job, ptrdiff_t chunks) noexcept {
-    return uint64_t{job} << 2 * field | static_cast<uint64_t>(chunks) << field;
+constexpr uint64_t without_first = uint64_t{1} << field, without_last = ~uint64_t{0};  // to add
+uint64_t share_of(uint32_t job, ptrdiff_t first, ptrdiff_t end) noexcept {
+    return uint64_t{job} << 2 * field | static_cast<uint64_t>(first) << field |
+           static_cast<uint64_t>(end);
 }
-uint32_t job_of(uint64_t ticket) noexcept { return static_cast<uint32_t>(ticket >> 2 * field); }
-uint64_t chunks_of(uint64_t ticket) noexcept { return ticket >> field & 0xffff; }
-uint64_t next_of(uint64_t ticket) noexcept { return ticket & 0xffff; }
+uint32_t job_of(uint64_t share) noexcept { return static_cast<uint32_t>(share >> 2 * field); }
+ptrdiff_t first_of(uint64_t share) noexcept {
+    return static_cast<ptrdiff_t>(share >> field & 0xffff);
+}
+ptrdiff_t end_of(uint64_t share) noexcept { return static_cast<ptrdiff_t>(share & 0xffff); }
 static_assert(most_chunks <= 0xffff);
+
+// What the job's caller (number 0) and each worker has to do: one cache line, which a worker
+// watches for the next job.
+struct alignas(line) Order {
+    std::atomic<uint64_t> share{0};
+    std::atomic<ChunkFn> chunk{nullptr};
+    std::atomic<void*> context{nullptr};
+    std::atomic<int> members{0};      // workers that the job wants: those of lower number
+    std::atomic<bool> wake{false};    // whether they wake each other
+    std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
+    std::atomic<uint32_t> begun{0};   // the last job of which its thread has taken a chunk
+};
+static_assert(sizeof(Order) == line);
+Order orders[most_threads];
 
 struct alignas(line) Worker {
     pthread_t thread;
@@ -52,16 +71,11 @@ struct alignas(line) Worker {
 };
 
 struct Pool {
-    alignas(line) std::atomic<uint64_t> ticket{0};
-    alignas(line) std::atomic<ptrdiff_t> done{0};  // chunks of the job
-    std::atomic<int> status{0};                    // floating-point status that workers raised
-    alignas(line) std::atomic<ChunkFn> chunk{nullptr};
-    std::atomic<void*> context{nullptr};
-    std::atomic<int> members{0};      // workers that the job wants: those of lower number
-    std::atomic<bool> wake{false};    // whether they wake each other
-    std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
-    std::atomic<double> typical{0};   // the same as the caller finds it
-    std::atomic<bool> stop{false};
+    alignas(line) std::atomic<uint64_t> helped{0};  // chunks that workers did, of all jobs
+    std::atomic<int> status{0};                     // floating-point status that they raised
+    alignas(line) std::atomic<uint32_t> job{0};     // the last one
+    std::atomic<double> typical{0};  // nanoseconds of a chunk, as its caller finds it
+    alignas(line) std::atomic<bool> stop{false};
     alignas(line) std::atomic<int> awake{0};  // workers that do not sleep
 
     // The job's caller has it, or whoever changes the workers.
@@ -72,8 +86,10 @@ struct Pool {
 
     std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
     std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a crew
-    std::atomic<double> close{0};       // nanoseconds of calls that came close after another
-    std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
+    std::atomic<double> close{0};       // nanoseconds of calls that came close after another,
+    std::atomic<double> before{0};      // and without the present one,
+    std::atomic<int64_t> begin{0};      // which began then; 0: there is none
+    std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, stalls{0};
 };
 Pool pool;
 Worker workers[most_threads - 1];
@@ -104,15 +120,15 @@ void wake_next(int number, int members, int64_t time) noexcept {
     }
 }
 
-// After a chunk. Counted in calls a rest would be too short after short ones, so it is a multiple
-// of what was lost: a longer one each time, until the worker has worked as long as it rested.
-void judge(Worker& w, int64_t begin) noexcept {
-    double expected = pool.expected.load(std::memory_order_relaxed);
+// After a chunk, at `time`. Counted in calls a rest would be too short after short ones, so it is a
+// multiple of what was lost: a longer one each time, until the worker has worked as long as it
+// rested.
+void judge(Worker& w, double expected, int64_t begin, int64_t time) noexcept {
+    int64_t const taken = time - begin;
+    if (expected <= 0 || taken <= late_ns) return;
     double const typical = pool.typical.load(std::memory_order_relaxed);
-    int64_t const time = now_ns(), taken = time - begin;
-    if (expected > 0 && expected < typical) expected = typical;
-    if (expected <= 0 || taken <= late_ns || static_cast<double>(taken) <= late_times * expected)
-        return;
+    if (expected < typical) expected = typical;
+    if (static_cast<double>(taken) <= late_times * expected) return;
     bool const soon = begin - w.rests_until.load(std::memory_order_relaxed) < w.rested;
     w.factor *= soon ? 2 : 0.5;
     w.factor = w.factor < factor_least  ? factor_least
@@ -159,8 +175,10 @@ void sleep(int number, uint32_t seen) noexcept {
         }
         w.sleeps.store(true, std::memory_order_seq_cst);
         pool.awake.fetch_sub(1, std::memory_order_seq_cst);
-        // A job announced before this is seen here; the caller of a later one sees that we sleep.
-        bool const quiet = job_of(pool.ticket.load(std::memory_order_seq_cst)) == seen &&
+        // A share of a job announced before this is seen here; the caller of a later one sees that
+        // we sleep.
+        pool.job.load(std::memory_order_seq_cst);
+        bool const quiet = job_of(orders[number].share.load(std::memory_order_acquire)) == seen &&
                            !pool.stop.load(std::memory_order_seq_cst);
         if (quiet) wait(w, seconds);
         pool.awake.fetch_add(1, std::memory_order_seq_cst);
@@ -176,35 +194,91 @@ void watch_blocks() noexcept {
 
 // ---- work
 
-// Takes chunks of `job` until there are none. How many it did. A worker leaves the status that they
-// raised for the caller.
-ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
-    ptrdiff_t taken = 0;
-    int64_t begin = now_ns();
-    uint64_t t = pool.ticket.load(std::memory_order_acquire);
-    while (job_of(t) == job && next_of(t) < chunks_of(t)) {
-        ChunkFn const chunk = pool.chunk.load(std::memory_order_relaxed);
-        void* const context = pool.context.load(std::memory_order_relaxed);
+struct Task {
+    ChunkFn chunk;
+    void* context;
+    ptrdiff_t number;
+};
+
+// Takes a chunk of a thread's share of `job`, if any is left: the first one, or, of somebody else's
+// share, the last.
+bool take(uint32_t job, int number, bool own, Task& task) noexcept {
+    Order& order = orders[number];
+    uint64_t left = order.share.load(std::memory_order_acquire);
+    bool const first = own == (job % 2 == 0);
+    while (job_of(left) == job && first_of(left) < end_of(left)) {
+        task = {order.chunk.load(std::memory_order_relaxed),
+                order.context.load(std::memory_order_relaxed),
+                first ? first_of(left) : end_of(left) - 1};
         // Success: the job goes on, so what was read before is this job's.
-        if (!pool.ticket.compare_exchange_weak(t, t + 1, std::memory_order_acq_rel,
-                                               std::memory_order_acquire))
-            continue;
-        if (worker) begin = now_ns();
-        chunk(context, static_cast<ptrdiff_t>(next_of(t)));
-        ++taken;
-        if (worker) {
-            judge(*worker, begin);
-            if (int const raised = fp_status()) {
-                clear_fp_status();
-                pool.status.fetch_or(raised, std::memory_order_relaxed);
-            }
-            pool.helped.fetch_add(1, std::memory_order_relaxed);
-        } else {
-            double const ns = static_cast<double>(now_ns() - begin) / static_cast<double>(taken);
-            pool.typical.store(ns, std::memory_order_relaxed);
+        if (order.share.compare_exchange_weak(left, left + (first ? without_first : without_last),
+                                              std::memory_order_acq_rel, std::memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
+// Waits for the thread to which a chunk of `job` is left, if it is at work, to take it, and no
+// longer than `most`. What lies in that thread's caches is there sooner than it comes here.
+void leave_chunk(uint32_t job, const Order& order, int64_t most) noexcept {
+    if (order.begun.load(std::memory_order_relaxed) != job) return;
+    int64_t until = 0;
+    for (int i = 0;; ++i) {
+        uint64_t const left = order.share.load(std::memory_order_acquire);
+        if (job_of(left) != job || first_of(left) >= end_of(left)) return;
+        if (i % 8 == 0) {
+            int64_t const time = now_ns();
+            if (i == 0) until = time + most;
+            if (time >= until) return;
         }
-        pool.done.fetch_add(1, std::memory_order_release);
-        t = pool.ticket.load(std::memory_order_acquire);
+        spin_pause();
+    }
+}
+
+// A worker has done `count` chunks, with the status that they raised.
+void tell_of_chunks(ptrdiff_t count) noexcept {
+    if (int const raised = fp_status()) {
+        clear_fp_status();
+        pool.status.fetch_or(raised, std::memory_order_relaxed);
+    }
+    pool.helped.fetch_add(static_cast<uint64_t>(count), std::memory_order_release);
+}
+
+// Takes chunks of `job` until there are none, of the own share and then of others'. How many it
+// did.
+ptrdiff_t take_chunks(uint32_t job, int number, Worker* worker) noexcept {
+    Order& own = orders[number];
+    int const members = own.members.load(std::memory_order_relaxed);
+    double const expected = own.expected.load(std::memory_order_relaxed);
+    ptrdiff_t taken = 0;
+    int64_t const first = now_ns();
+    int64_t begin = first;
+    Task task;
+    auto const run = [&] {
+        task.chunk(task.context, task.number);
+        ++taken;
+        int64_t const time = now_ns();
+        if (worker)
+            judge(*worker, expected, begin, time);
+        else
+            pool.typical.store(static_cast<double>(time - first) / static_cast<double>(taken),
+                               std::memory_order_relaxed);
+        begin = time;
+    };
+    while (take(job, number, true, task)) {
+        if (taken == 0) own.begun.store(job, std::memory_order_relaxed);
+        run();
+    }
+    if (worker && taken) tell_of_chunks(taken);
+    int64_t const patience = taken ? (begin - first) / taken : 0;
+    for (int past = 1; past <= members; ++past) {
+        int const other = (number + past) % (members + 1);
+        leave_chunk(job, orders[other], patience);
+        while (take(job, other, false, task)) {
+            begin = now_ns();
+            run();
+            if (worker) tell_of_chunks(1);
+        }
     }
     return taken;
 }
@@ -212,7 +286,8 @@ ptrdiff_t take_chunks(uint32_t job, Worker* worker) noexcept {
 void* work(void* argument) noexcept {
     Worker& w = *static_cast<Worker*>(argument);
     int const number = static_cast<int>(&w - workers) + 1;
-    uint32_t seen = job_of(pool.ticket.load(std::memory_order_acquire)) - 1;  // may join at once
+    Order const& order = orders[number];
+    uint32_t seen = job_of(order.share.load(std::memory_order_acquire)) - 1;  // may join at once
     reset_fp_control();
 #if defined(__linux__)
     w.id = syscall(SYS_gettid);
@@ -221,10 +296,9 @@ void* work(void* argument) noexcept {
         int64_t until = now_ns() + spin_ns;
         uint32_t job = seen;
         for (int i = 1; !pool.stop.load(std::memory_order_relaxed); ++i) {
-            job = job_of(pool.ticket.load(std::memory_order_acquire));
+            job = job_of(order.share.load(std::memory_order_acquire));
             if (job != seen) {
-                if (number <= pool.members.load(std::memory_order_relaxed) && !rests(w, now_ns()))
-                    break;
+                if (!rests(w, now_ns())) break;
                 seen = job;
             }
             spin_pause();
@@ -233,9 +307,9 @@ void* work(void* argument) noexcept {
                 until = now_ns() + spin_ns;
             }
         }
-        if (pool.wake.load(std::memory_order_relaxed))
-            wake_next(number, pool.members.load(std::memory_order_relaxed), now_ns());
-        take_chunks(job, &w);
+        if (order.wake.load(std::memory_order_relaxed))
+            wake_next(number, order.members.load(std::memory_order_relaxed), now_ns());
+        take_chunks(job, number, &w);
         seen = job;
     }
     pool.awake.fetch_sub(1, std::memory_order_seq_cst);
@@ -337,9 +411,9 @@ void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context) noexcept {
     for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, i);
 }
 
-// Waits for the chunks that workers took.
-void wait_for_chunks(ptrdiff_t chunks) noexcept {
-    for (int i = 1; pool.done.load(std::memory_order_acquire) != chunks; ++i) {
+// Waits until workers have done so many chunks since the beginning.
+void wait_for_chunks(uint64_t helped) noexcept {
+    for (int i = 1; pool.helped.load(std::memory_order_acquire) != helped; ++i) {
         spin_pause();
         if (i > 4096 && i % 64 == 0) sched_yield();
     }
@@ -368,13 +442,26 @@ Crew crew_for(double ns, int threads) noexcept {
     double const shares = 2 * ns / hot;
     if (shares < threads) threads = static_cast<int>(shares);
     bool const close = time - pool.last_end.load(std::memory_order_relaxed) < close_ns;
-    double const run = close ? pool.close.load(std::memory_order_relaxed) + ns : ns;
+    double const before = close ? pool.close.load(std::memory_order_relaxed) : 0;
+    double const run = before + ns;
+    pool.before.store(before, std::memory_order_relaxed);
+    pool.begin.store(time, std::memory_order_relaxed);
     pool.close.store(run, std::memory_order_relaxed);
     if (run >= parked) return {threads, true, ns};
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
 }
 
-void end_call() noexcept { pool.last_end.store(now_ns(), std::memory_order_relaxed); }
+void end_call() noexcept {
+    int64_t const time = now_ns();
+    pool.last_end.store(time, std::memory_order_relaxed);
+    // From memory it takes longer than estimated, by several threads less.
+    if (int64_t const begin = pool.begin.exchange(0, std::memory_order_relaxed)) {
+        double const run =
+            pool.before.load(std::memory_order_relaxed) + static_cast<double>(time - begin);
+        if (run > pool.close.load(std::memory_order_relaxed))
+            pool.close.store(run, std::memory_order_relaxed);
+    }
+}
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
     if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context);
@@ -390,20 +477,28 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         pthread_mutex_unlock(&pool.mutex);
         return run_alone(chunks, chunk, context);
     }
-    // Nobody takes chunks now: the fields are free.
-    uint32_t const job = job_of(pool.ticket.load(std::memory_order_relaxed)) + 1;
-    pool.chunk.store(chunk, std::memory_order_relaxed);
-    pool.context.store(context, std::memory_order_relaxed);
-    pool.members.store(members, std::memory_order_relaxed);
-    pool.wake.store(crew.wake, std::memory_order_relaxed);
+    // Nobody takes chunks now: the fields are free. Calls on the same arrays give a thread the same
+    // chunks, which its caches may still hold.
+    uint32_t const job = pool.job.load(std::memory_order_relaxed) + 1;
+    uint64_t const helped = pool.helped.load(std::memory_order_relaxed);
     pool.typical.store(0, std::memory_order_relaxed);
-    pool.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
-    pool.done.store(0, std::memory_order_relaxed);
-    pool.status.store(0, std::memory_order_relaxed);
-    pool.ticket.store(ticket_of(job, chunks), std::memory_order_seq_cst);
+    for (int number = 0; number <= members; ++number) {
+        Order& order = orders[number];
+        order.chunk.store(chunk, std::memory_order_relaxed);
+        order.context.store(context, std::memory_order_relaxed);
+        order.members.store(members, std::memory_order_relaxed);
+        order.wake.store(crew.wake, std::memory_order_relaxed);
+        order.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
+        order.share.store(
+            share_of(job, chunks * number / (members + 1), chunks * (number + 1) / (members + 1)),
+            std::memory_order_release);
+    }
+    pool.job.store(job, std::memory_order_seq_cst);
     if (crew.wake) wake_next(0, members, now_ns());
-    if (take_chunks(job, nullptr) != chunks) wait_for_chunks(chunks);
+    ptrdiff_t const own = take_chunks(job, 0, nullptr);
+    wait_for_chunks(helped + static_cast<uint64_t>(chunks - own));
     int const status = pool.status.load(std::memory_order_relaxed);
+    if (status) pool.status.store(0, std::memory_order_relaxed);
     pool.shared.fetch_add(1, std::memory_order_relaxed);
     pool.chunks.fetch_add(static_cast<uint64_t>(chunks), std::memory_order_relaxed);
     pthread_mutex_unlock(&pool.mutex);

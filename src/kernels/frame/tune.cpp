@@ -112,7 +112,8 @@ double measure_cost(const Table& table, Fold fold, DType t) noexcept {
 }
 
 // Chunks of a few microseconds: so many that a thread that comes late or is slow does little harm,
-// so few that taking them (0.1 us) does not count.
+// so few that taking them (0.1 us) does not count. As many for each thread: who takes another's in
+// the end has to fetch it from that one's cache.
 Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
     Crew const crew = crew_for(ns, threads);
     if (crew.threads < 2) return unshared;
@@ -120,11 +121,11 @@ Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
     double wanted = ns / (8 * crew.threads);
     wanted = wanted < shortest ? shortest : wanted > longest ? longest : wanted;
     double chunks = ns / wanted;
-    if (chunks < crew.threads) chunks = crew.threads;
     constexpr double most = 0.25 * most_chunks;  // cuts along several axes may make some more
     if (chunks > most) chunks = most;
-    auto const grain = static_cast<ptrdiff_t>(static_cast<double>(elements) / chunks);
-    return {crew, grain < 1 ? 1 : grain};
+    auto const each = static_cast<ptrdiff_t>(chunks / crew.threads + 0.5);
+    ptrdiff_t const all = crew.threads * (each < 1 ? 1 : each);
+    return {crew, elements / all + (elements % all != 0)};
 }
 
 }  // namespace raptors
