@@ -72,9 +72,10 @@ def calibrate() -> dict[str, Any]:
     dict
         "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
         a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
-        length of a call on they are asked to help; "blas_from", by dtype, for "one" thread and "several":
-        from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or None for
-        never; "file", where it is kept, or None.
+        length of a call on they are asked to help; "stream_from", from how many bytes of operands on the
+        results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread and
+        "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
+        None for never; "file", where it is kept, or None.
     """
     from raptors import _tuning  # no other call needs it
 

@@ -56,6 +56,9 @@ def _use(figures: dict[str, Any]) -> None:
         raise ValueError("not a product that BLAS may do")
     if not all(0 <= least < float("inf") for least in blas_from.values()):
         raise ValueError("BLAS takes over from a number of multiplications on, or never")
+    stream_from = figures.get("stream_from")
+    if stream_from is not None and not (isinstance(stream_from, int) and 0 < stream_from < 1 << 63):
+        raise ValueError("results are streamed from a number of bytes on")
     if "ops" in figures:
         ops, folds, limits = figures["ops"], figures["folds"], figures["limits_ns"]
         for row in (*ops.values(), *folds.values()):
@@ -66,6 +69,8 @@ def _use(figures: dict[str, Any]) -> None:
             raise ValueError("limits must be positive numbers of nanoseconds")
         _core._set_costs(ops, folds)
         _core._set_pool_limits(hot, parked)
+    if stream_from is not None:
+        _core._set_stream_from(stream_from)
     for (dtype, crew), least in blas_from.items():
         _core._set_blas_from(dtype == "float64", crew == "several", least)
 
@@ -135,7 +140,7 @@ def measure_flip(wide: bool, several: bool) -> None:
 
 def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> dict[str, Any]:
     """See `raptors.calibrate`. `tell` gets a line for every step done, and the share of all steps."""
-    steps = 2 + len(_products()) * len(_SIZES)
+    steps = 3 + len(_products()) * len(_SIZES)
     done = 0
 
     def step(line: str) -> None:
@@ -147,6 +152,8 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
     step(f"add of float64: {ops.get('add', {}).get('float64', 0):.2f} ns an element")
     hot, parked = _core._measure_hand_off()
     step(f"threads begin after {hot / 1e3:.1f} us, sleeping ones after {parked / 1e3:.1f} us")
+    stream_from = _core._measure_stream_from()
+    step(f"results are streamed from {stream_from / 2**20:.1f} MiB of operands on")
     # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late, to a cold
     # cache and perhaps a slow clock: measured, calls of less than ten times its delay may only have lost.
     limits = {
@@ -160,6 +167,7 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
         "folds": folds,
         "hand_off_ns": {"hot": hot, "parked": parked},
         "limits_ns": limits,
+        "stream_from": stream_from,
         "blas_from": _measure_products(step),
     }
     _use(figures)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 import threading
 from pathlib import Path
@@ -22,6 +23,7 @@ from raptors import _raptors_core as core
 FORKS = int(os.environ.get("RAPTORS_FORKS", "100"))
 EXITS = int(os.environ.get("RAPTORS_EXITS", "25"))
 LINUX = sys.platform.startswith("linux")
+X86 = platform.machine() == "x86_64"
 SHARED = {"RAPTORS_MIN_PARALLEL": "1", "RAPTORS_NUM_THREADS": "4"}  # every call is shared
 
 linux = pytest.mark.skipif(not LINUX, reason="reads /proc")
@@ -479,13 +481,14 @@ class TestCalibration:
 import raptors as np
 from raptors import _raptors_core as core
 np.ones(1_000_000) + 1
-print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False, True))
+print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), core._blas_from(False, True))
 """
     NEVER: ClassVar[dict[str, None]] = {"one": None, "several": None}
     SOUND: ClassVar[dict[str, Any]] = {
         "ops": {"add": {"float64": 1.0}},
         "folds": {},
         "limits_ns": {"hot": 1, "parked": 2},
+        "stream_from": 12345,
         "blas_from": {"float32": NEVER, "float64": {"one": 1e6, "several": None}},
     }
 
@@ -500,7 +503,8 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
         assert 0 < limits["hot"] <= limits["parked"]
         used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2"))
         flips = found["blas_from"]
-        expected = [limits["hot"], limits["parked"], flips["float64"]["one"], flips["float32"]["several"]]
+        expected = [limits["hot"], limits["parked"], found["stream_from"]]
+        expected += [flips["float64"]["one"], flips["float32"]["several"]]
         expected = [float("inf") if x is None else x for x in expected]
         assert [float(x) for x in used.split()] == pytest.approx(expected)
 
@@ -509,7 +513,7 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
         done = python(command, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
         assert done.returncode == 0, done.stderr
         assert "BLAS, float32, one" in done.stdout
-        assert "100% float64 2048 x 2048" in done.stderr or "100% threads begin" in done.stderr
+        assert "100% float64 2048 x 2048" in done.stderr or "100% results are streamed" in done.stderr
         assert len(list(tmp_path.iterdir())) == 1
 
     def test_sound_file(self, tmp_path: Path) -> None:
@@ -517,7 +521,7 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
         name = python_ok("from raptors import _tuning; print(_tuning.file().name)").strip()
         (tmp_path / name).write_text(json.dumps(self.SOUND))
         used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path))).split()
-        assert [float(x) for x in used] == [1, 2, 1e6, float("inf")]
+        assert [float(x) for x in used] == [1, 2, 12345 if X86 else sys.maxsize, 1e6, float("inf")]
 
     @pytest.mark.parametrize(
         "text",
@@ -530,6 +534,9 @@ print(*core._pool_limits(), core._blas_from(True, False), core._blas_from(False,
             json.dumps(SOUND | {"limits_ns": {"hot": -1, "parked": 2}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": "x"}}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": 1e300}}}),
+            json.dumps(SOUND | {"stream_from": 0}),
+            json.dumps(SOUND | {"stream_from": "x"}),
+            json.dumps(SOUND | {"stream_from": 1 << 63}),
             json.dumps({key: value for key, value in SOUND.items() if key != "blas_from"}),
             json.dumps(SOUND | {"blas_from": {"float16": NEVER}}),
             json.dumps(SOUND | {"blas_from": {"float32": {"two": None}}}),

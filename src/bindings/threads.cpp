@@ -11,6 +11,7 @@
 #include "frame/clock.h"
 #include "frame/pool.h"
 #include "frame/processors.h"
+#include "frame/stream.h"
 #include "ledger.h"
 #include "policy.h"
 
@@ -170,6 +171,14 @@ void register_threads(py::module_& m) {
         set_figures<Fold>(n_folds, folds);
         measured = true;
     });
+    m.def("_measure_stream_from", [] {
+        PyThreadState* const state = PyEval_SaveThread();
+        ptrdiff_t const bytes = measure_stream_from(*process_active.table);
+        take_gil(state);
+        return bytes;
+    });
+    m.def("_set_stream_from", &set_stream_from);
+    m.def("_stream_from", &stream_from);
     m.def("_measure_hand_off", [] {
         PyThreadState* const state = PyEval_SaveThread();
         HandOff const h = measure_hand_off();

@@ -90,13 +90,31 @@ void in_place(ptrdiff_t bytes) {
     std::free(x);
 }
 
+// What is built in, what is measured, and what was set.
+void check_threshold() {
+    ptrdiff_t const built_in = stream_from();
+    CHECK(built_in > 0);
+    ptrdiff_t const measured = measure_stream_from(*table(best_isa()));
+    CHECK(measured == built_in || (measured > 0 && measured <= ptrdiff_t{128} << 20));
+    CHECK(stream_from() == built_in);  // measuring sets nothing
+    if (built_in == PTRDIFF_MAX) return;
+    ptrdiff_t const from = ptrdiff_t{8} << 20;
+    set_stream_from(from);
+    CHECK(stream_from() == from);
+    alignas(64) static char byte[64];
+    auto call = [&](ptrdiff_t n) {
+        return Block{{byte, byte + 8, byte + 16, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1};
+    };
+    CHECK(!streams(call(from / 24), 3, 8) && streams(call(from / 24 + 1), 3, 8));
+}
+
 }  // namespace
 
 int main() {
-    ptrdiff_t const from = stream_threshold();
-    // Without streaming on this processor, or with a cache too big for a test: the plain way only.
-    ptrdiff_t const most = ptrdiff_t{1} << 30;
-    for (ptrdiff_t const bytes : {ptrdiff_t{1} << 16, from < most ? from : ptrdiff_t{1} << 20}) {
+    check_threshold();
+    ptrdiff_t const from = ptrdiff_t{8} << 20;
+    set_stream_from(from);
+    for (ptrdiff_t const bytes : {ptrdiff_t{1} << 16, from}) {
         for (ptrdiff_t const offset : {0, 8, 24, 40, 3})
             for (bool const scalar : {false, true})
                 compare({Op::add, DType::float64, 8, 8, 2, scalar, offset, 1, 0}, bytes);
@@ -108,6 +126,5 @@ int main() {
         compare({Op::square, DType::float32, 4, 4, 1, false, 0, 7, 5}, bytes);
         in_place(bytes);
     }
-    std::printf("streaming from %td bytes\n", from);
     return checks.report("stream");
 }

@@ -2,8 +2,13 @@
 
 #if defined(__x86_64__)
 #include <emmintrin.h>
+#include <string.h>
 
-#include <cstdio>
+#include <atomic>
+
+#include "blocks.h"
+#include "clock.h"
+#include "processors.h"
 #endif
 
 namespace raptors {
@@ -14,14 +19,13 @@ namespace {
 constexpr ptrdiff_t piece = 4096;  // bytes
 constexpr ptrdiff_t line = 64;
 
-// The last-level cache that this core shares. (sysconf adds up those of the whole machine.)
-ptrdiff_t last_cache() noexcept {
-    long kilobytes = 0;
-    if (FILE* const file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "re")) {
-        if (fscanf(file, "%ldK", &kilobytes) != 1) kilobytes = 0;
-        fclose(file);
-    }
-    return static_cast<ptrdiff_t>(kilobytes > 0 ? kilobytes << 10 : 32L << 20);
+std::atomic<ptrdiff_t> chosen_from{0};  // 0: what is built in
+
+// Of a bigger cache many cores have a part each.
+ptrdiff_t built_in() noexcept {
+    constexpr ptrdiff_t most = ptrdiff_t{64} << 20;
+    ptrdiff_t const bytes = cache_sizes().third / 2 * 3;
+    return bytes < most ? bytes : most;
 }
 
 // A piece of output to memory. Meanwhile the inputs of the next piece are fetched: reading and
@@ -69,9 +73,12 @@ void stream_row(ElementwiseFn kernel, const Block& row, int operands, int out_si
 
 }  // namespace
 
-ptrdiff_t stream_threshold() noexcept {
-    static ptrdiff_t const bytes = last_cache() / 2 * 3;
-    return bytes;
+ptrdiff_t stream_from() noexcept {
+    ptrdiff_t const bytes = chosen_from.load(std::memory_order_relaxed);
+    return bytes ? bytes : built_in();
+}
+void set_stream_from(ptrdiff_t bytes) noexcept {
+    chosen_from.store(bytes, std::memory_order_relaxed);
 }
 
 bool streams(const Block& block, int operands, int out_size) noexcept {
@@ -79,7 +86,7 @@ bool streams(const Block& block, int operands, int out_size) noexcept {
     ptrdiff_t width = 0;  // bytes of all operands per element
     for (int i = 0; i < operands; ++i)
         width += block.inner[i] < 0 ? -block.inner[i] : block.inner[i];
-    if (block.n * block.rows * width < stream_threshold() || block.inner[out] != out_size ||
+    if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size ||
         block.n < 2 * piece / out_size ||
         reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||
         block.outer[out] % out_size)
@@ -98,8 +105,51 @@ void run_streaming(ElementwiseFn kernel, const Block& block, int operands, int o
     }
     _mm_sfence();
 }
+
+ptrdiff_t measure_stream_from(const Table& table) noexcept {
+    constexpr ptrdiff_t least = ptrdiff_t{4} << 20, most = ptrdiff_t{128} << 20;
+    constexpr int warm_up = 3, runs = 6, rounds = 2, float_size = 4;
+    constexpr double better = 0.97;
+    constexpr auto f32 = static_cast<int>(DType::float32);
+    ElementwiseFn const add = table.elementwise[static_cast<int>(Op::add)][f32];
+    ReduceFn const sum = table.reduce[static_cast<int>(Fold::sum)][f32];
+    ptrdiff_t from = 0;
+    for (ptrdiff_t bytes = least; bytes <= most; bytes *= 2) {
+        ptrdiff_t const each = bytes / 3 / piece * piece;
+        char* const memory = block_new(static_cast<size_t>(3 * each));
+        if (!memory) break;
+        memset(memory, 0, static_cast<size_t>(3 * each));
+        Block const block = {{memory, memory + each, memory + 2 * each, nullptr},
+                             {float_size, float_size, float_size, 0},
+                             {0, 0, 0, 0},
+                             each / float_size,
+                             1};
+        // Each way several times on end: the first runs find the cache as the other way left it.
+        int64_t shortest[2] = {INT64_MAX, INT64_MAX};  // plain, streaming
+        for (int round = 0; round < 2 * rounds; ++round) {
+            for (int run = 0; run < warm_up + runs; ++run) {
+                int64_t const begin = now_ns();
+                if (round % 2)
+                    run_streaming(add, block, 3, float_size);
+                else
+                    add(block);
+                float total = 0;
+                sum({block.data[2], reinterpret_cast<char*>(&total), block.n, float_size, 1, 0, 0});
+                int64_t const taken = now_ns() - begin;
+                if (run >= warm_up && taken < shortest[round % 2]) shortest[round % 2] = taken;
+            }
+        }
+        block_delete(memory);
+        bool const pays =
+            static_cast<double>(shortest[1]) < better * static_cast<double>(shortest[0]);
+        from = !pays ? 0 : from ? from : bytes;
+    }
+    return from ? from : built_in();
+}
 #else
-ptrdiff_t stream_threshold() noexcept { return PTRDIFF_MAX; }
+ptrdiff_t stream_from() noexcept { return PTRDIFF_MAX; }
+void set_stream_from(ptrdiff_t) noexcept {}
+ptrdiff_t measure_stream_from(const Table&) noexcept { return PTRDIFF_MAX; }
 bool streams(const Block&, int, int) noexcept { return false; }
 void run_streaming(ElementwiseFn kernel, const Block& block, int, int) noexcept { kernel(block); }
 #endif
