@@ -116,6 +116,43 @@ void check_cache() {
     set_block_cache_limit(size_t{64} << 20);
 }
 
+// A lower limit holds although another thread keeps what the old one allowed, until it learns of
+// it.
+void check_limit_with_threads() {
+    trim_blocks();
+    set_block_cache_limit(size_t{64} << 20);
+    std::atomic<int> step{0};
+    auto const wait_for = [&](int wanted) {
+        while (step != wanted) usleep(100);
+    };
+    std::thread other([&] {
+        char* blocks[300];
+        for (char*& b : blocks) b = block_new(2000);
+        for (char* const b : blocks) block_delete(b);
+        step = 1;
+        wait_for(2);
+        block_delete(block_new(2000));
+        step = 3;
+    });
+    wait_for(1);
+    CHECK(block_stats().cached_bytes >= 300 * 2000);
+    size_t const limit = size_t{1} << 20;
+    set_block_cache_limit(limit);
+    char* blocks[20];
+    for (char*& b : blocks) b = block_new(100'000);
+    for (char* const b : blocks) block_delete(b);
+    CHECK(block_stats().cached_blocks > 300 && block_stats().cached_bytes <= limit);
+    step = 2;
+    wait_for(3);
+    CHECK(block_stats().cached_bytes <= limit);
+    other.join();
+    for (char*& b : blocks) b = block_new(100'000);
+    for (char* const b : blocks) block_delete(b);
+    CHECK(block_stats().cached_bytes > limit / 2 && block_stats().cached_bytes <= limit);
+    set_block_cache_limit(size_t{64} << 20);
+    trim_blocks();
+}
+
 // What threads keep for themselves: last in, first out, within a budget, given back at their end.
 void check_threads_keep() {
     set_block_cache_limit(size_t{64} << 20);
@@ -370,6 +407,7 @@ int main() {
     check_blocks();
     check_zeros();
     check_cache();
+    check_limit_with_threads();
     check_threads_keep();
     check_failures();
     check_resize();

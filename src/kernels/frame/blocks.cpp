@@ -124,6 +124,7 @@ struct ThreadCache {
     explicit constexpr ThreadCache(bool none) noexcept : closed(none) {}
     Header* stacks[thread_classes] = {};
     size_t budget = 0;        // bytes that it may keep
+    size_t reserved = 0;      // its part of shared.reserved
     unsigned generation = 0;  // of the limit that it knows
     bool const closed;        // stands for threads that end, or that there was no memory for
     ThreadCache *next = nullptr, *previous = nullptr;
@@ -310,8 +311,10 @@ ThreadCache* open_thread() noexcept {
         own->generation = generation.load(std::memory_order_relaxed);
         size_t const share = shared.limit / 16;
         own->budget = share < thread_most ? share : thread_most;
+        shared.reserved -= own->reserved;
         if (shared.reserved + own->budget > shared.limit / 2) own->budget = 0;
-        shared.reserved += own->budget;
+        own->reserved = own->budget;
+        shared.reserved += own->reserved;
         out = evict(0);
     }
     release_chain(out);
@@ -339,8 +342,7 @@ void close_thread(void* pointer) noexcept {
     ThreadCache* const own = static_cast<ThreadCache*>(pointer);
     flush(*own);
     Lock lock;
-    if (own->generation == generation.load(std::memory_order_relaxed))
-        shared.reserved -= own->budget;
+    shared.reserved -= own->reserved;
     leave(*own);
     free(own);
     thread_cache = &no_cache;  // later destructors of this thread may use blocks
@@ -351,9 +353,7 @@ void after_fork() noexcept {
     shared.reserved = 0;
     for (ThreadCache* t = shared.threads; t; t = t->next)
         if (t != thread_cache) leave(*t);
-    if (const ThreadCache* const own = thread_cache)
-        if (own->generation == generation.load(std::memory_order_relaxed))
-            shared.reserved = own->budget;
+    if (const ThreadCache* const own = thread_cache) shared.reserved = own->reserved;
     pthread_mutex_unlock(&shared.mutex);
 }
 
@@ -506,6 +506,10 @@ void set_block_cache_limit(size_t bytes) noexcept {
         Lock lock;
         shared.limit = bytes;
         shared.reserved = 0;
+        for (ThreadCache* t = shared.threads; t; t = t->next) {  // until they know of it
+            t->reserved = t->kept_bytes.get();
+            shared.reserved += t->reserved;
+        }
         generation.fetch_add(1, std::memory_order_relaxed);
         out = evict(0);
     }
