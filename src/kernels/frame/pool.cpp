@@ -26,6 +26,7 @@ constexpr int64_t close_ns = 30'000;  // calls closer together count as one for 
 // worker's core, and keeps it for milliseconds.
 constexpr int64_t late_ns = 500'000;
 constexpr double late_times = 16;
+constexpr int64_t patience_ns = 30'000;  // for somebody else's chunk: how long one is that fits L2
 constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a thread
 constexpr double factor_least = 10, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
@@ -200,8 +201,8 @@ struct Task {
     ptrdiff_t number;
 };
 
-// Takes a chunk of a thread's share of `job`, if any is left: the first one, or, of somebody else's
-// share, the last.
+// Takes a chunk of a thread's share of `job`, if any is left: from where the thread is going
+// through it, or, of somebody else's share, from the other end.
 bool take(uint32_t job, int number, bool own, Task& task) noexcept {
     Order& order = orders[number];
     uint64_t left = order.share.load(std::memory_order_acquire);
@@ -270,7 +271,8 @@ ptrdiff_t take_chunks(uint32_t job, int number, Worker* worker) noexcept {
         run();
     }
     if (worker && taken) tell_of_chunks(taken);
-    int64_t const patience = taken ? (begin - first) / taken : 0;
+    int64_t patience = taken ? (begin - first) / taken : 0;
+    if (patience > patience_ns) patience = patience_ns;
     for (int past = 1; past <= members; ++past) {
         int const other = (number + past) % (members + 1);
         leave_chunk(job, orders[other], patience);
