@@ -53,7 +53,7 @@ inline void run_long(npy_intp n, double ns, const Body& body) {
         return;
     }
     double const total = static_cast<double>(n) * ns;
-    run_work(total, [&](int threads) { return share_for(n, total, threads); }, body);
+    run_work(total, [&](int threads) { return share_in_turn(n, total, threads); }, body);
 }
 
 // Reads RAPTORS_NUM_THREADS, OMP_NUM_THREADS, RAPTORS_MIN_PARALLEL and RAPTORS_FAIL_THREAD; raises

@@ -67,7 +67,8 @@ Nest random_nest(int operands) {
 }
 
 Share random_share() {
-    return {{2 + static_cast<int>(below(4)), true}, 1 + below(below(2) ? 200 : 20'000)};
+    return {{1 + static_cast<int>(below(5)), true, below(2) ? 1e9 : 0},
+            1 + below(below(2) ? 200 : 20'000)};
 }
 
 void check_elementwise(const Table& table) {

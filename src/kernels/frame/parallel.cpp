@@ -11,8 +11,7 @@ namespace {
 template <class Run>
 bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
     Chunks const chunks(nest, share.grain);
-    if (share.crew.threads < 2 || chunks.count() < 2 || chunks.count() > most_chunks)
-        return run(nest);
+    if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
     std::atomic<bool> done{true};
     for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
         Nest part;

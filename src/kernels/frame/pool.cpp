@@ -15,6 +15,7 @@
 #include "blocks.h"
 #include "clock.h"
 #include "fpstatus.h"
+#include "thread_local.h"
 
 namespace raptors {
 namespace {
@@ -409,8 +410,12 @@ void start_workers(int wanted) noexcept {
     pool.workers.store(count, std::memory_order_relaxed);
 }
 
-void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context) noexcept {
-    for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, i);
+RAPTORS_TLS bool backwards;
+
+// A long call goes through its chunks from either end in turn, as shares are.
+void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context, bool in_turn) noexcept {
+    bool const forwards = !in_turn || (backwards = !backwards);
+    for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, forwards ? i : chunks - 1 - i);
 }
 
 // Waits until workers have done so many chunks since the beginning.
@@ -466,10 +471,11 @@ void end_call() noexcept {
 }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
-    if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context);
+    bool const in_turn = crew.ns > 0;
+    if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context, in_turn);
     if (pthread_mutex_trylock(&pool.mutex)) {
         pool.lonely.fetch_add(1, std::memory_order_relaxed);
-        return run_alone(chunks, chunk, context);
+        return run_alone(chunks, chunk, context, in_turn);
     }
     int members = (crew.threads < chunks ? crew.threads : static_cast<int>(chunks)) - 1;
     if (crew.wake) start_workers(members);
@@ -477,7 +483,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     if (members > count) members = count;
     if (members < 1) {
         pthread_mutex_unlock(&pool.mutex);
-        return run_alone(chunks, chunk, context);
+        return run_alone(chunks, chunk, context, in_turn);
     }
     // Nobody takes chunks now: the fields are free. Calls on the same arrays give a thread the same
     // chunks, which its caches may still hold.

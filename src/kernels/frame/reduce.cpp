@@ -216,7 +216,7 @@ constexpr int levels_most = 10;
 
 // How often folds are halved, for nodes of about the grain; 0: they are not.
 int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
-    if (share.crew.threads < 2) return 0;
+    if (share.grain == unshared.grain) return 0;
     int levels = 0;
     while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > share.grain &&
            rows << (levels + 1) <= most_chunks)
@@ -299,7 +299,8 @@ bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
         length = plan.shape[a];
         cut = a;
     }
-    if (length < share.crew.threads) return false;
+    // Pieces of rows are no streams that the processor would see.
+    if (length < share.crew.threads || (columns && share.crew.threads < 2)) return false;
     ptrdiff_t per = share.grain / (elements / length);
     if (per < 1) per = 1;
     if (cut < 0 && columns && per < least_columns) per = least_columns;
@@ -320,7 +321,7 @@ bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
 }  // namespace
 
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept {
-    if (share.crew.threads < 2) return run_reduce(kernel, nest);
+    if (share.grain == unshared.grain) return run_reduce(kernel, nest);
     Plan plan;
     if (!make_plan(nest, -1, plan)) return;
     if (fold_by_rows(kernel, plan, share) || fold_by_nodes(kernel, plan, joining, share)) return;

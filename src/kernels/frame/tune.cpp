@@ -114,9 +114,9 @@ double measure_cost(const Table& table, Fold fold, DType t) noexcept {
 // Chunks of a few microseconds: so many that a thread that comes late or is slow does little harm,
 // so few that taking them (0.1 us) does not count. As many for each thread: who takes another's in
 // the end has to fetch it from that one's cache.
-Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
-    Crew const crew = crew_for(ns, threads);
-    if (crew.threads < 2) return unshared;
+namespace {
+
+Share cut(ptrdiff_t elements, double ns, Crew crew) noexcept {
     constexpr double shortest = 2'000, longest = 30'000;
     double wanted = ns / (8 * crew.threads);
     wanted = wanted < shortest ? shortest : wanted > longest ? longest : wanted;
@@ -126,6 +126,20 @@ Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
     auto const each = static_cast<ptrdiff_t>(chunks / crew.threads + 0.5);
     ptrdiff_t const all = crew.threads * (each < 1 ? 1 : each);
     return {crew, elements / all + (elements % all != 0)};
+}
+
+}  // namespace
+
+Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
+    Crew const crew = crew_for(ns, threads);
+    return crew.threads < 2 ? unshared : cut(elements, ns, crew);
+}
+
+Share share_in_turn(ptrdiff_t elements, double ns, int threads) noexcept {
+    Share const share = share_for(elements, ns, threads);
+    constexpr double least = 20'000;  // what takes less is in L2 as a whole
+    if (share.crew.threads > 1 || ns < least) return share;
+    return cut(elements, ns, {1, false, ns});
 }
 
 }  // namespace raptors

@@ -24,5 +24,8 @@ struct Share {
 };
 constexpr Share unshared = {alone, PTRDIFF_MAX};
 Share share_for(ptrdiff_t elements, double ns, int threads) noexcept;
+// The same of operands that are gone through once: one thread takes a long call in chunks, too, in
+// alternating order, since it finds there what the call before left in its caches.
+Share share_in_turn(ptrdiff_t elements, double ns, int threads) noexcept;
 
 }  // namespace raptors
