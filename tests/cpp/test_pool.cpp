@@ -65,6 +65,22 @@ void check_chunks() {
     CHECK(pool_stats().helped > 0);
 }
 
+// One thread goes through long calls from either end in turn, but for those that go forwards.
+void check_order() {
+    for (bool const forwards : {false, true}) {
+        ptrdiff_t first[4];
+        for (ptrdiff_t& f : first) {
+            std::vector<ptrdiff_t> order;
+            for_chunks(5, Crew{1, false, 1e6, forwards}, [&](ptrdiff_t i) { order.push_back(i); });
+            f = order.front();
+            for (ptrdiff_t i = 0; i < 5; ++i)
+                CHECK(order[static_cast<size_t>(i)] == (f ? 4 - i : i));
+        }
+        CHECK(first[0] == (forwards ? 0 : first[2]) && first[1] == (forwards ? 0 : first[3]));
+        CHECK(first[0] + first[1] == (forwards ? 0 : 4));
+    }
+}
+
 // Each thread does its own half, from either end, call by call; of who is held up others do the
 // rest.
 void check_shares() {
@@ -359,6 +375,7 @@ void check_processors() {
 
 int main() {
     check_chunks();
+    check_order();
     check_shares();
     check_callers();
     check_floating_point();

@@ -53,8 +53,9 @@ struct alignas(line) Order {
     std::atomic<uint64_t> share{0};
     std::atomic<ChunkFn> chunk{nullptr};
     std::atomic<void*> context{nullptr};
-    std::atomic<int> members{0};      // workers that the job wants: those of lower number
-    std::atomic<bool> wake{false};    // whether they wake each other
+    std::atomic<int> members{0};    // workers that the job wants: those of lower number
+    std::atomic<bool> wake{false};  // whether they wake each other
+    std::atomic<bool> backwards{false};
     std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
     std::atomic<uint32_t> begun{0};   // the last job of which its thread has taken a chunk
 };
@@ -207,8 +208,8 @@ struct Task {
 bool take(uint32_t job, int number, bool own, Task& task) noexcept {
     Order& order = orders[number];
     uint64_t left = order.share.load(std::memory_order_acquire);
-    bool const first = own == (job % 2 == 0);
     while (job_of(left) == job && first_of(left) < end_of(left)) {
+        bool const first = own != order.backwards.load(std::memory_order_relaxed);
         task = {order.chunk.load(std::memory_order_relaxed),
                 order.context.load(std::memory_order_relaxed),
                 first ? first_of(left) : end_of(left) - 1};
@@ -471,7 +472,7 @@ void end_call() noexcept {
 }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
-    bool const in_turn = crew.ns > 0;
+    bool const in_turn = crew.ns > 0 && !crew.forwards;
     if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context, in_turn);
     if (pthread_mutex_trylock(&pool.mutex)) {
         pool.lonely.fetch_add(1, std::memory_order_relaxed);
@@ -496,6 +497,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         order.context.store(context, std::memory_order_relaxed);
         order.members.store(members, std::memory_order_relaxed);
         order.wake.store(crew.wake, std::memory_order_relaxed);
+        order.backwards.store(job % 2 && !crew.forwards, std::memory_order_relaxed);
         order.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
         order.share.store(
             share_of(job, chunks * number / (members + 1), chunks * (number + 1) / (members + 1)),

@@ -10,6 +10,7 @@ struct Crew {
     int threads;    // at most, with the calling one
     bool wake;      // whether threads that sleep are woken: it takes them 10 to 50 microseconds
     double ns = 0;  // what the call would take one thread; 0: unknown
+    bool forwards = false;  // always from the first chunk on: it may decide what becomes of others
 };
 constexpr Crew alone = {1, false};
 constexpr int most_threads = 256;

@@ -248,6 +248,8 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
     if (!joining.join || plan.axes ||
         (rows > 1 && magnitude(step) > magnitude(plan.row.strides[in])))
         return false;
+    // One thread stops where it is decided; several rows may each end early.
+    if (joining.stops && (rows > 1 || share.crew.threads < 2)) return false;
     int const levels = levels_for(n, rows, share);
     if (!levels) return false;
     ptrdiff_t const nodes = ptrdiff_t{1} << levels, size = joining.size;
@@ -265,8 +267,9 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
         memcpy(to, part, static_cast<size_t>(size));
         return joining.stops && memcmp(part, joining.neutral, static_cast<size_t>(size)) != 0;
     };
-    if (joining.stops && rows > 1) return false;  // each may end early, alone
-    for_chunks(rows * nodes, share.crew, [&](ptrdiff_t i) {
+    Crew crew = share.crew;
+    crew.forwards = joining.stops;
+    for_chunks(rows * nodes, crew, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i % nodes, lo, hi);
         ptrdiff_t const row = i / nodes;

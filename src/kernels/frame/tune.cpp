@@ -111,11 +111,11 @@ double measure_cost(const Table& table, Fold fold, DType t) noexcept {
     });
 }
 
+namespace {
+
 // Chunks of a few microseconds: so many that a thread that comes late or is slow does little harm,
 // so few that taking them (0.1 us) does not count. As many for each thread: who takes another's in
 // the end has to fetch it from that one's cache.
-namespace {
-
 Share cut(ptrdiff_t elements, double ns, Crew crew) noexcept {
     constexpr double shortest = 2'000, longest = 30'000;
     double wanted = ns / (8 * crew.threads);
