@@ -123,7 +123,7 @@ Share cut(ptrdiff_t elements, double ns, Crew crew) noexcept {
     double chunks = ns / wanted;
     constexpr double most = 0.25 * most_chunks;  // cuts along several axes may make some more
     if (chunks > most) chunks = most;
-    auto const each = static_cast<ptrdiff_t>(chunks / crew.threads + 0.5);
+    ptrdiff_t const each = (static_cast<ptrdiff_t>(chunks) + crew.threads / 2) / crew.threads;
     ptrdiff_t const all = crew.threads * (each < 1 ? 1 : each);
     return {crew, elements / all + (elements % all != 0)};
 }
