@@ -89,7 +89,7 @@ void check_shares() {
     int kept = 0;
     for (int job = 0; job < 2000 && kept == 0; ++job) {  // other processes may be in the way
         std::atomic<int> strayed{0}, helped{0};
-        for_chunks(chunks, Crew{2, true}, [&](ptrdiff_t i) {
+        for_chunks(chunks, Crew{2, true, 1e6}, [&](ptrdiff_t i) {
             bool const worker = !pthread_equal(caller, pthread_self());
             helped += worker;
             strayed += worker != (i >= chunks / 2);
@@ -99,19 +99,23 @@ void check_shares() {
     }
     CHECK(kept > 0);
     for (bool const hold_worker : {false, true}) {
-        for (int job = 0; job < 4; ++job) {
+        int held = 0;
+        for (int job = 0; job < 2000 && held < 4; ++job) {
             std::atomic<ptrdiff_t> done{0};
             std::atomic<bool> holds{false};
             std::atomic<bool> late{false};
-            for_chunks(chunks, Crew{2, true}, [&](ptrdiff_t) {
+            for_chunks(chunks, Crew{2, true, 1e6}, [&](ptrdiff_t) {
                 bool const worker = !pthread_equal(caller, pthread_self());
                 if (worker == hold_worker && !holds.exchange(true))
                     for (int i = 0; done != chunks - 1 && !late; ++i, usleep(100))
                         if (i == 100'000) late = true;
+                spin(2000);
                 ++done;
             });
             CHECK(!late && done == chunks);
+            held += holds;
         }
+        CHECK(held == 4);
     }
 }
 
@@ -286,6 +290,14 @@ void check_crews() {
         CHECK(!crew_for(limits.parked_ns / 3, 8).wake);
         end_call();
     }
+    // By the time that they took: by their estimates alone so few would not be one.
+    woken = false;
+    for (int i = 0; i < 20 && !woken; ++i) {
+        woken = crew_for(1.2 * limits.hot_ns, 8).wake;
+        usleep(500);
+        end_call();
+    }
+    CHECK(20 * 1.2 * limits.hot_ns < limits.parked_ns && woken);
     set_pool_limits({0, 0});
     CHECK(crew_for(1, 8).threads == 8 && crew_for(1, 8).wake);
     set_pool_limits(limits);

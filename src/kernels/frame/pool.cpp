@@ -53,11 +53,11 @@ struct alignas(line) Order {
     std::atomic<uint64_t> share{0};
     std::atomic<ChunkFn> chunk{nullptr};
     std::atomic<void*> context{nullptr};
-    std::atomic<int> members{0};    // workers that the job wants: those of lower number
-    std::atomic<bool> wake{false};  // whether they wake each other
-    std::atomic<bool> backwards{false};
-    std::atomic<double> expected{0};  // nanoseconds of a chunk; 0: unknown
-    std::atomic<uint32_t> begun{0};   // the last job of which its thread has taken a chunk
+    std::atomic<int> members{0};         // workers that the job wants: those of lower number
+    std::atomic<bool> wake{false};       // whether they wake each other
+    std::atomic<bool> backwards{false};  // from which end its thread goes
+    std::atomic<double> expected{0};     // nanoseconds of a chunk; 0: unknown
+    std::atomic<uint32_t> begun{0};      // the last job of which its thread has taken a chunk
 };
 static_assert(sizeof(Order) == line);
 Order orders[most_threads];
@@ -89,9 +89,8 @@ struct Pool {
 
     std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
     std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a crew
-    std::atomic<double> close{0};       // nanoseconds of calls that came close after another,
-    std::atomic<double> before{0};      // and without the present one,
-    std::atomic<int64_t> begin{0};      // which began then; 0: there is none
+    std::atomic<double> close{0};       // nanoseconds of a run of calls close after one another
+    std::atomic<int64_t> since{0};      // as if the run had begun then, without gaps; 0: no call
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, stalls{0};
 };
 Pool pool;
@@ -411,13 +410,11 @@ void start_workers(int wanted) noexcept {
     pool.workers.store(count, std::memory_order_relaxed);
 }
 
-RAPTORS_TLS bool backwards;
-
-// A long call goes through its chunks from either end in turn, as shares are.
-void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context, bool in_turn) noexcept {
-    bool const forwards = !in_turn || (backwards = !backwards);
-    for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, forwards ? i : chunks - 1 - i);
+void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context, bool backwards) noexcept {
+    for (ptrdiff_t i = 0; i < chunks; ++i) chunk(context, backwards ? chunks - 1 - i : i);
 }
+
+RAPTORS_TLS bool last_went_backwards;
 
 // Waits until workers have done so many chunks since the beginning.
 void wait_for_chunks(uint64_t helped) noexcept {
@@ -452,8 +449,7 @@ Crew crew_for(double ns, int threads) noexcept {
     bool const close = time - pool.last_end.load(std::memory_order_relaxed) < close_ns;
     double const before = close ? pool.close.load(std::memory_order_relaxed) : 0;
     double const run = before + ns;
-    pool.before.store(before, std::memory_order_relaxed);
-    pool.begin.store(time, std::memory_order_relaxed);
+    pool.since.store(time - static_cast<int64_t>(before), std::memory_order_relaxed);
     pool.close.store(run, std::memory_order_relaxed);
     if (run >= parked) return {threads, true, ns};
     return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
@@ -463,20 +459,21 @@ void end_call() noexcept {
     int64_t const time = now_ns();
     pool.last_end.store(time, std::memory_order_relaxed);
     // From memory it takes longer than estimated, by several threads less.
-    if (int64_t const begin = pool.begin.exchange(0, std::memory_order_relaxed)) {
-        double const run =
-            pool.before.load(std::memory_order_relaxed) + static_cast<double>(time - begin);
+    if (int64_t const since = pool.since.exchange(0, std::memory_order_relaxed)) {
+        auto const run = static_cast<double>(time - since);
         if (run > pool.close.load(std::memory_order_relaxed))
             pool.close.store(run, std::memory_order_relaxed);
     }
 }
 
 void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
-    bool const in_turn = crew.ns > 0 && !crew.forwards;
-    if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context, in_turn);
+    // From either end in turn: what the call before has left in the caches comes first.
+    bool const backwards = crew.ns > 0 && !crew.forwards && !last_went_backwards;
+    if (crew.ns > 0) last_went_backwards = backwards;
+    if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context, backwards);
     if (pthread_mutex_trylock(&pool.mutex)) {
         pool.lonely.fetch_add(1, std::memory_order_relaxed);
-        return run_alone(chunks, chunk, context, in_turn);
+        return run_alone(chunks, chunk, context, backwards);
     }
     int members = (crew.threads < chunks ? crew.threads : static_cast<int>(chunks)) - 1;
     if (crew.wake) start_workers(members);
@@ -484,7 +481,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     if (members > count) members = count;
     if (members < 1) {
         pthread_mutex_unlock(&pool.mutex);
-        return run_alone(chunks, chunk, context, in_turn);
+        return run_alone(chunks, chunk, context, backwards);
     }
     // Nobody takes chunks now: the fields are free. Calls on the same arrays give a thread the same
     // chunks, which its caches may still hold.
@@ -497,7 +494,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         order.context.store(context, std::memory_order_relaxed);
         order.members.store(members, std::memory_order_relaxed);
         order.wake.store(crew.wake, std::memory_order_relaxed);
-        order.backwards.store(job % 2 && !crew.forwards, std::memory_order_relaxed);
+        order.backwards.store(backwards, std::memory_order_relaxed);
         order.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
         order.share.store(
             share_of(job, chunks * number / (members + 1), chunks * (number + 1) / (members + 1)),

@@ -24,7 +24,8 @@ Crew crew_for(double ns, int threads) noexcept;
 // as a long one does.
 void end_call() noexcept;
 
-// chunk(context, i) for each i in [0, chunks), in any order, at the same time, by the calling
+// chunk(context, i) for each i in [0, chunks), in any order (by one thread in that of i, or from
+// the other end in every second call whose length is known), at the same time, by the calling
 // thread and by those of its crew that come in time; `chunks` is at most most_chunks. Ends when all
 // are done. Floating-point status raised in any thread is raised in the calling one. Within a
 // chunk, and while another thread has the pool, everything is done by the calling thread.
