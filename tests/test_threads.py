@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 import numpy
 import pytest
-from helpers import DISABLED, python, python_ok
+import samples
+from helpers import ANY_ZERO, DISABLED, EXACT, Mismatches, close, counted, mine, python, python_ok
 
 import raptors
 from raptors import _raptors_core as core
@@ -165,6 +166,78 @@ class TestResults:
         finally:
             core._set_pool_limits(*limits)
         assert core._pool_stats()["shared"] > 0
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    @pytest.mark.parametrize("dtype", samples.DTYPES)
+    def test_long_calls_from_either_end(self, dtype: str, threads: int, isa: str) -> None:
+        """In chunks, whose order changes from call to call: NumPy's results, warnings and errors."""
+        rng = samples.generator("long", dtype, threads)
+        rows, columns = 257, 2048
+        a, b = (samples.mixed(dtype, rows * columns, rng).reshape(rows, columns) for _ in range(2))
+        tame = samples.benign(dtype, rows * columns, rng).reshape(rows, columns)
+        mask = rng.random((rows, columns)) < 0.5
+        one = numpy.dtype(dtype).type(1)
+        exact = {
+            "add": lambda xp, a, b: xp.add(a, b),
+            "divide": lambda xp, a, b: xp.true_divide(a, b),
+            "scalar": lambda xp, a, b: xp.maximum(a, one),
+            "less": lambda xp, a, b: a < b,
+            "reversed": lambda xp, a, b: xp.add(a[::-1, ::-1], b[::-1]),
+            "turned": lambda xp, a, b: xp.minimum(a.T, b.T),
+            "row": lambda xp, a, b: xp.add(a, b[0]),
+            "in place": lambda xp, a, b: xp.add(a, b, out=a.copy()),
+            "where": lambda xp, a, b: xp.where(mine(xp, mask), a, b),
+            "max": lambda xp, a, b: a.max(),
+            "min axis": lambda xp, a, b: a.min(axis=1),
+            "argmax": lambda xp, a, b: a.argmax(),
+            "any": lambda xp, a, b: a.any(),
+            "all": lambda xp, a, b: a.all(),
+        }
+        sums = {
+            "sum": lambda xp, a, b: a.sum(),
+            "sum axis": lambda xp, a, b: a.sum(axis=1),
+            "mean axis": lambda xp, a, b: a.mean(axis=0),
+        }
+        found = Mismatches()
+        floats = dtype.startswith("float")
+        with counted() as count, raptors.threads(threads):
+            for state in ("warn", "raise") if floats else ("warn",):
+                with numpy.errstate(all=state):
+                    for name, call in exact.items():
+                        rules = (
+                            ANY_ZERO if floats and name in ("max", "min axis", "scalar", "turned") else EXACT
+                        )
+                        for turn in range(2):
+                            found.check(
+                                (name, state, turn), lambda xp, f=call: f(xp, mine(xp, a), mine(xp, b)), rules
+                            )
+            for name, call in sums.items():
+                for turn in range(2):
+                    found.check(
+                        (name, turn),
+                        lambda xp, f=call: f(xp, mine(xp, tame), None),
+                        close(dtype, rows * columns),
+                    )
+        found.done()
+        count.require(0.6)
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    @pytest.mark.parametrize("name", ["any", "all"])
+    def test_what_decides_lies_anywhere(self, name: str, threads: int, isa: str) -> None:
+        found = Mismatches()
+        n = 300_001
+        with counted() as count, raptors.threads(threads):
+            for dtype in samples.DTYPES:
+                for step in (1, 2, -1):
+                    for position in (0, 4095, 4096, 4097, n // 2, n - 1, None):
+                        a = numpy.full(n * abs(step), name == "all", dtype)[::step]
+                        if position is not None:
+                            a[position] = not a[position]
+                        for turn in range(2):
+                            key = (dtype, step, position, turn)
+                            found.check(key, lambda xp, a=a: getattr(mine(xp, a), name)())
+        found.done()
+        count.of(name).require()
 
     def test_explained(self) -> None:
         code = """
