@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -47,16 +48,19 @@ def build(folder: Path) -> Path:
     if not (ROOT / "src" / "kernels" / "CMakeLists.txt").is_file():
         pytest.skip("not a source checkout")
     warnings_are_errors = "ON" if os.environ.get("CI") else "OFF"
-    run(
-        tool("cmake"),
-        *("-S", ROOT, "-B", folder, "-G", "Ninja"),
-        f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}",
-        "-DCMAKE_BUILD_TYPE=Release",
-        *("-DRAPTORS_PYTHON=OFF", "-DRAPTORS_CPP_TESTS=ON"),
-        f"-DRAPTORS_WERROR={warnings_are_errors}",
-        timeout=300,
-    )
-    run(tool("cmake"), "--build", folder, timeout=BUILD_SECONDS)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # processes of one test run share the folder
+        run(
+            tool("cmake"),
+            *("-S", ROOT, "-B", folder, "-G", "Ninja"),
+            f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}",
+            "-DCMAKE_BUILD_TYPE=Release",
+            *("-DRAPTORS_PYTHON=OFF", "-DRAPTORS_CPP_TESTS=ON"),
+            f"-DRAPTORS_WERROR={warnings_are_errors}",
+            timeout=300,
+        )
+        run(tool("cmake"), "--build", folder, timeout=BUILD_SECONDS)
     return folder
 
 
