@@ -47,8 +47,16 @@ ptrdiff_t first_of(uint64_t share) noexcept {
 ptrdiff_t end_of(uint64_t share) noexcept { return static_cast<ptrdiff_t>(share & 0xffff); }
 static_assert(most_chunks <= 0xffff);
 
-// What the job's caller (number 0) and each worker has to do: one cache line, which a worker
-// watches for the next job.
+// Floating-point status raised | number of chunks: what a worker has done of a job.
+uint32_t done_of(int status, ptrdiff_t count) noexcept {
+    return static_cast<uint32_t>(status) << field | static_cast<uint32_t>(count);
+}
+int status_of(uint32_t done) noexcept { return static_cast<int>(done >> field); }
+ptrdiff_t count_of(uint32_t done) noexcept { return done & 0xffff; }
+
+// What the job's caller (number 0) and each worker has to do and has done: one cache line, which a
+// worker watches for the next job, and its caller then for the chunks' ends. A line's way from core
+// to core takes 50 to 100 ns, so a hand-off is made of as few as can be.
 struct alignas(line) Order {
     std::atomic<uint64_t> share{0};
     std::atomic<ChunkFn> chunk{nullptr};
@@ -58,6 +66,7 @@ struct alignas(line) Order {
     std::atomic<bool> backwards{false};  // from which end its thread goes
     std::atomic<double> expected{0};     // nanoseconds of a chunk; 0: unknown
     std::atomic<uint32_t> begun{0};      // the last job of which its thread has taken a chunk
+    std::atomic<uint32_t> done{0};       // by its worker, of its share and others'
 };
 static_assert(sizeof(Order) == line);
 Order orders[most_threads];
@@ -74,10 +83,8 @@ struct alignas(line) Worker {
 };
 
 struct Pool {
-    alignas(line) std::atomic<uint64_t> helped{0};  // chunks that workers did, of all jobs
-    std::atomic<int> status{0};                     // floating-point status that they raised
-    alignas(line) std::atomic<uint32_t> job{0};     // the last one
-    std::atomic<double> typical{0};  // nanoseconds of a chunk, as its caller finds it
+    alignas(line) std::atomic<uint32_t> job{0};  // the last one
+    std::atomic<double> typical{0};              // nanoseconds of a chunk, as its caller finds it
     alignas(line) std::atomic<bool> stop{false};
     alignas(line) std::atomic<int> awake{0};  // workers that do not sleep
 
@@ -91,7 +98,7 @@ struct Pool {
     std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a crew
     std::atomic<double> close{0};       // nanoseconds of a run of calls close after one another
     std::atomic<int64_t> since{0};      // as if the run had begun then, without gaps; 0: no call
-    std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, stalls{0};
+    std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
 };
 Pool pool;
 Worker workers[most_threads - 1];
@@ -178,7 +185,7 @@ void sleep(int number, uint32_t seen) noexcept {
         w.sleeps.store(true, std::memory_order_seq_cst);
         pool.awake.fetch_sub(1, std::memory_order_seq_cst);
         // A share of a job announced before this is seen here; the caller of a later one sees that
-        // we sleep.
+        // we sleep, if it saw before that somebody does.
         pool.job.load(std::memory_order_seq_cst);
         bool const quiet = job_of(orders[number].share.load(std::memory_order_acquire)) == seen &&
                            !pool.stop.load(std::memory_order_seq_cst);
@@ -237,52 +244,42 @@ void leave_chunk(uint32_t job, const Order& order, int64_t most) noexcept {
     }
 }
 
-// A worker has done `count` chunks, with the status that they raised.
-void tell_of_chunks(ptrdiff_t count) noexcept {
-    if (int const raised = fp_status()) {
-        clear_fp_status();
-        pool.status.fetch_or(raised, std::memory_order_relaxed);
-    }
-    pool.helped.fetch_add(static_cast<uint64_t>(count), std::memory_order_release);
-}
-
-// Takes chunks of `job` until there are none, of the own share and then of others'. How many it
-// did.
-ptrdiff_t take_chunks(uint32_t job, int number, Worker* worker) noexcept {
+// Does `task`, if there is one, and takes chunks of `job` until there are none, of the own share
+// and then of others'. How many it did.
+ptrdiff_t take_chunks(uint32_t job, int number, Worker* worker, Task task, int64_t time) noexcept {
     Order& own = orders[number];
     int const members = own.members.load(std::memory_order_relaxed);
     double const expected = own.expected.load(std::memory_order_relaxed);
     ptrdiff_t taken = 0;
-    int64_t const first = now_ns();
-    int64_t begin = first;
-    Task task;
+    int64_t const first = time;
     auto const run = [&] {
+        int64_t const begin = time;
         task.chunk(task.context, task.number);
         ++taken;
-        int64_t const time = now_ns();
+        if (worker) own.done.store(done_of(fp_status(), taken), std::memory_order_release);
+        time = now_ns();
         if (worker)
             judge(*worker, expected, begin, time);
         else
             pool.typical.store(static_cast<double>(time - first) / static_cast<double>(taken),
                                std::memory_order_relaxed);
-        begin = time;
     };
+    if (task.chunk) run();
     while (take(job, number, true, task)) {
         if (taken == 0) own.begun.store(job, std::memory_order_relaxed);
         run();
     }
-    if (worker && taken) tell_of_chunks(taken);
-    int64_t patience = taken ? (begin - first) / taken : 0;
+    int64_t patience = taken ? (time - first) / taken : 0;
     if (patience > patience_ns) patience = patience_ns;
     for (int past = 1; past <= members; ++past) {
         int const other = (number + past) % (members + 1);
         leave_chunk(job, orders[other], patience);
         while (take(job, other, false, task)) {
-            begin = now_ns();
+            time = now_ns();
             run();
-            if (worker) tell_of_chunks(1);
         }
     }
+    if (worker && taken) clear_fp_status();
     return taken;
 }
 
@@ -296,12 +293,14 @@ void* work(void* argument) noexcept {
     w.id = syscall(SYS_gettid);
 #endif
     while (!pool.stop.load(std::memory_order_acquire)) {
-        int64_t until = now_ns() + spin_ns;
+        int64_t time = now_ns();
+        int64_t until = time + spin_ns;
         uint32_t job = seen;
         for (int i = 1; !pool.stop.load(std::memory_order_relaxed); ++i) {
             job = job_of(order.share.load(std::memory_order_acquire));
             if (job != seen) {
-                if (!rests(w, now_ns())) break;
+                time = now_ns();
+                if (!rests(w, time)) break;
                 seen = job;
             }
             spin_pause();
@@ -311,8 +310,8 @@ void* work(void* argument) noexcept {
             }
         }
         if (order.wake.load(std::memory_order_relaxed))
-            wake_next(number, order.members.load(std::memory_order_relaxed), now_ns());
-        take_chunks(job, number, &w);
+            wake_next(number, order.members.load(std::memory_order_relaxed), time);
+        take_chunks(job, number, &w, Task{}, time);
         seen = job;
     }
     pool.awake.fetch_sub(1, std::memory_order_seq_cst);
@@ -416,12 +415,26 @@ void run_alone(ptrdiff_t chunks, ChunkFn chunk, void* context, bool backwards) n
 
 RAPTORS_TLS bool last_went_backwards;
 
-// Waits until workers have done so many chunks since the beginning.
-void wait_for_chunks(uint64_t helped) noexcept {
-    for (int i = 1; pool.helped.load(std::memory_order_acquire) != helped; ++i) {
+// Waits until the workers have done `count` chunks. The floating-point status that they raised.
+int wait_for_chunks(int members, ptrdiff_t count) noexcept {
+    for (int i = 1;; ++i) {
+        ptrdiff_t left = count;
+        int status = 0;
+        for (int number = 1; number <= members && left; ++number) {
+            uint32_t const done = orders[number].done.load(std::memory_order_acquire);
+            left -= count_of(done);
+            status |= status_of(done);
+        }
+        if (!left) return status;
         spin_pause();
         if (i > 4096 && i % 64 == 0) sched_yield();
     }
+}
+
+// Locked.
+void count_more(std::atomic<uint64_t>& counter, ptrdiff_t n) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + static_cast<uint64_t>(n),
+                  std::memory_order_relaxed);
 }
 
 // Whether all workers that there are rest.
@@ -484,11 +497,12 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         return run_alone(chunks, chunk, context, backwards);
     }
     // Nobody takes chunks now: the fields are free. Calls on the same arrays give a thread the same
-    // chunks, which its caches may still hold.
+    // chunks, which its caches may still hold. The calling thread comes last and has its first
+    // chunk already: workers wait for their lines, and it goes on while those are on their way.
     uint32_t const job = pool.job.load(std::memory_order_relaxed) + 1;
-    uint64_t const helped = pool.helped.load(std::memory_order_relaxed);
     pool.typical.store(0, std::memory_order_relaxed);
-    for (int number = 0; number <= members; ++number) {
+    Task begun{};
+    for (int number = members; number >= 0; --number) {
         Order& order = orders[number];
         order.chunk.store(chunk, std::memory_order_relaxed);
         order.context.store(context, std::memory_order_relaxed);
@@ -496,18 +510,28 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         order.wake.store(crew.wake, std::memory_order_relaxed);
         order.backwards.store(backwards, std::memory_order_relaxed);
         order.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
-        order.share.store(
-            share_of(job, chunks * number / (members + 1), chunks * (number + 1) / (members + 1)),
-            std::memory_order_release);
+        order.done.store(0, std::memory_order_relaxed);
+        ptrdiff_t first = chunks * number / (members + 1);
+        ptrdiff_t end = chunks * (number + 1) / (members + 1);
+        if (number == 0) {
+            begun = {chunk, context, backwards ? --end : first++};
+            order.begun.store(job, std::memory_order_relaxed);
+        }
+        order.share.store(share_of(job, first, end), std::memory_order_release);
     }
-    pool.job.store(job, std::memory_order_seq_cst);
-    if (crew.wake) wake_next(0, members, now_ns());
-    ptrdiff_t const own = take_chunks(job, 0, nullptr);
-    wait_for_chunks(helped + static_cast<uint64_t>(chunks - own));
-    int const status = pool.status.load(std::memory_order_relaxed);
-    if (status) pool.status.store(0, std::memory_order_relaxed);
-    pool.shared.fetch_add(1, std::memory_order_relaxed);
-    pool.chunks.fetch_add(static_cast<uint64_t>(chunks), std::memory_order_relaxed);
+    int64_t const time = now_ns();
+    // A worker that goes to sleep at this moment misses the job, and the next one wakes it.
+    if (crew.wake && pool.awake.load(std::memory_order_relaxed) < count) {
+        pool.job.store(job, std::memory_order_seq_cst);
+        wake_next(0, members, time);
+    } else {
+        pool.job.store(job, std::memory_order_relaxed);
+    }
+    ptrdiff_t const helped = chunks - take_chunks(job, 0, nullptr, begun, time);
+    int const status = wait_for_chunks(members, helped);
+    count_more(pool.shared, 1);
+    count_more(pool.chunks, chunks);
+    count_more(pool.helped, helped);
     pthread_mutex_unlock(&pool.mutex);
     if (status) raise_fp_status(status);
 }

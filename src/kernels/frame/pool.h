@@ -17,8 +17,8 @@ constexpr int most_threads = 256;
 constexpr ptrdiff_t most_chunks = 4096;
 
 // The crew for a call that takes one thread `ns`, at most `threads` of them. A thread that has just
-// worked pays for itself at once (measured: 0.1 us a hand-off), one that sleeps only in a long
-// call.
+// worked pays for itself at once (measured: 0.1 to 0.5 us a hand-off), one that sleeps only in a
+// long call.
 Crew crew_for(double ns, int threads) noexcept;
 // Such a call has ended, whoever worked: a run of calls that follow closely wakes a sleeping worker
 // as a long one does.
