@@ -89,7 +89,7 @@ BlasType type_of(PyArray_Descr* descr) {
 
 // Puts a @ b into c by the library, for tests; all where they lie. Whether its integers were long
 // enough.
-bool blas_multiply(const py::object& a, const py::object& b, const py::object& c, int threads) {
+bool multiply(const py::object& a, const py::object& b, const py::object& c, int threads) {
     const Blas* const library = blas_library();
     if (PyErr_Occurred()) throw py::error_already_set();
     if (!library) throw py::value_error("no BLAS");
@@ -142,7 +142,7 @@ void register_blas(py::module_& m) {
         if (PyErr_Occurred()) throw py::error_already_set();
         return found;
     });
-    m.def("_blas_multiply", &blas_multiply);
+    m.def("_blas_multiply", &multiply);
 }
 
 }  // namespace raptors

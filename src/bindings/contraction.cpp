@@ -208,7 +208,7 @@ void fill_zeros(const Problem& p) {
     copy_nest(p.table, p.kept.n, dims, zero, none, p.t, p.c, strides, p.t);
 }
 
-constexpr npy_intp cached_piece = 1024;  // elements whose products stay in the first cache
+constexpr npy_intp piece = 1024;  // elements whose products stay in the first cache
 
 bool is_exact_dtype(DType t) { return std::strchr("BIU", dtype_info[index(t)].kind); }
 
@@ -236,14 +236,14 @@ bool sum_elements(const Problem& p) {
     Nest const nest = make_nest(p);
     int const last = nest.ndim - 1;
     auto const steps = [&](int i) { return nest.strides[i][last] > size_of(p.t); };
-    if (count(nest) > (nest.ndim > 2 ? cached_piece / 4 : 2 * cached_piece) &&
+    if (count(nest) > (nest.ndim > 2 ? piece / 4 : 2 * piece) &&
         (nest.strides[2][last] || steps(0) || steps(1)))
         return refuse(Why::shape);
     fill_zeros(p);
-    Chunks const chunks(nest, cached_piece);
+    Chunks const chunks(nest, piece);
     npy_intp const n = count(nest), size = size_of(p.t);
     Temporary memory;
-    char* const products = memory.make(std::min(n, 2 * cached_piece) * size);
+    char* const products = memory.make(std::min(n, 2 * piece) * size);
     if (!products) return false;
     auto call = [&](Share) {
         for (ptrdiff_t i = 0; i < chunks.count(); ++i) {

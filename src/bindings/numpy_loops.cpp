@@ -19,14 +19,14 @@ constexpr int max_inputs = 2, max_outputs = 2, max_loop_operands = max_inputs + 
 constexpr npy_intp longest_conversion = 8192;  // elements; NumPy's buffers are as long
 constexpr npy_intp longest_locked = 500;       // NumPy, too, releases the GIL for more
 
+struct Loop {
+    int number;  // in the ufunc's table, which programs may change; -1: NumPy's business
+    int num[max_loop_operands];  // type numbers
+};
+
 }  // namespace
 
 struct NumpyLoops {
-    struct Loop {
-        int number;  // in the ufunc's table, which programs may change; -1: NumPy's business
-        int num[max_loop_operands];  // type numbers
-    };
-
     PyUFuncObject* ufunc;
     Entry* entry;
     std::unordered_map<uint32_t, Loop> known;  // by the codes of the inputs
@@ -37,8 +37,6 @@ struct NumpyLoops {
 OperatorLoops operator_loops;
 
 namespace {
-
-using Loop = NumpyLoops::Loop;
 
 // The entry of NumPy's table for these inputs. What is not in the table (loops of the newer kind)
 // NumPy alone can call.

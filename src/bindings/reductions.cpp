@@ -167,7 +167,7 @@ struct Centre {
     npy_intp strides[NPY_MAXDIMS];
 };
 
-struct FoldCall {
+struct Call {
     PyObject* given[n_parameters];
     const Centre* centre;  // nullptr: the elements themselves are folded
 
@@ -230,7 +230,7 @@ Fold sum_of(DType t) { return t == DType::boolean ? Fold::any : Fold::sum; }
 
 // All elements of a contiguous array, no keywords: straight to the kernel.
 PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
-                   const FoldCall& given) {
+                   const Call& given) {
     Fold const fold = fold_of(what);
     npy_intp const n = size_of(f);
     ReduceFn const kernel = given.kernel(*act.table, fold, types.kernel);
@@ -276,7 +276,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
 // case's search for an order of axes (a third of the time of 10 x 10). The rows of the kernel are
 // those that the general case finds.
 PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
-                      const FoldCall& given, int axis) {
+                      const Call& given, int axis) {
     Fold const fold = fold_of(what);
     npy_intp const n = f->dimensions[axis], rows = f->dimensions[1 - axis];
     PyArray_Descr* const descr = descr_of_num[types.result_num];
@@ -359,7 +359,7 @@ Nest fold_nest(const Fields* f, const bool* folded, bool keepdims, PyObject* out
 }
 
 PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t,
-                     const FoldCall& call) {
+                     const Call& call) {
     Fields* const f = fields(self);
     bool keepdims;
     if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
@@ -416,7 +416,7 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
     return PyArray_Scalar(element, descr_of(DType::int64), nullptr);
 }
 
-PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const FoldCall& call) {
+PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
@@ -607,7 +607,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const FoldCall& call
 PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                         Py_ssize_t nargs, PyObject* kwnames) {
     auto const what = static_cast<Reduce>(which);
-    FoldCall call{};
+    Call call{};
     if (nargs || kwnames) {
         const Form& form = form_of(what);
         PyObject* slots[max_parameters];
@@ -621,7 +621,7 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
                               Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* slots[max_parameters];
     if (!sum_form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    FoldCall call{};
+    Call call{};
     for (int i = 0; i < sum_form.signature.n; ++i) call.given[sum_form.parameter[i]] = slots[i];
     static PyObject* const zero = PyLong_FromLong(0);
     if (!call.given[p_axis]) call.given[p_axis] = zero;  // None means all, absent means 0
@@ -630,7 +630,7 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
 }
 
 // The sum over (self - centre)^2, in the steps that NumPy takes, with its warnings.
-static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const FoldCall& call) {
+static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const Call& call) {
     Fields const* const f = fields(self);
     PyObject* const deviation = binary(Op::subtract, self, centre);
     if (!deviation) return nullptr;
@@ -666,8 +666,7 @@ static bool in_dense_order(const Fields* f, const bool* folded) {
 
 // The same numbers, bit by bit, without the intermediate arrays. nullptr, without an error: not
 // such a case, or there is something to warn of.
-static PyObject* sum_of_deviations(PyObject* self, PyObject* mean, FoldCall call,
-                                   const bool* folded) {
+static PyObject* sum_of_deviations(PyObject* self, PyObject* mean, Call call, const bool* folded) {
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (!is_floating(t) || !in_dense_order(f, folded)) return nullptr;
@@ -728,7 +727,7 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
         if (folded[d]) n *= static_cast<double>(f->dimensions[d]);
     if (!(n - ddof > 0)) return decline(Why::value);  // NumPy warns
 
-    FoldCall call{};
+    Call call{};
     call.given[p_axis] = axis;
     PyObject* centre;
     if (mean) {
@@ -794,7 +793,7 @@ PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
-    FoldCall call{};
+    Call call{};
     call.given[p_axis] = slots[0];
     // A scalar result is the one element of an array until the end.
     bool const scalar = is_none(slots[0]) && !keepdims;
@@ -842,7 +841,7 @@ PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const*
         if (!same) return nullptr;
         if (!is_ours(same.ptr())) return decline(Why::type);  // both are NumPy's own
         auto const all = pybind11::reinterpret_steal<pybind11::object>(
-            reduce(Reduce::all, reduce_entry[index(Fold::all)], same.ptr(), FoldCall{}));
+            reduce(Reduce::all, reduce_entry[index(Fold::all)], same.ptr(), Call{}));
         if (!all) return nullptr;
         equal = PyObject_IsTrue(all.ptr()) == 1;
     }
