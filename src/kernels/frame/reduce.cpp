@@ -2,6 +2,7 @@
 // axis (rows).
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "parallel.h"
@@ -289,6 +290,9 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
 // Few columns are added in a way that depends on how many there are.
 constexpr ptrdiff_t least_columns = 32;
 
+// Bytes of a row that the processor still takes for a stream, which narrower strips are not.
+constexpr ptrdiff_t stream_bytes = 2048;
+
 // Cuts the longest kept axis. False: not done.
 bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
     bool const columns = magnitude(plan.fold.strides[in]) > magnitude(plan.row.strides[in]);
@@ -306,7 +310,12 @@ bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
     if (length < share.crew.threads || (columns && share.crew.threads < 2)) return false;
     ptrdiff_t per = share.grain / (elements / length);
     if (per < 1) per = 1;
-    if (cut < 0 && columns && per < least_columns) per = least_columns;
+    if (cut < 0 && columns) {
+        ptrdiff_t const even = (length + share.crew.threads - 1) / share.crew.threads;
+        ptrdiff_t const width = magnitude(plan.row.strides[in]);
+        ptrdiff_t const stream = width ? stream_bytes / width : 0;
+        per = std::max({per, std::min(even, stream), least_columns});
+    }
     ptrdiff_t pieces = (length + per - 1) / per;
     if (cut < 0 && columns && length - (pieces - 1) * per < least_columns) --pieces;
     if (pieces < 2 || pieces > most_chunks) return false;

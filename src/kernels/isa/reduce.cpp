@@ -288,10 +288,20 @@ void sum_rows(const Reduction& r, Of of) {
 // rows pairwise by a binary counter: error at most (2 + 16 + log2(n / 64) + 1) eps sum|x|. The
 // tree depends on n alone. Partial rows live on the stack.
 
+// Are the rows to come asked for while a group of rows is read? From memory that makes sums 1.2 to
+// 1.7 times as fast (Zen 4, rows of 2 to 16 KiB), from the third cache a tenth slower. Into L2: two
+// groups of long rows fill L1.
+bool asks_ahead(const Reduction& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
+
+template <int rows>
+void ask_for(const char* p, ptrdiff_t stride) {
+    for (int row = 0; row < rows; ++row) __builtin_prefetch(p + row * stride, 0, 2);
+}
+
 // acc = or += the sum of 4 rows (or of one).
 template <class T, bool first, int rows, class F>
 void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptrdiff_t columns,
-              ptrdiff_t column, F f) {
+              ptrdiff_t column, bool ahead, F f) {
     ptrdiff_t j = 0;
     auto sum = [&]<class V>(const char* q, ptrdiff_t at) -> V {
         if constexpr (rows == 1)
@@ -306,9 +316,7 @@ void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptr
         for (; j + whole * lanes<T> <= columns; j += whole * lanes<T>)
             for (int k = 0; k < whole; ++k) {
                 T* const to = acc + j + k * lanes<T>;
-                if (k == 0)  // the rows of the next group
-                    for (int row = 0; row < rows; ++row)
-                        __builtin_prefetch(p + (row + rows) * stride + j * size_of<T>);
+                if (k == 0 && ahead) ask_for<rows>(p + rows * stride + j * size_of<T>, stride);
                 ptrdiff_t const at = j + k * lanes<T>;
                 V const s = sum.template operator()<V>(p + at * size_of<T>, at);
                 put<V>(to, first ? s : get<V>(to) + s);
@@ -322,17 +330,18 @@ void add_rows(T* __restrict acc, const char* __restrict p, ptrdiff_t stride, ptr
 
 template <class T, class F>
 void sum_block(T* acc, const char* p, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns,
-               ptrdiff_t column, F f) {
+               ptrdiff_t column, bool ahead, F f) {
     ptrdiff_t i = 0;
     if (rows >= 4) {
-        add_rows<T, true, 4>(acc, p, stride, columns, column, f);
+        add_rows<T, true, 4>(acc, p, stride, columns, column, ahead, f);
         for (i = 4; i + 4 <= rows; i += 4)
-            add_rows<T, false, 4>(acc, p + i * stride, stride, columns, column, f);
+            add_rows<T, false, 4>(acc, p + i * stride, stride, columns, column, ahead, f);
     } else {
-        add_rows<T, true, 1>(acc, p, stride, columns, column, f);
+        add_rows<T, true, 1>(acc, p, stride, columns, column, ahead, f);
         i = 1;
     }
-    for (; i < rows; ++i) add_rows<T, false, 1>(acc, p + i * stride, stride, columns, column, f);
+    for (; i < rows; ++i)
+        add_rows<T, false, 1>(acc, p + i * stride, stride, columns, column, ahead, f);
 }
 
 // to = a + b
@@ -346,6 +355,7 @@ void sum_columns(const Reduction& r, F f) {
     constexpr ptrdiff_t size = size_of<T>, block = 64;
     constexpr ptrdiff_t stack_bytes =
         65536;  // long rows of a tile are streams that the hardware prefetches
+    bool const ahead = asks_ahead(r);
     alignas(64) T stack[stack_bytes / size];
     ptrdiff_t const blocks = (r.n + block - 1) / block;
     int levels = 1;
@@ -359,7 +369,7 @@ void sum_columns(const Reduction& r, F f) {
             ptrdiff_t const rows = smaller(block, r.n - b * block);
             T* sum = b & 1 ? fresh : stack;
             sum_block<T>(sum, r.in + b * block * r.in_stride + column * r.in_row, r.in_stride, rows,
-                         columns, r.in_row, f.from(column));
+                         columns, r.in_row, ahead, f.from(column));
             for (int level = 0; b >> level & 1; ++level) {
                 T* const to = b >> (level + 1) & 1 ? fresh : stack + (level + 1) * width;
                 add_tiles(to, stack + level * width, sum, columns);
@@ -771,7 +781,7 @@ void fold_rows(const Reduction& r) {
 
 template <class F, bool dense_columns>
 void fold_down(typename F::Accumulator* __restrict acc, const char* __restrict p, ptrdiff_t stride,
-               ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t column) {
+               ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t column, bool ahead) {
     using T = typename F::Element;
     if (dense_columns) column = size_of<T>;
     ptrdiff_t i = 0;
@@ -781,6 +791,7 @@ void fold_down(typename F::Accumulator* __restrict acc, const char* __restrict p
         for (; i + 4 <= rows; i += 4)
             for (ptrdiff_t j = 0; j < whole; j += lanes<T>) {
                 const char* const q = p + i * stride + j * column;
+                if (ahead && j * size_of<T> % 64 == 0) ask_for<4>(q + 4 * stride, stride);
                 V const a = F::pick(F::pick(get<V>(acc + j), get<V>(q)), get<V>(q + stride));
                 put(acc + j, F::pick(F::pick(a, get<V>(q + 2 * stride)), get<V>(q + 3 * stride)));
             }
@@ -815,9 +826,9 @@ void fold_columns(const Reduction& r) {
         const char* const in = r.in + column * r.in_row;
         for (ptrdiff_t j = 0; j < columns; ++j) acc[j] = get<A>(out + j * r.out_row);
         if (r.in_row == size_of<T>)
-            fold_down<F, true>(acc, in, r.in_stride, r.n, columns, r.in_row);
+            fold_down<F, true>(acc, in, r.in_stride, r.n, columns, r.in_row, asks_ahead(r));
         else
-            fold_down<F, false>(acc, in, r.in_stride, r.n, columns, r.in_row);
+            fold_down<F, false>(acc, in, r.in_stride, r.n, columns, r.in_row, false);
         for (ptrdiff_t j = 0; j < columns; ++j) put<A>(out + j * r.out_row, acc[j]);
     }
 }
