@@ -140,9 +140,24 @@ private:
     const char* data_;
 };
 
+// From a third cache a matrix comes up to a fifth faster as one stream; from memory or from a cache
+// of many cores several rows at once do, and where it is in the second cache nothing is waited for.
+bool comes_as_one_stream(ptrdiff_t size, ptrdiff_t m, ptrdiff_t k) noexcept {
+    constexpr ptrdiff_t least_row = 1024, most_third = ptrdiff_t{64} << 20;
+    CacheSizes const cache = cache_sizes();
+    if (k * size < least_row || cache.third > most_third) return false;
+    ptrdiff_t const bytes = m * k * size;
+    return bytes > cache.second && bytes <= cache.third / 4 * 3;
+}
+
+MatrixVector vector_product(const Matrices& p, ptrdiff_t size) noexcept {
+    return {p.a, p.a_row, p.a_column, p.b, p.b_row,
+            p.c, p.c_row, p.m,        p.k, comes_as_one_stream(size, p.m, p.k)};
+}
+
 bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size;
-    MatrixVector v = {p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k};
+    MatrixVector v = vector_product(p, size);
     if (p.m == 1) {
         call.gemm.by_rows(v);
         return true;
@@ -543,7 +558,7 @@ bool multiply(const Table& table, Numbers of, const Product& p, Share share) noe
     if (!of.are_complex && p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
         if (p.n == 1 &&
             (p.m == 1 ? p.k * size <= dot_bytes : p.a_column == size && p.b_row == size)) {
-            gemm.by_rows({p.a, p.a_row, p.a_column, p.b, p.b_row, p.c, p.c_row, p.m, p.k});
+            gemm.by_rows(vector_product(p, size));
             return true;
         }
         if (p.m > 1 && p.n > 1 && p.b_column == size && p.c_column == size &&

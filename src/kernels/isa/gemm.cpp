@@ -570,7 +570,7 @@ void by_rows(const MatrixVector& s) noexcept {
     if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
     constexpr int together = many_registers ? 8 : 2;
     ptrdiff_t i = 0;
-    for (; i + together <= s.m; i += together)
+    for (; !s.singly && i + together <= s.m; i += together)
         dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
     for (; i < s.m; ++i) dot_rows<C, 1>(s, s.a + i * s.a_row, s.y + i * s.y_step);
 }
