@@ -1,6 +1,7 @@
 // The thread pool: every chunk once, many callers, forks, floating-point status, refused threads;
 // and how many processors there are. RAPTORS_POOL_JOBS sets how many jobs the random runs do.
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "check.h"
 #include "frame/blocks.h"
 #include "frame/fpstatus.h"
+#include "frame/placement.h"
 #include "frame/pool.h"
 #include "frame/processors.h"
 #include "frame/tune.h"
@@ -383,6 +385,81 @@ void check_processors() {
 #endif
 }
 
+// A thread that is woken by one on processor `here`: it may run anywhere else until it has come.
+void check_placement() {
+#if defined(__linux__)
+    cpu_set_t all;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    int here = 0;
+    while (!CPU_ISSET(here, &all)) ++here;
+    cpu_set_t alone;
+    CPU_ZERO(&alone);
+    CPU_SET(here, &alone);
+    for (bool const elsewhere : {true, false}) {
+        cpu_set_t const& before = elsewhere ? all : alone;
+        Placement placement;
+        std::atomic<pid_t> id{0};
+        std::atomic<int> step{0};
+        auto const reach = [&](int n) {
+            while (step.load() < n) std::this_thread::yield();
+        };
+        auto const mask = [&] {
+            cpu_set_t now;
+            CHECK(sched_getaffinity(id, sizeof now, &now) == 0);
+            return now;
+        };
+        std::thread thread([&] {
+            CHECK(sched_setaffinity(0, sizeof before, &before) == 0);
+            placement.start();
+            id = gettid();
+            step = 1;
+            reach(2);
+            placement.come();
+            step = 3;
+            reach(4);
+        });
+        reach(1);
+        CHECK(sched_setaffinity(0, sizeof alone, &alone) == 0);
+        placement.make_way(id);
+        cpu_set_t expected = before;
+        if (CPU_COUNT(&before) > 1) CPU_CLR(here, &expected);
+        cpu_set_t now = mask();
+        CHECK(CPU_EQUAL(&now, &expected));
+        placement.make_way(id);  // a second waker changes nothing
+        now = mask();
+        CHECK(CPU_EQUAL(&now, &expected));
+        CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+        step = 2;
+        reach(3);
+        now = mask();
+        CHECK(CPU_EQUAL(&now, &before));
+        step = 4;
+        thread.join();
+    }
+#endif
+}
+
+// Workers that have been woken may run wherever they could before.
+void check_workers_run_anywhere() {
+#if defined(__linux__)
+    stop_pool();
+    cpu_set_t all;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    std::atomic<int> wrong{0};
+    for (int i = 0; i < 300; ++i) {
+        if (i % 3 == 0) usleep(200);  // they sleep
+        for_chunks(3, {3, true}, [&](ptrdiff_t) {
+            cpu_set_t now;
+            if (sched_getaffinity(0, sizeof now, &now) || !CPU_EQUAL(&now, &all))
+                wrong.fetch_add(1);
+            spin(2000);
+        });
+    }
+    // Rare: a waker that found its worker awake already narrows it until it sleeps again.
+    CHECK(wrong <= 30);
+#endif
+}
+
 }  // namespace
 
 int main() {
@@ -400,6 +477,8 @@ int main() {
 #endif
     check_idle_memory();
     check_processors();
+    check_placement();
+    check_workers_run_anywhere();
     stop_pool();
     return checks.report("pool");
 }

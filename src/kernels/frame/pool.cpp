@@ -15,6 +15,7 @@
 #include "blocks.h"
 #include "clock.h"
 #include "fpstatus.h"
+#include "placement.h"
 #include "thread_local.h"
 
 namespace raptors {
@@ -75,6 +76,7 @@ struct alignas(line) Worker {
     pthread_t thread;
     long id;  // the system's
     std::atomic<bool> sleeps{false};
+    Placement placement;  // its waker has the mutex
     pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t bell;
     std::atomic<int64_t> rests_until{0};  // 0: it does not
@@ -109,9 +111,12 @@ std::atomic<double> hot_limit{5'000}, parked_limit{400'000};
 // ---- sleeping and waking
 
 void ring(Worker& w) noexcept {
-    if (!w.sleeps.load(std::memory_order_seq_cst) || !w.sleeps.exchange(false)) return;
+    if (!w.sleeps.load(std::memory_order_seq_cst)) return;
     pthread_mutex_lock(&w.mutex);
-    pthread_cond_signal(&w.bell);
+    if (w.sleeps.exchange(false)) {
+        w.placement.make_way(w.id);
+        pthread_cond_signal(&w.bell);
+    }
     pthread_mutex_unlock(&w.mutex);
 }
 
@@ -182,6 +187,7 @@ void sleep(int number, uint32_t seen) noexcept {
                 seconds = give_back_idle_blocks();  // what came before that
             }
         }
+        w.placement.come();  // its waker may have found it awake already
         w.sleeps.store(true, std::memory_order_seq_cst);
         pool.awake.fetch_sub(1, std::memory_order_seq_cst);
         // A share of a job announced before this is seen here; the caller of a later one sees that
@@ -192,7 +198,9 @@ void sleep(int number, uint32_t seen) noexcept {
         if (quiet) wait(w, seconds);
         pool.awake.fetch_add(1, std::memory_order_seq_cst);
         bool const early = w.sleeps.exchange(false) && quiet;  // it was time to look at memory
-        if (!early) return;
+        if (early) continue;
+        w.placement.come();
+        return;
     }
 }
 
@@ -292,6 +300,7 @@ void* work(void* argument) noexcept {
 #if defined(__linux__)
     w.id = syscall(SYS_gettid);
 #endif
+    w.placement.start();
     while (!pool.stop.load(std::memory_order_acquire)) {
         int64_t time = now_ns();
         int64_t until = time + spin_ns;
