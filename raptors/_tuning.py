@@ -154,11 +154,11 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
     step(f"threads begin after {hot / 1e3:.1f} us, sleeping ones after {parked / 1e3:.1f} us")
     stream_from = _core._measure_stream_from()
     step(f"results are streamed from {stream_from / 2**20:.1f} MiB of operands on")
-    # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late, to a cold
-    # cache and perhaps a slow clock: measured, calls of less than ten times its delay may only have lost.
+    # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late: half of
+    # what its caller did meanwhile would have been its own, and the call pays for its cold cache, too.
     limits = {
         "hot": min(max(20 * hot, 2_000.0), 50_000.0) if hot else 5_000.0,
-        "parked": min(max(10 * parked, 100_000.0), 2e6) if parked else 400_000.0,
+        "parked": min(max(3 * parked, 100_000.0), 2e6) if parked else 100_000.0,
     }
     figures: dict[str, Any] = {
         "processor": processor(),

@@ -294,12 +294,12 @@ void check_crews() {
     }
     // By the time that they took: by their estimates alone so few would not be one.
     woken = false;
-    for (int i = 0; i < 20 && !woken; ++i) {
+    for (int i = 0; i < 10 && !woken; ++i) {
         woken = crew_for(1.2 * limits.hot_ns, 8).wake;
         usleep(500);
         end_call();
     }
-    CHECK(20 * 1.2 * limits.hot_ns < limits.parked_ns && woken);
+    CHECK(10 * 1.2 * limits.hot_ns < limits.parked_ns && woken);
     set_pool_limits({0, 0});
     CHECK(crew_for(1, 8).threads == 8 && crew_for(1, 8).wake);
     set_pool_limits(limits);

@@ -106,7 +106,7 @@ Pool pool;
 Worker workers[most_threads - 1];
 std::atomic<int64_t> threads_left{0};  // until one fails; 0: none does
 std::atomic<bool> unwatched{false};    // the first worker sleeps without looking at idle blocks
-std::atomic<double> hot_limit{5'000}, parked_limit{400'000};
+std::atomic<double> hot_limit{5'000}, parked_limit{100'000};
 
 // ---- sleeping and waking
 
