@@ -316,7 +316,7 @@ bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
 
 enum class Way { vector, small, strips, few, parts, packed };
 
-constexpr ptrdiff_t dot_bytes = ptrdiff_t{64} << 10;  // of a vector in one part of a sum
+constexpr ptrdiff_t dot_bytes = ptrdiff_t{128} << 10;  // of a vector in one part of a sum
 
 // In how many parts a long sum is best taken.
 ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
