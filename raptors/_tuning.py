@@ -1,15 +1,15 @@
-"""What calls cost on this processor: measured once for a user, kept in a file, used from then on."""
+"""What calls cost on this processor: measured once for a user, kept in a file, used from then on.
+
+A program's first long call imports this; what only a kept file needs is imported where that is met.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy
@@ -32,12 +32,12 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def file() -> Path:
+def file() -> str:
     """Where the figures of this processor and version are kept, whether or not they are."""
     own = os.environ.get("RAPTORS_TUNING_DIR")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     name = re.sub(r"[^A-Za-z0-9]+", "-", f"{processor()} {_core.get_simd()} {__version__}").strip("-")
-    return Path(own or os.path.join(cache, "raptors")) / f"{name}.json"
+    return os.path.join(own or os.path.join(cache, "raptors"), f"{name}.json")
 
 
 DTYPES = ("float32", "float64")
@@ -78,7 +78,11 @@ def _use(figures: dict[str, Any]) -> None:
 def load() -> dict[str, Any]:
     """Use what was kept, and return it; {}: there is nothing that can be used."""
     try:
-        figures = json.loads(file().read_text(encoding="utf-8"))
+        with open(file(), encoding="utf-8") as kept:
+            text = kept.read()
+        import json
+
+        figures = json.loads(text)
         _use(figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
@@ -175,13 +179,17 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
 
 
 def _keep(figures: dict[str, Any]) -> str | None:
+    import json
+    import tempfile
+
     path = file()
+    folder = os.path.dirname(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         # Another process reads the old file or the new one, never half of one.
         with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+            "w", encoding="utf-8", dir=folder, suffix=".part", delete=False
         ) as part:
             temporary = part.name
             json.dump(figures, part, indent=1)
@@ -190,4 +198,4 @@ def _keep(figures: dict[str, Any]) -> str | None:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
         return None
-    return str(path)
+    return path

@@ -589,9 +589,20 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         assert "100% float64 2048 x 2048" in done.stderr or "100% results are streamed" in done.stderr
         assert len(list(tmp_path.iterdir())) == 1
 
+    def test_first_long_call_imports_little(self, tmp_path: Path) -> None:
+        code = """
+import sys, raptors as np
+a = np.ones(1_000_000)
+before = set(sys.modules)
+a.sum()
+print(*sorted(set(sys.modules) - before))
+"""
+        where = clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2")
+        assert python_ok(code, **where).split() == ["raptors._tuning"]
+
     def test_sound_file(self, tmp_path: Path) -> None:
         """The file that the damaged ones below differ from."""
-        name = python_ok("from raptors import _tuning; print(_tuning.file().name)").strip()
+        name = os.path.basename(python_ok("from raptors import _tuning; print(_tuning.file())").strip())
         (tmp_path / name).write_text(json.dumps(self.SOUND))
         used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path))).split()
         assert [float(x) for x in used] == [1, 2, 12345 if X86 else sys.maxsize, 1e6, float("inf")]
@@ -618,7 +629,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         ],
     )
     def test_damaged_file(self, text: str, tmp_path: Path) -> None:
-        name = python_ok("from raptors import _tuning; print(_tuning.file().name)").strip()
+        name = os.path.basename(python_ok("from raptors import _tuning; print(_tuning.file())").strip())
         (tmp_path / name).write_text(text)
         built_in = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path / "none")))
         assert python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path))) == built_in
