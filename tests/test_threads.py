@@ -590,6 +590,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         assert len(list(tmp_path.iterdir())) == 1
 
     def test_first_long_call_imports_little(self, tmp_path: Path) -> None:
+        """Only of this package, where nothing is kept: others take ten times as long as the call."""
         code = """
 import sys, raptors as np
 a = np.ones(1_000_000)
