@@ -167,6 +167,32 @@ class TestResults:
             core._set_pool_limits(*limits)
         assert core._pool_stats()["shared"] > 0
 
+    @pytest.mark.parametrize("threads", [1, 2, 3])
+    @pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "u1"])
+    def test_long_columns(self, dtype: str, threads: int, isa: str) -> None:
+        """Folds down columns of more than 4 MiB, where rows are asked for ahead, the last ones not there."""
+        rng = samples.generator("columns", dtype, threads)
+        a = samples.benign(dtype, 8203 * 1031, rng).reshape(8203, 1031)
+        found = Mismatches()
+        shared = core._pool_stats()["shared"]
+        limits = core._pool_limits()
+        core._set_pool_limits(0, 0)  # also while a worker rests
+        try:
+            with raptors.threads(threads), counted() as count:
+                for name in ("max", "min", "sum", "mean"):
+                    rules = close(dtype, 8203) if name in ("sum", "mean") else EXACT
+                    for key, view in (("whole", a), ("strip", a[3:, 5:700]), ("reversed", a[::-1])):
+                        found.check(
+                            (name, key), lambda xp, n=name, v=view: getattr(mine(xp, v), n)(axis=0), rules
+                        )
+        finally:
+            core._set_pool_limits(*limits)
+        found.done()
+        count.of("max").require()
+        count.of("sum").require()
+        if threads > 1:
+            assert core._pool_stats()["shared"] > shared
+
     @pytest.mark.parametrize("threads", [1, 2])
     @pytest.mark.parametrize("dtype", samples.DTYPES)
     def test_long_calls_from_either_end(self, dtype: str, threads: int, isa: str) -> None:

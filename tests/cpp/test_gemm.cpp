@@ -418,6 +418,24 @@ void check_complex_shapes(const Table& table) {
     check_complex<float>(table, DType::float32, {{}, 1 + below(9), 700 + below(9), 300 + below(9)});
 }
 
+// Row by row a matrix x vector has the bits that it has several rows at a time.
+template <class T>
+void check_single_rows(const Table& table, DType t) {
+    for (int trial = 0; trial < 20 * patience; ++trial) {
+        ptrdiff_t const m = 1 + below(40), k = 1 + below(300);
+        constexpr auto size = static_cast<ptrdiff_t>(sizeof(T));
+        std::vector<char> a(static_cast<size_t>(m * k * size)), x(static_cast<size_t>(k * size)),
+            together(static_cast<size_t>(m * size)), singly(static_cast<size_t>(m * size));
+        fill<T>(a.data(), m * k * size, Values::plain);
+        fill<T>(x.data(), k * size, Values::plain);
+        Gemm const& gemm = *table.gemm[static_cast<int>(t)];
+        gemm.by_rows(
+            {a.data(), k * size, size, x.data(), size, together.data(), size, m, k, false});
+        gemm.by_rows({a.data(), k * size, size, x.data(), size, singly.data(), size, m, k, true});
+        CHECK(together == singly);
+    }
+}
+
 // Equal matrices have equal products, wherever in a batch and wherever in memory they are.
 template <class T>
 void check_places(const Table& table, DType t) {
@@ -481,6 +499,9 @@ int main() {
         check_vectors(*own);
         check_batches(*own);
         check_complex_shapes(*own);
+        check_single_rows<float>(*own, DType::float32);
+        check_single_rows<double>(*own, DType::float64);
+        check_single_rows<int32_t>(*own, DType::int32);
         check_places<float>(*own, DType::float32);
         check_places<double>(*own, DType::float64);
         check_memory_faults(*own);
