@@ -568,9 +568,10 @@ void by_rows(const MatrixVector& s) noexcept {
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
     if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
-    constexpr int together = many_registers ? 8 : 2;
+    constexpr int together = many_registers ? 8 : 3;  // times four chains
+    bool const singly = many_registers && s.singly;   // three rows are no slower than one (Zen 3)
     ptrdiff_t i = 0;
-    for (; !s.singly && i + together <= s.m; i += together)
+    for (; !singly && i + together <= s.m; i += together)
         dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
     for (; i < s.m; ++i) dot_rows<C, 1>(s, s.a + i * s.a_row, s.y + i * s.y_step);
 }
