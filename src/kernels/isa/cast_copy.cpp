@@ -54,13 +54,16 @@ constexpr bool can_stream = false;
 #endif
 
 // Between a row-like and a column-like side: by tiles of two cache lines square, so that lines of
-// both are used whole.
+// both are used whole. Sides whose lines are contiguous are transposed from one to the other,
+// others through a buffer.
 template <class U>
 void copy_transposed(char* to, const char* from, const Block& b) noexcept {
     constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
     constexpr ptrdiff_t streams_from =
         12 << 20;  // bytes: smaller results may be wanted from the cache
     bool const columns_in = is_column_like(b.outer[0], b.inner[0]);
+    bool const runs = columns_in ? b.outer[0] == size && b.inner[1] == size
+                                 : b.inner[0] == size && b.outer[1] == size;
     bool const streams = can_stream && columns_in && b.inner[1] == size && b.outer[1] % 64 == 0 &&
                          reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
                          b.rows * b.n >= streams_from / size;
@@ -70,10 +73,18 @@ void copy_transposed(char* to, const char* from, const Block& b) noexcept {
         ptrdiff_t const n = b.n - c < side ? b.n - c : side;
         for (ptrdiff_t r = 0; r < b.rows; r += side) {
             ptrdiff_t const rows = b.rows - r < side ? b.rows - r : side;
+            const char* const source = from + r * b.outer[0] + c * b.inner[0];
             char* const target = to + r * b.outer[1] + c * b.inner[1];
-            pack<U>(buffer, from + r * b.outer[0] + c * b.inner[0],
-                    {rows, n, b.outer[0], b.inner[0]});
-            if (streams && n == side) {
+            bool const whole_lines = streams && n == side;
+            if (runs && !whole_lines) {
+                if (columns_in)
+                    transpose<U>(target, b.outer[1], source, b.inner[0], n, rows);
+                else
+                    transpose<U>(target, b.inner[1], source, b.outer[0], rows, n);
+                continue;
+            }
+            pack<U>(buffer, source, {rows, n, b.outer[0], b.inner[0]});
+            if (whole_lines) {
                 for (ptrdiff_t k = 0; k < rows; ++k)
                     stream_lines(target + k * b.outer[1], buffer + k * side * size, side * size);
             } else {

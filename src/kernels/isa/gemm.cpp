@@ -14,13 +14,6 @@
 #include "pack.h"
 #include "table.h"
 
-// Loops over the registers of a tile; they must vanish.
-#if defined(__clang__)
-#define RAPTORS_WHOLE _Pragma("clang loop unroll(full)")
-#else
-#define RAPTORS_WHOLE _Pragma("GCC unroll 16")
-#endif
-
 namespace raptors::RAPTORS_ISA {
 namespace {
 

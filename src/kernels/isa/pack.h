@@ -43,14 +43,19 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
     constexpr int n = TileRow<U, most>::n;
     constexpr std::make_integer_sequence<int, n> lanes_in_order;
     V x[n], y[n];
+    RAPTORS_WHOLE
     for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
+    RAPTORS_WHOLE
     for (int step = 1; step < n; step *= 2) {
+        RAPTORS_WHOLE
         for (int i = 0; i < n / 2; ++i) {
             y[2 * i] = zip<false>(x[i], x[i + n / 2], lanes_in_order);
             y[2 * i + 1] = zip<true>(x[i], x[i + n / 2], lanes_in_order);
         }
+        RAPTORS_WHOLE
         for (int i = 0; i < n; ++i) x[i] = y[i];
     }
+    RAPTORS_WHOLE
     for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &x[i], sizeof(V));
 }
 

@@ -10,6 +10,13 @@
 
 #define RAPTORS_INLINE inline __attribute__((always_inline))
 
+// Loops over the registers of a tile; they must vanish.
+#if defined(__clang__)
+#define RAPTORS_WHOLE _Pragma("clang loop unroll(full)")
+#else
+#define RAPTORS_WHOLE _Pragma("GCC unroll 16")
+#endif
+
 namespace raptors::RAPTORS_ISA {
 namespace {
 
