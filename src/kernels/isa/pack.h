@@ -29,34 +29,54 @@ struct TileRow {
     typedef U type __attribute__((vector_size(bytes)));
 };
 
-// Elements of both vectors in turn, from their first or second halves.
-template <bool second_half, class V, int... i>
+// In each 16 bytes, elements of both vectors in turn, from the first or the second half of those.
+template <bool second_half, int group, class V, int... i>
 RAPTORS_INLINE V zip(V x, V y, std::integer_sequence<int, i...>) {
     constexpr int n = sizeof...(i);
-    return __builtin_shufflevector(x, y, ((i & 1) * n + i / 2 + (second_half ? n / 2 : 0))...);
+    return __builtin_shufflevector(
+        x, y,
+        ((i & 1) * n + i / group * group + i % group / 2 + (second_half ? group / 2 : 0))...);
 }
 
+// The first or the second half of one vector, then that of the other.
+template <bool second_half, class V, int... i>
+RAPTORS_INLINE V halves(V x, V y, std::integer_sequence<int, i...>) {
+    constexpr int n = sizeof...(i), half = n / 2;
+    return __builtin_shufflevector(x, y,
+                                   (i / half * n + i % half + (second_half ? half : 0))...);
+}
+
+// Within groups of 16 bytes first, which is what AVX2 shuffles in one instruction.
 template <class U, int most>
 RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from,
                                    ptrdiff_t from_step) {
     using V = typename TileRow<U, most>::type;
-    constexpr int n = TileRow<U, most>::n;
+    constexpr int n = TileRow<U, most>::n, group = 16 / static_cast<int>(sizeof(U));
     constexpr std::make_integer_sequence<int, n> lanes_in_order;
     V x[n], y[n];
     RAPTORS_WHOLE
     for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
     RAPTORS_WHOLE
-    for (int step = 1; step < n; step *= 2) {
+    for (int step = 1; step < group; step *= 2) {
         RAPTORS_WHOLE
         for (int i = 0; i < n / 2; ++i) {
-            y[2 * i] = zip<false>(x[i], x[i + n / 2], lanes_in_order);
-            y[2 * i + 1] = zip<true>(x[i], x[i + n / 2], lanes_in_order);
+            int const first = i / (group / 2) * group + i % (group / 2);
+            int const second = first + group / 2;
+            y[2 * i] = zip<false, group>(x[first], x[second], lanes_in_order);
+            y[2 * i + 1] = zip<true, group>(x[first], x[second], lanes_in_order);
         }
         RAPTORS_WHOLE
         for (int i = 0; i < n; ++i) x[i] = y[i];
     }
+    if constexpr (n > group) {
+        RAPTORS_WHOLE
+        for (int i = 0; i < group; ++i) {
+            y[i] = halves<false>(x[i], x[group + i], lanes_in_order);
+            y[group + i] = halves<true>(x[i], x[group + i], lanes_in_order);
+        }
+    }
     RAPTORS_WHOLE
-    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &x[i], sizeof(V));
+    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &y[i], sizeof(V));
 }
 
 // Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements.
