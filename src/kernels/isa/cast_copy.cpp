@@ -53,38 +53,45 @@ RAPTORS_INLINE void end_streaming() {}
 constexpr bool can_stream = false;
 #endif
 
-// Between a row-like and a column-like side: by tiles of two cache lines square, so that lines of
-// both are used whole. Sides whose lines are contiguous are transposed from one to the other,
-// others through a buffer.
+// `lines` contiguous lines of `length` elements to `length` contiguous lines: two cache lines of
+// each target at a time, down long lines of the source, where the prefetcher follows; targets that
+// share few sets of a cache would be gone before they are full.
+template <class U>
+void transpose_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step,
+                    ptrdiff_t lines, ptrdiff_t length) noexcept {
+    constexpr ptrdiff_t size = sizeof(U), across = 128 / size;
+    ptrdiff_t const down = to_step % 512 == 0 ? across : 1024;
+    for (ptrdiff_t a = 0; a < lines; a += across)
+        for (ptrdiff_t b = 0; b < length; b += down)
+            transpose<U>(to + b * to_step + a * size, to_step, from + a * from_step + b * size,
+                         from_step, smaller(across, lines - a), smaller(down, length - b));
+}
+
+// Between a row-like and a column-like side: those that cannot be transposed by whole lines, or are
+// streamed, by tiles of two cache lines square through a buffer.
 template <class U>
 void copy_transposed(char* to, const char* from, const Block& b) noexcept {
     constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
     constexpr ptrdiff_t streams_from =
         12 << 20;  // bytes: smaller results may be wanted from the cache
     bool const columns_in = is_column_like(b.outer[0], b.inner[0]);
-    bool const runs = columns_in ? b.outer[0] == size && b.inner[1] == size
-                                 : b.inner[0] == size && b.outer[1] == size;
     bool const streams = can_stream && columns_in && b.inner[1] == size && b.outer[1] % 64 == 0 &&
                          reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
                          b.rows * b.n >= streams_from / size;
+    if (!streams && columns_in && b.outer[0] == size && b.inner[1] == size)
+        return transpose_runs<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
+    if (!columns_in && b.inner[0] == size && b.outer[1] == size)
+        return transpose_runs<U>(to, b.inner[1], from, b.outer[0], b.rows, b.n);
     alignas(64) char buffer[side * side * size];
     // Down the lines of a column-like source, where the prefetcher follows.
     for (ptrdiff_t c = 0; c < b.n; c += side) {
-        ptrdiff_t const n = b.n - c < side ? b.n - c : side;
+        ptrdiff_t const n = smaller(side, b.n - c);
         for (ptrdiff_t r = 0; r < b.rows; r += side) {
-            ptrdiff_t const rows = b.rows - r < side ? b.rows - r : side;
-            const char* const source = from + r * b.outer[0] + c * b.inner[0];
+            ptrdiff_t const rows = smaller(side, b.rows - r);
             char* const target = to + r * b.outer[1] + c * b.inner[1];
-            bool const whole_lines = streams && n == side;
-            if (runs && !whole_lines) {
-                if (columns_in)
-                    transpose<U>(target, b.outer[1], source, b.inner[0], n, rows);
-                else
-                    transpose<U>(target, b.inner[1], source, b.outer[0], rows, n);
-                continue;
-            }
-            pack<U>(buffer, source, {rows, n, b.outer[0], b.inner[0]});
-            if (whole_lines) {
+            pack<U>(buffer, from + r * b.outer[0] + c * b.inner[0],
+                    {rows, n, b.outer[0], b.inner[0]});
+            if (streams && n == side) {
                 for (ptrdiff_t k = 0; k < rows; ++k)
                     stream_lines(target + k * b.outer[1], buffer + k * side * size, side * size);
             } else {
