@@ -253,6 +253,32 @@ def test_long_operands(row: dict[str, Any], isa: str) -> None:
     check_batch(row, batch)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "float32", "float64"])
+def test_long_transposes(dtype: str, isa: str) -> None:
+    """Copies between row-like and column-like sides, and operations on both: beyond every tile, with rests,
+    with rows that begin in few sets of a cache, and of a size that is written past the caches."""
+    found = Mismatches()
+    # Rows apart by multiples of 512 bytes, and not; more than 1024 of them; over 12 MiB.
+    shapes = [(1100, 19), (1024, 256), (2050, 33), (512, 700), (37, 2100), (128, 1024), (1700, 2048 + 64)]
+    with counted() as count:
+        for shape in shapes:
+            n = shape[0] * shape[1]
+            data = samples.tame(dtype, n, samples.generator("transposes", dtype, n)).reshape(shape)
+            other = numpy.ascontiguousarray(data.T[::-1])
+
+            def body(xp: Any, data: Any = data, other: Any = other) -> Any:
+                a, b = clones(xp, data, other)
+                target = xp.zeros(data.shape[::-1], data.dtype)
+                target.T[...] = a
+                padded = xp.zeros((data.shape[1], data.shape[0] + 3), data.dtype)
+                padded[:, 1:-2] = a.T
+                return a.T.copy(), xp.ascontiguousarray(a.T[1:, 1:]), target, padded, a.T + b, a - b.T, -a.T
+
+            found.check(shape, body)
+    found.done()
+    count.of("copy", "ascontiguousarray", "__setitem__", "add", "subtract").require()
+
+
 # ---- keywords ------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,17 @@ void check_threshold() {
         return Block{{byte, byte + 8, byte + 16, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1};
     };
     CHECK(!streams(call(from / 24), 3, 8) && streams(call(from / 24 + 1), 3, 8));
+    // Of elements far apart a line each is fetched, however far; rows of columns would fetch each
+    // line many times.
+    Block apart = call(1024);
+    apart.inner[0] = ptrdiff_t{1} << 20;
+    CHECK(!streams(apart, 3, 8));
+    Block columns = call(from / 24 + 1);
+    columns.rows = 2;
+    CHECK(streams(columns, 3, 8));
+    columns.inner[0] = 16;
+    columns.outer[0] = 8;
+    CHECK(!streams(columns, 3, 8));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "blocks.h"
 #include "clock.h"
 #include "processors.h"
+#include "walk.h"
 #endif
 
 namespace raptors {
@@ -84,8 +85,12 @@ void set_stream_from(ptrdiff_t bytes) noexcept {
 bool streams(const Block& block, int operands, int out_size) noexcept {
     int const out = operands - 1;
     ptrdiff_t width = 0;  // bytes of all operands per element
-    for (int i = 0; i < operands; ++i)
-        width += block.inner[i] < 0 ? -block.inner[i] : block.inner[i];
+    for (int i = 0; i < operands; ++i) {
+        ptrdiff_t const step = magnitude(block.inner[i]);
+        // Row by row, a column-like operand would be fetched once for each element of a line.
+        if (block.rows > 1 && block.outer[i] != 0 && magnitude(block.outer[i]) < step) return false;
+        width += step < line ? step : line;
+    }
     if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size ||
         block.n < 2 * piece / out_size ||
         reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||

@@ -6,8 +6,9 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-constexpr ptrdiff_t piece_bytes = 8192;  // of each operand
-constexpr ptrdiff_t long_row = 64;       // elements: from here on a run per row costs little
+constexpr ptrdiff_t piece_bytes = 8192;    // of each operand
+constexpr ptrdiff_t column_bytes = 16384;  // of each, where one is column-like
+constexpr ptrdiff_t long_row = 64;         // elements: from here on a run per row costs little
 
 void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
     switch (size) {
@@ -58,9 +59,9 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
     }
     ptrdiff_t const capacity = piece_bytes / largest;
     if (columns && b.rows >= 4 && b.n > long_row) {
-        // Whole cache lines of the column-like operand: 128 bytes down, the rest across.
-        ptrdiff_t const down = 128 / largest;
-        return {down < b.rows ? down : b.rows, capacity / down, true};
+        // Whole cache lines of the column-like operand: 256 bytes down, the rest across.
+        ptrdiff_t const down = smaller(256 / largest, b.rows);
+        return {down, column_bytes / largest / down, true};
     }
     if (b.n >= capacity / 2) return {1, capacity, false};
     ptrdiff_t const rows = capacity / b.n;
@@ -70,7 +71,7 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
 enum class Way : uint8_t { direct, one, packed, repeated };
 
 void drive_packed(const Block& b, const Cores& cores) noexcept {
-    alignas(64) char buffer[max_operands][piece_bytes];
+    alignas(64) char buffer[max_operands][column_bytes];
     int const out = cores.operands - 1;
     Tiling const tile = choose_tiling(b, cores);
     bool const whole_rows = tile.n == b.n;

@@ -34,16 +34,14 @@ template <bool second_half, int group, class V, int... i>
 RAPTORS_INLINE V zip(V x, V y, std::integer_sequence<int, i...>) {
     constexpr int n = sizeof...(i);
     return __builtin_shufflevector(
-        x, y,
-        ((i & 1) * n + i / group * group + i % group / 2 + (second_half ? group / 2 : 0))...);
+        x, y, ((i & 1) * n + i / group * group + i % group / 2 + (second_half ? group / 2 : 0))...);
 }
 
 // The first or the second half of one vector, then that of the other.
 template <bool second_half, class V, int... i>
 RAPTORS_INLINE V halves(V x, V y, std::integer_sequence<int, i...>) {
     constexpr int n = sizeof...(i), half = n / 2;
-    return __builtin_shufflevector(x, y,
-                                   (i / half * n + i % half + (second_half ? half : 0))...);
+    return __builtin_shufflevector(x, y, (i / half * n + i % half + (second_half ? half : 0))...);
 }
 
 // Within groups of 16 bytes first, which is what AVX2 shuffles in one instruction.
