@@ -520,15 +520,21 @@ void dot_short_rows(const MatrixVector& s) {
     ptrdiff_t const k = fixed ? fixed : s.k;
     L x[fixed ? fixed : 64];
     for (ptrdiff_t p = 0; p < k; ++p) x[p] = scalar_of<C>(s.x + p * size);
-    const char* a = s.a;
-    char* y = s.y;
-    ptrdiff_t const a_row = s.a_row, y_step = s.y_step;
-    for (ptrdiff_t left = s.m; left > 0; --left, a += a_row, y += y_step) {
-        L sum = 0;
-        for (ptrdiff_t p = 0; p < k; ++p)
-            sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(a + p * size), x[p], sum);
-        put(y, sum);
-    }
+    auto const rows = [&x, k](const char* a, ptrdiff_t a_row, char* y, ptrdiff_t y_step,
+                              ptrdiff_t m) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < m; ++i) {
+            L sum = 0;
+            for (ptrdiff_t p = 0; p < k; ++p)
+                sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(a + i * a_row + p * size),
+                                                        x[p], sum);
+            put(y + i * y_step, sum);
+        }
+    };
+    if (fixed && s.a_row == fixed * size && s.y_step == size)
+        rows(s.a, fixed * size, s.y, size, s.m);  // known strides: vectors of rows
+    else
+        rows(s.a, s.a_row, s.y, s.y_step, s.m);
 }
 
 // One row, of elements that lie apart.
