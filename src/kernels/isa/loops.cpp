@@ -6,9 +6,8 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-constexpr ptrdiff_t piece_bytes = 8192;    // of each operand
-constexpr ptrdiff_t column_bytes = 16384;  // of each, where one is column-like
-constexpr ptrdiff_t long_row = 64;         // elements: from here on a run per row costs little
+constexpr ptrdiff_t piece_bytes = 8192;  // of each operand
+constexpr ptrdiff_t long_row = 64;       // elements: from here on a run per row costs little
 
 void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
     switch (size) {
@@ -44,34 +43,38 @@ unsigned subset_with_core(const Cores& cores, unsigned ones) noexcept {
     return 0;
 }
 
-// Pieces of `rows` x `n` elements; a run per piece, or per row of it.
+// Pieces of `rows` x `n` elements, at most `bytes` of each operand; a run per piece, or per row of
+// it.
 struct Tiling {
-    ptrdiff_t rows, n;
+    ptrdiff_t rows, n, bytes;
     bool by_row;
 };
 
 Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
-    int largest = 1;
+    int largest = 1, packed = 0;
     bool columns = false;
     for (int i = 0; i < cores.operands; ++i) {
         largest = cores.size[i] > largest ? cores.size[i] : largest;
+        packed += b.inner[i] != cores.size[i];
         columns = columns || is_column_like(b.outer[i], b.inner[i]);
     }
     ptrdiff_t const capacity = piece_bytes / largest;
     if (columns && b.rows >= 4 && b.n > long_row) {
         // Whole cache lines of the column-like operand: 256 bytes down, the rest across.
         ptrdiff_t const down = smaller(256 / largest, b.rows);
-        return {down, column_bytes / largest / down, true};
+        ptrdiff_t const bytes =
+            packed > 2 ? max_operands * piece_bytes / packed / 64 * 64 : 2 * piece_bytes;
+        return {down, bytes / largest / down, bytes, true};
     }
-    if (b.n >= capacity / 2) return {1, capacity, false};
-    ptrdiff_t const rows = capacity / b.n;
-    return {rows < b.rows ? rows : b.rows, b.n, false};
+    if (b.n >= capacity / 2) return {1, capacity, piece_bytes, false};
+    return {smaller(capacity / b.n, b.rows), b.n, piece_bytes, false};
 }
 
 enum class Way : uint8_t { direct, one, packed, repeated };
 
 void drive_packed(const Block& b, const Cores& cores) noexcept {
-    alignas(64) char buffer[max_operands][column_bytes];
+    alignas(64) char memory[max_operands * piece_bytes];
+    char* buffer[max_operands];
     int const out = cores.operands - 1;
     Tiling const tile = choose_tiling(b, cores);
     bool const whole_rows = tile.n == b.n;
@@ -92,6 +95,11 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
         if (way[i] == Way::one && !((spelt >> i) & 1U)) way[i] = Way::packed;
         if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0))
             way[i] = Way::repeated;
+    }
+    char* unused = memory;
+    for (int i = 0; i <= out; ++i) {
+        buffer[i] = unused;
+        if (way[i] == Way::packed || way[i] == Way::repeated) unused += tile.bytes;
     }
     Core const core = cores.core[spelt];
 
