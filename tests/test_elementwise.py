@@ -279,6 +279,27 @@ def test_long_transposes(dtype: str, isa: str) -> None:
     count.of("copy", "ascontiguousarray", "__setitem__", "add", "subtract").require()
 
 
+def test_views_that_are_column_like(isa: str) -> None:
+    """Rows closer together than their elements, overlapping or not, alone and with others of the kind."""
+    found = Mismatches()
+    base = samples.generator("column-like").random(3000)
+    lower, upper = (samples.generator("column-like", i).random((100, 40)) for i in (1, 2))
+    with counted() as count:
+        for strides in ((4, 8), (8, 8), (3, 8), (8, 16), (16, 64)):
+
+            def body(xp: Any, strides: tuple[int, int] = strides) -> Any:
+                a, low, high = clones(xp, base, lower, upper)
+                view = numpy.lib.stride_tricks.as_strided(
+                    a, (40, 40 if strides[1] > 16 else 100), strides, subok=True
+                )
+                low, high = (x.T[:, : view.shape[1]] for x in (low, high))
+                return view + high, view * 2, high - view, xp.clip(view, low, high), xp.clip(low, view, high)
+
+            found.check(strides, body)
+    found.done()
+    count.of("add", "multiply", "subtract", "clip").require()
+
+
 # ---- keywords ------------------------------------------------------------------------------------
 
 
