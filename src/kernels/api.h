@@ -120,7 +120,7 @@ struct MatrixVector {
     char* y;
     ptrdiff_t y_step;
     ptrdiff_t m, k;
-    bool singly;  // row by row, as one stream: by_rows gives the same bits
+    bool singly;  // best row by row, as one stream; by_rows gives the same bits either way
 };
 struct Gemm {
     int rows, columns;   // of a tile of C, in registers

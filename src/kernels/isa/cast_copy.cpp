@@ -70,18 +70,19 @@ void transpose_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t fro
 // Between a row-like and a column-like side: those that cannot be transposed by whole lines, or are
 // streamed, by tiles of two cache lines square through a buffer.
 template <class U>
-void copy_transposed(char* to, const char* from, const Block& b) noexcept {
+void copy_transposed(char* to, const char* from, Block b) noexcept {
     constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
     constexpr ptrdiff_t streams_from =
         12 << 20;  // bytes: smaller results may be wanted from the cache
-    bool const columns_in = is_column_like(b.outer[0], b.inner[0]);
-    bool const streams = can_stream && columns_in && b.inner[1] == size && b.outer[1] % 64 == 0 &&
+    if (is_column_like(b.outer[1], b.inner[1])) {  // whichever axis is the inner one: to rows
+        std::swap(b.rows, b.n);
+        std::swap(b.inner, b.outer);
+    }
+    bool const streams = can_stream && b.inner[1] == size && b.outer[1] % 64 == 0 &&
                          reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
                          b.rows * b.n >= streams_from / size;
-    if (!streams && columns_in && b.outer[0] == size && b.inner[1] == size)
+    if (!streams && b.outer[0] == size && b.inner[1] == size)
         return transpose_runs<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
-    if (!columns_in && b.inner[0] == size && b.outer[1] == size)
-        return transpose_runs<U>(to, b.inner[1], from, b.outer[0], b.rows, b.n);
     alignas(64) char buffer[side * side * size];
     // Down the lines of a column-like source, where the prefetcher follows.
     for (ptrdiff_t c = 0; c < b.n; c += side) {
