@@ -723,7 +723,7 @@ PyType_Slot meta_slots[] = {
 
 }  // namespace
 
-void register_array_type(py::module_& m) {
+void init_array_type() {
     auto intern = [](const char* text) { return PyUnicode_InternFromString(text); };
     protocols.name_ufunc = intern("__array_ufunc__");
     protocols.name_function = intern("__array_function__");
@@ -762,17 +762,16 @@ void register_array_type(py::module_& m) {
     // on right after creation.
     PyType_Spec meta_spec = {"raptors._ArrayType", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
                              meta_slots};
-    meta_type = make_type(meta_spec, py::module_::import("abc").attr("ABCMeta").ptr());
+    meta_type = make_type(meta_spec, import_module("abc").attr("ABCMeta").ptr());
     Py_INCREF(meta_type);
     Py_SET_TYPE(reinterpret_cast<PyObject*>(array_type), meta_type);
     array_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;  // as NumPy's static type: no class
                                                        // attributes set, no __class__ assigned
     PyType_Modified(array_type);
 
-    m.attr("ndarray") = py::handle(reinterpret_cast<PyObject*>(array_type));
-    m.def("_bind",
-          [](const py::dict& hooks) { namespace_hooks = py::dict(hooks).inc_ref().ptr(); });
     namespace_hooks = py::dict().release().ptr();
 }
+
+void bind_hooks(const py::dict& hooks) { namespace_hooks = py::dict(hooks).release().ptr(); }
 
 }  // namespace raptors

@@ -4,6 +4,9 @@
 
 namespace raptors {
 
-void register_array_type(pybind11::module_& m);
+void init_array_type();
+
+// "pickled": the function that unpickles; "module": the package.
+void bind_hooks(const pybind11::dict& hooks);
 
 }  // namespace raptors

@@ -44,7 +44,7 @@ BlasType type_of(DType t) { return t == DType::float64 ? BlasType::float64 : Bla
 void measure(bool wide, bool several) {
     measured[wide][several] = true;  // by whoever comes first
     try {
-        py::module_::import("raptors._tuning").attr("measure_flip")(wide, several);
+        import_module("raptors._tuning").attr("measure_flip")(wide, several);
     } catch (py::error_already_set& e) {
         if (e.matches(PyExc_Exception))
             e.discard_as_unraisable("raptors: comparing products with BLAS's");
@@ -145,26 +145,25 @@ bool multiply(const Blas& blas, DType t, const Product& p, int threads) noexcept
     return true;
 }
 
-void register_backend(py::module_& m) {
+void init_backend() {
     chosen_policy.make("raptors_backend");
     const char* const env = std::getenv("RAPTORS_BACKEND");
     process_policy = env && *env ? checked_policy(env, "RAPTORS_BACKEND") : automatic;
+}
 
-    m.def("_set_backend_policy", [](const std::string& name) {
-        process_policy = checked_policy(name, "a backend policy");
-    });
-    m.def("_enter_backend_policy", [](const std::string& name) {
-        return chosen_policy.enter(checked_policy(name, "a backend policy"));
-    });
-    m.def("_leave_backend_policy", [](const py::object& token) { chosen_policy.leave(token); });
-    m.def(
-        "get_backend_policy", [] { return policy_names[current_policy()]; },
-        "Who multiplies matrices in this context: \"auto\", \"raptors\" or \"blas\".");
-    m.def("_set_blas_from", [](bool wide, bool several, double multiplications) {
-        blas_from[wide][several] = multiplications > 0 ? multiplications : never;
-        measured[wide][several] = true;
-    });
-    m.def("_blas_from", [](bool wide, bool several) { return blas_from[wide][several]; });
+const char* backend_policy() { return policy_names[current_policy()]; }
+void set_backend_policy(const std::string& name) {
+    process_policy = checked_policy(name, "a backend policy");
+}
+py::object enter_backend_policy(const std::string& name) {
+    return chosen_policy.enter(checked_policy(name, "a backend policy"));
+}
+void leave_backend_policy(const py::object& token) { chosen_policy.leave(token); }
+
+double multiplications_for_blas(bool wide, bool several) { return blas_from[wide][several]; }
+void set_multiplications_for_blas(bool wide, bool several, double multiplications) {
+    blas_from[wide][several] = multiplications > 0 ? multiplications : never;
+    measured[wide][several] = true;
 }
 
 }  // namespace raptors

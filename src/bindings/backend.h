@@ -23,7 +23,17 @@ bool wants_blas();
 // Multiplies where the operands lie. False: nothing was done, the layout is none of BLAS's.
 bool multiply(const Blas& library, DType t, const Product& p, int threads) noexcept;
 
-// Reads RAPTORS_BACKEND; raises on bad values.
-void register_backend(pybind11::module_& m);
+void init_backend();  // reads RAPTORS_BACKEND; raises on bad values
+
+// The policy of the context; of all contexts without their own; of this context until it leaves.
+const char* backend_policy();
+void set_backend_policy(const std::string& name);
+pybind11::object enter_backend_policy(const std::string& name);
+void leave_backend_policy(const pybind11::object& token);
+
+// From how many multiplications on "auto" takes BLAS: by float64 (`wide`) or float32, one thread or
+// several. To set: 0 or less is never.
+double multiplications_for_blas(bool wide, bool several);
+void set_multiplications_for_blas(bool wide, bool several, double multiplications);
 
 }  // namespace raptors

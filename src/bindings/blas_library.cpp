@@ -24,7 +24,7 @@ std::string own_library() { return "/System/Library/Frameworks/Accelerate.framew
 // The copy beside this module.
 std::string own_library() {
     Dl_info info;
-    if (!dladdr(reinterpret_cast<void*>(&register_blas), &info) || !info.dli_fname) return "";
+    if (!dladdr(reinterpret_cast<void*>(&init_blas), &info) || !info.dli_fname) return "";
     std::string const module = info.dli_fname;
     std::string const file =
         module.substr(0, module.rfind('/') + 1) + "_openblas/libopenblas_raptors.so";
@@ -46,7 +46,38 @@ std::string wanted_library() {
     return name;
 }
 
-py::dict info(int threads) {
+BlasType type_of(PyArray_Descr* descr) {
+    switch (descr->type_num) {
+        case NPY_FLOAT:
+            return BlasType::float32;
+        case NPY_DOUBLE:
+            return BlasType::float64;
+        case NPY_CFLOAT:
+            return BlasType::complex64;
+        case NPY_CDOUBLE:
+            return BlasType::complex128;
+        default:
+            throw py::type_error("no type of BLAS");
+    }
+}
+
+}  // namespace
+
+const Blas* blas_library() {
+    const Blas* const b = loaded_blas();
+    if (b || tried) [[likely]]
+        return b;
+    tried = true;
+    const Blas* const found = blas();
+    if (!found && *chosen_blas())
+        PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "raptors goes on without BLAS: %s",
+                         blas_failure());
+    return found;
+}
+
+void init_blas() { choose_blas(wanted_library().c_str()); }
+
+py::dict blas_info(int threads) {
     py::dict d;
     const Blas* const b = loaded_blas();
     BlasStats const s = blas_stats();
@@ -72,24 +103,7 @@ py::dict info(int threads) {
     return d;
 }
 
-BlasType type_of(PyArray_Descr* descr) {
-    switch (descr->type_num) {
-        case NPY_FLOAT:
-            return BlasType::float32;
-        case NPY_DOUBLE:
-            return BlasType::float64;
-        case NPY_CFLOAT:
-            return BlasType::complex64;
-        case NPY_CDOUBLE:
-            return BlasType::complex128;
-        default:
-            throw py::type_error("no type of BLAS");
-    }
-}
-
-// Puts a @ b into c by the library, for tests; all where they lie. Whether its integers were long
-// enough.
-bool multiply(const py::object& a, const py::object& b, const py::object& c, int threads) {
+bool blas_multiply(const py::object& a, const py::object& b, const py::object& c, int threads) {
     const Blas* const library = blas_library();
     if (PyErr_Occurred()) throw py::error_already_set();
     if (!library) throw py::value_error("no BLAS");
@@ -118,31 +132,6 @@ bool multiply(const py::object& a, const py::object& b, const py::object& c, int
     }
     take_gil(state);
     return done;
-}
-
-}  // namespace
-
-const Blas* blas_library() {
-    const Blas* const b = loaded_blas();
-    if (b || tried) [[likely]]
-        return b;
-    tried = true;
-    const Blas* const found = blas();
-    if (!found && *chosen_blas())
-        PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "raptors goes on without BLAS: %s",
-                         blas_failure());
-    return found;
-}
-
-void register_blas(py::module_& m) {
-    choose_blas(wanted_library().c_str());
-    m.def("_blas_info", &info);
-    m.def("_load_blas", [] {
-        bool const found = blas_library() != nullptr;
-        if (PyErr_Occurred()) throw py::error_already_set();
-        return found;
-    });
-    m.def("_blas_multiply", &multiply);
 }
 
 }  // namespace raptors

@@ -11,7 +11,13 @@ namespace raptors {
 // not wait for the GIL.
 const Blas* blas_library();
 
-// Reads RAPTORS_BLAS; raises on a file that does not exist.
-void register_blas(pybind11::module_& m);
+void init_blas();  // reads RAPTORS_BLAS; raises on a file that does not exist
+
+// For `threads` threads; "error" says why there is no library.
+pybind11::dict blas_info(int threads);
+// Puts a @ b into c by the library, for tests; all where they lie. Whether its integers were long
+// enough.
+bool blas_multiply(const pybind11::object& a, const pybind11::object& b, const pybind11::object& c,
+                   int threads);
 
 }  // namespace raptors

@@ -21,7 +21,7 @@ Signature const close_signature = {4, 4, {"b", "rtol", "atol", "equal_nan"}, {}}
 // Whole numbers rounded to whole numbers: a copy, in old versions of NumPy the array itself.
 PyObject* round_whole(Entry* entry, PyObject* self) {
     static bool const copies = [] {
-        auto const one = py::module_::import("numpy").attr("ones")(1, "i8");
+        auto const one = import_module("numpy").attr("ones")(1, "i8");
         return !one.attr("round")().is(one);
     }();
     if (copies) return copy_native(1, entry, self, nullptr, 0, nullptr);

@@ -637,13 +637,13 @@ PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t
 
 void init_elementwise() {
     resolutions = new std::unordered_map<uint32_t, Resolution>;
-    auto numpy = py::module_::import("numpy");
+    auto numpy = import_module("numpy");
     numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();
     for (int i = 0; i < n_ops; ++i) {
         op_entry[i] = new_entry(op_info[i].name);
         auto const op = static_cast<Op>(i);
         if (op == Op::where) continue;
-        auto home = op == Op::clip ? py::module_::import("numpy._core.umath") : numpy;
+        auto home = op == Op::clip ? import_module("numpy._core.umath") : numpy;
         numpy_ufunc_of[i] = py::object(home.attr(op_info[i].name)).release().ptr();
     }
 }

@@ -15,7 +15,9 @@ py::list type_names(uint32_t types) {
     return names;
 }
 
-py::list ops() {
+}  // namespace
+
+py::list op_table() {
     static const char* const kinds[] = {"", "unary", "binary", "ternary"};
     py::list rows;
     for (int i = 0; i < n_ops; ++i) {
@@ -53,27 +55,18 @@ py::list ops() {
     return rows;
 }
 
-}  // namespace
-
-void register_introspection(py::module_& m) {
-    m.def("ops", &ops,
-          "The op table: a list of dicts of name, kind, inputs, types (dtypes with kernels), "
-          "result, reports (floating-point\n"
-          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases and, for "
-          "reductions, ufunc.");
-    m.def("_build", [] {
-        py::dict d;
-        d["compiler"] = RAPTORS_COMPILER;
-        d["flags"] = RAPTORS_FLAGS;
-        d["openblas"] = RAPTORS_OPENBLAS;
-        d["build_type"] = RAPTORS_BUILD_TYPE;
-        d["system"] = RAPTORS_SYSTEM;
-        py::list isas;
-        for (int i = 0; i < n_isas; ++i)
-            if (isa_compiled(static_cast<Isa>(i))) isas.append(isa_name(static_cast<Isa>(i)));
-        d["isas"] = isas;
-        return d;
-    });
+py::dict build_info() {
+    py::dict d;
+    d["compiler"] = RAPTORS_COMPILER;
+    d["flags"] = RAPTORS_FLAGS;
+    d["openblas"] = RAPTORS_OPENBLAS;
+    d["build_type"] = RAPTORS_BUILD_TYPE;
+    d["system"] = RAPTORS_SYSTEM;
+    py::list isas;
+    for (int i = 0; i < n_isas; ++i)
+        if (isa_compiled(static_cast<Isa>(i))) isas.append(isa_name(static_cast<Isa>(i)));
+    d["isas"] = isas;
+    return d;
 }
 
 }  // namespace raptors

@@ -4,6 +4,7 @@
 
 namespace raptors {
 
-void register_introspection(pybind11::module_& m);
+pybind11::list op_table();
+pybind11::dict build_info();
 
 }  // namespace raptors

@@ -51,7 +51,39 @@ const char* const why_text[n_whys] = {
 };
 const char* const layout_text[n_layouts] = {"contiguous", "scalar", "strided"};
 
-py::list rows() {
+}  // namespace
+
+Entry* new_entry(const char* name) {
+    static auto* by_name = new std::unordered_map<std::string, Entry*>;
+    auto [it, fresh] = by_name->try_emplace(name, nullptr);
+    if (fresh) {
+        Named& named = entries().emplace_back(Named{name, {}});
+        named.entry.name = named.name.c_str();
+        it->second = &named.entry;
+    }
+    return it->second;
+}
+
+void count_numpy(Entry* e, Why why, PyObject* operand) {
+    LastDispatch& last = last_dispatch;
+    last.entry = e;
+    last.nd = -1;
+    last.dtype = no_dtype;
+    last.why = process_active.table ? why : Why::disabled;
+    last.isa = active().isa;
+    last.threads = last.next_threads = 1;
+    if (operand && PyArray_Check(operand)) {
+        Fields const* f = fields(operand);
+        last.dtype = dtype_of(f->descr);
+        last.nd = f->nd;
+        for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
+        last.layout =
+            PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
+    }
+    ++e->numpy[static_cast<int>(last.why)][index(last.dtype)];
+}
+
+py::list report_rows() {
     py::list out;
     for (const Named& named : entries()) {
         const Entry& e = named.entry;
@@ -91,92 +123,47 @@ py::list rows() {
     return out;
 }
 
-}  // namespace
-
-Entry* new_entry(const char* name) {
-    static auto* by_name = new std::unordered_map<std::string, Entry*>;
-    auto [it, fresh] = by_name->try_emplace(name, nullptr);
-    if (fresh) {
-        Named& named = entries().emplace_back(Named{name, {}});
-        named.entry.name = named.name.c_str();
-        it->second = &named.entry;
+void reset_report() {
+    for (Named& named : entries()) {
+        std::memset(named.entry.native, 0, sizeof named.entry.native);
+        std::memset(named.entry.blas, 0, sizeof named.entry.blas);
+        std::memset(named.entry.numpy, 0, sizeof named.entry.numpy);
     }
-    return it->second;
 }
 
-void count_numpy(Entry* e, Why why, PyObject* operand) {
-    LastDispatch& last = last_dispatch;
-    last.entry = e;
-    last.nd = -1;
-    last.dtype = no_dtype;
-    last.why = process_active.table ? why : Why::disabled;
-    last.isa = active().isa;
-    last.threads = last.next_threads = 1;
-    if (operand && PyArray_Check(operand)) {
-        Fields const* f = fields(operand);
-        last.dtype = dtype_of(f->descr);
-        last.nd = f->nd;
-        for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
-        last.layout =
-            PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
+py::object explain_last_dispatch() {
+    const LastDispatch& last = last_dispatch;
+    if (!last.entry) return py::none();
+    bool const native = last.why == Why::none;
+    py::dict d;
+    d["op"] = last.entry->name;
+    d["shape"] = py::none();
+    if (last.nd >= 0) {
+        int const known = last.nd < 8 ? last.nd : 8;
+        py::tuple shape(known);
+        for (int i = 0; i < known; ++i) shape[static_cast<size_t>(i)] = py::int_(last.shape[i]);
+        d["shape"] = shape;
     }
-    ++e->numpy[static_cast<int>(last.why)][index(last.dtype)];
-}
-
-void register_ledger(py::module_& m) {
-    m.def("_report_rows", &rows);
-    m.def("_reset_report", [] {
-        for (Named& named : entries()) {
-            std::memset(named.entry.native, 0, sizeof named.entry.native);
-            std::memset(named.entry.blas, 0, sizeof named.entry.blas);
-            std::memset(named.entry.numpy, 0, sizeof named.entry.numpy);
-        }
-    });
-    m.def(
-        "explain_last_dispatch",
-        []() -> py::object {
-            const LastDispatch& last = last_dispatch;
-            if (!last.entry) return py::none();
-            bool const native = last.why == Why::none;
-            py::dict d;
-            d["op"] = last.entry->name;
-            d["shape"] = py::none();
-            if (last.nd >= 0) {
-                int const known = last.nd < 8 ? last.nd : 8;
-                py::tuple shape(known);
-                for (int i = 0; i < known; ++i)
-                    shape[static_cast<size_t>(i)] = py::int_(last.shape[i]);
-                d["shape"] = shape;
-            }
-            d["dtype"] = last.dtype == no_dtype ? py::object(py::none())
-                                                : py::str(dtype_info[index(last.dtype)].name);
-            d["layout"] = last.nd < 0 ? py::object(py::none())
-                                      : py::str(layout_text[static_cast<int>(last.layout)]);
-            bool const product = native && last.offload.policy;
-            bool const blas = product && last.offload.blas;
-            d["backend"] = blas ? "blas" : native ? "raptors" : "numpy";
-            d["isa"] = native && !blas ? py::object(py::str(isa_name(last.isa))) : py::none();
-            d["threads"] = last.threads;
-            d["reason"] = blas ? std::string(loaded_blas()->name) + " " + loaded_blas()->version +
-                                     ", by the backend policy"
-                          : native ? std::string("native kernel, ") +
-                                         layout_text[static_cast<int>(last.layout)] + " operands"
-                                   : std::string(why_text[static_cast<int>(last.why)]);
-            if (product) {
-                d["policy"] = last.offload.policy;
-                d["multiplications"] = last.offload.multiplications;
-                d["blas_from"] = last.offload.blas_from;
-            }
-            return d;
-        },
-        "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), "
-        "dtype, layout,\n"
-        "backend (\"raptors\", \"blas\" or \"numpy\"), isa, threads and reason; None before the "
-        "first one.\n"
-        "All but the shortest products of float matrices have the policy, their multiplications, "
-        "and from how many on "
-        "\"auto\"\n"
-        "takes BLAS.");
+    d["dtype"] = last.dtype == no_dtype ? py::object(py::none())
+                                        : py::str(dtype_info[index(last.dtype)].name);
+    d["layout"] =
+        last.nd < 0 ? py::object(py::none()) : py::str(layout_text[static_cast<int>(last.layout)]);
+    bool const product = native && last.offload.policy;
+    bool const blas = product && last.offload.blas;
+    d["backend"] = blas ? "blas" : native ? "raptors" : "numpy";
+    d["isa"] = native && !blas ? py::object(py::str(isa_name(last.isa))) : py::none();
+    d["threads"] = last.threads;
+    d["reason"] = blas ? std::string(loaded_blas()->name) + " " + loaded_blas()->version +
+                             ", by the backend policy"
+                  : native ? std::string("native kernel, ") +
+                                 layout_text[static_cast<int>(last.layout)] + " operands"
+                           : std::string(why_text[static_cast<int>(last.why)]);
+    if (product) {
+        d["policy"] = last.offload.policy;
+        d["multiplications"] = last.offload.multiplications;
+        d["blas_from"] = last.offload.blas_from;
+    }
+    return d;
 }
 
 }  // namespace raptors

@@ -102,6 +102,8 @@ inline PyObject* decline(Why why) {
 // A call that goes to NumPy; `operand` (may be null) tells dtype and shape if it is an array.
 void count_numpy(Entry* e, Why why, PyObject* operand);
 
-void register_ledger(pybind11::module_& m);
+pybind11::list report_rows();  // a dict for each function, dtype and reason
+void reset_report();
+pybind11::object explain_last_dispatch();
 
 }  // namespace raptors

@@ -1,12 +1,20 @@
-// The extension module: registers, and nothing else.
+// The extension module: its functions by name. The only file that defines functions of Python.
 #define RAPTORS_IMPORT_NUMPY
 #include "pybind.h"
+
+#include <pybind11/pybind11.h>
 
 #include "array.h"
 #include "array_type.h"
 #include "backend.h"
 #include "blas_library.h"
+#include "borrow.h"
 #include "elementwise.h"
+#include "frame/blocks.h"
+#include "frame/faults.h"
+#include "frame/pool.h"
+#include "frame/stream.h"
+#include "frame/tune.h"
 #include "indexing.h"
 #include "introspection.h"
 #include "ledger.h"
@@ -19,6 +27,127 @@
 
 namespace py = pybind11;
 
+namespace raptors {
+namespace {
+
+py::dict named(const PoolStats& s) {
+    py::dict d;
+    d["workers"] = s.workers;
+    d["shared"] = s.shared;
+    d["lonely"] = s.lonely;
+    d["chunks"] = s.chunks;
+    d["helped"] = s.helped;
+    d["stalls"] = s.stalls;
+    return d;
+}
+
+// A measurement, without the GIL.
+template <class Measure>
+auto measured(const Measure& measure) {
+    PyThreadState* const state = PyEval_SaveThread();
+    auto const found = measure();
+    take_gil(state);
+    return found;
+}
+
+bool load_blas() {
+    bool const found = blas_library() != nullptr;
+    if (PyErr_Occurred()) throw py::error_already_set();
+    return found;
+}
+
+void define_settings(py::module_& m) {
+    m.def("_set_simd", &enter_simd);
+    m.def("_reset_simd", &leave_simd);
+    m.def("get_simd", &simd, "Name of the instruction set whose kernels run in this context.");
+    m.def("available_isas", &available_isas,
+          "Names of the instruction sets of this build that this CPU and operating system "
+          "support.");
+    m.def("_disabled", &is_disabled);
+
+    m.def("_set_num_threads", &set_num_threads);
+    m.def("_enter_threads", &enter_threads);
+    m.def("_leave_threads", &leave_threads);
+    m.def("get_num_threads", &current_threads,
+          "How many threads a call may use in this context, the calling one among them.");
+
+    m.def("_set_backend_policy", &set_backend_policy);
+    m.def("_enter_backend_policy", &enter_backend_policy);
+    m.def("_leave_backend_policy", &leave_backend_policy);
+    m.def("get_backend_policy", &backend_policy,
+          "Who multiplies matrices in this context: \"auto\", \"raptors\" or \"blas\".");
+    m.def("_blas_info", &blas_info);
+    m.def("_load_blas", &load_blas);
+    m.def("_blas_multiply", &blas_multiply);
+}
+
+void define_figures(py::module_& m) {
+    m.def("_measure_costs", &measure_costs);
+    m.def("_set_costs", &set_costs);
+    m.def("_measure_stream_from",
+          [] { return measured([] { return measure_stream_from(*process_active.table); }); });
+    m.def("_set_stream_from", &set_stream_from);
+    m.def("_stream_from", &stream_from);
+    m.def("_measure_hand_off", [] {
+        HandOff const h = measured(&measure_hand_off);
+        return py::make_tuple(h.hot_ns, h.parked_ns);
+    });
+    m.def("_pool_limits", [] {
+        PoolLimits const limits = pool_limits();
+        return py::make_tuple(limits.hot_ns, limits.parked_ns);
+    });
+    m.def("_set_pool_limits", &set_hand_off_limits);
+    m.def("_set_blas_from", &set_multiplications_for_blas);
+    m.def("_blas_from", &multiplications_for_blas);
+    m.def("_pool_stats", [] { return named(pool_stats()); });
+    m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
+}
+
+void define_reports(py::module_& m) {
+    m.def("_memory_stats", &memory_stats);
+    m.def("_trim", &trim);
+    m.def("_set_cache_limit", &limit_cache);
+    m.def("_fail_allocation", &fail_allocation);
+    m.def("_use_handler", &use_handler);
+
+    m.def("_report_rows", &report_rows);
+    m.def("_reset_report", &reset_report);
+    m.def("explain_last_dispatch", &explain_last_dispatch,
+          "How the calling thread's last operation ran: a dict of op, shape (the first 8 lengths), "
+          "dtype, layout,\n"
+          "backend (\"raptors\", \"blas\" or \"numpy\"), isa, threads and reason; None before the "
+          "first one.\n"
+          "All but the shortest products of float matrices have the policy, their "
+          "multiplications, and from how many on "
+          "\"auto\"\n"
+          "takes BLAS.");
+    m.def("ops", &op_table,
+          "The op table: a list of dicts of name, kind, inputs, types (dtypes with kernels), "
+          "result, reports (floating-point\n"
+          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases and, for "
+          "reductions, ufunc.");
+    m.def("_build", &build_info);
+}
+
+// What the package is made of.
+void define_names(py::module_& m) {
+    m.attr("ndarray") = py::handle(reinterpret_cast<PyObject*>(array_type));
+    m.def("_bind", &bind_hooks);
+    m.def("_bind_path", &bind_path);
+    m.def("_wrap", &wrap);
+    m.def("_unwrap", &unwrap);
+    m.def("_is_native", &is_native);
+    m.def("_adopt_class", [](const py::type& numpy, const py::type& own, bool views) {
+        adopt_class(reinterpret_cast<PyTypeObject*>(numpy.ptr()),
+                    reinterpret_cast<PyTypeObject*>(own.ptr()), views);
+    });
+    m.def("_adopt_package", &adopt_package);
+    m.def("_ask_numpy", &ask_numpy);
+}
+
+}  // namespace
+}  // namespace raptors
+
 PYBIND11_MODULE(_raptors_core, m) {
     m.doc() = "The compiled part of raptors. Use raptors.";
     if (_import_array() < 0 || _import_umath() < 0) throw py::error_already_set();
@@ -28,14 +157,15 @@ PYBIND11_MODULE(_raptors_core, m) {
     init_elementwise();
     init_reductions();
     init_indexing();
-    register_policy(m);
-    register_threads(m);
-    register_blas(m);
-    register_backend(m);
-    register_ledger(m);
-    register_object_cache(m);
-    register_array_type(m);
-    register_ufuncs(m);
-    register_introspection(m);
-    register_namespace(m);
+    init_policy();
+    init_threads();
+    init_blas();
+    init_backend();
+    init_array_type();
+    init_ufuncs();
+    init_namespace();
+    define_settings(m);
+    define_figures(m);
+    define_reports(m);
+    define_names(m);
 }

@@ -8,6 +8,8 @@ namespace {
 // The package, which is the only module of this type, and its names.
 PyObject *package, *names;
 
+PyObject *namespace_type, *numpy;
+
 // The names first. The package has a __getattr__, as NumPy's has, for names that are gone or
 // deprecated, and that keeps the interpreter from specialising np.name: it would search the
 // module's type before the names (20 to 30 ns more).
@@ -25,26 +27,24 @@ PyObject* get_name(PyObject* module, PyObject* name) {
 
 }  // namespace
 
-void register_namespace(py::module_& m) {
+void init_namespace() {
     PyType_Slot slots[] = {
         {Py_tp_getattro, reinterpret_cast<void*>(get_name)},
         {Py_tp_doc, const_cast<char*>("The module raptors: its names are looked up fast.")},
         {0, nullptr},
     };
     PyType_Spec spec = {"raptors._Namespace", 0, 0, Py_TPFLAGS_DEFAULT, slots};
-    PyObject* type = PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(&PyModule_Type));
-    if (!type) throw py::error_already_set();
-    m.def("_adopt_package",
-          [kind = py::reinterpret_steal<py::object>(type)](const py::module_& module) {
-              module.attr("__class__") = kind;
-              package = py::module_(module).release().ptr();  // lives as long as the process
-              names = PyModule_GetDict(package);
-          });
-    // NumPy's word on a name that it does not have. Asked from C, so that its warnings point at the
-    // caller.
-    m.def("_ask_numpy", [numpy = py::module_::import("numpy")](const py::object& name) {
-        return py::object(numpy.attr(name));
-    });
+    namespace_type = PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(&PyModule_Type));
+    if (!namespace_type) throw py::error_already_set();
+    numpy = import_module("numpy").release().ptr();
 }
+
+void adopt_package(const py::object& module) {
+    module.attr("__class__") = py::handle(namespace_type);
+    package = py::object(module).release().ptr();  // lives as long as the process
+    names = PyModule_GetDict(package);
+}
+
+py::object ask_numpy(const py::object& name) { return py::handle(numpy).attr(name); }
 
 }  // namespace raptors

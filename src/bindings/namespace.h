@@ -4,6 +4,12 @@
 
 namespace raptors {
 
-void register_namespace(pybind11::module_& m);
+void init_namespace();
+
+// Makes `module`, the package, one of the type.
+void adopt_package(const pybind11::object& module);
+// NumPy's word on a name that it does not have. Asked from C, so that its warnings point at the
+// caller.
+pybind11::object ask_numpy(const pybind11::object& name);
 
 }  // namespace raptors

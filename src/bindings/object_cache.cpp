@@ -200,21 +200,6 @@ void drop(PyObject* o) {
     Py_DECREF(o);
 }
 
-// Gives back everything that is kept.
-void trim() {
-    bool const was = std::exchange(reuse, false);
-    auto drop_all = [](Parked& stack) {
-        while (stack.n) drop(stack.items[--stack.n]);
-    };
-    for (auto& stacks : whole)
-        for (Parked& stack : stacks) drop_all(stack);
-    for (Parked& stack : our_views) drop_all(stack);
-    for (Parked& stack : base_views) drop_all(stack);
-    parked_bytes = 0;
-    reuse = was;
-    trim_blocks();
-}
-
 }  // namespace
 
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
@@ -389,7 +374,7 @@ void init_object_cache() {
     numpy_dealloc = PyArray_Type.tp_dealloc;
     handler_capsule = PyCapsule_New(&handler, "mem_handler", nullptr);
     if (!handler_capsule) throw py::error_already_set();
-    auto const version = py::module_::import("numpy").attr("__version__").cast<std::string>();
+    auto const version = import_module("numpy").attr("__version__").cast<std::string>();
     unsigned major = 0, minor = 0;
     if (std::sscanf(version.c_str(), "%u.%u", &major, &minor) != 2) major = newest_major + 1;
     reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
@@ -408,39 +393,49 @@ void init_object_cache() {
         fail_allocation(static_cast<int64_t>(*n), is_set("RAPTORS_FAIL_STICKY"));
 }
 
-void register_object_cache(py::module_& m) {
-    m.def("_memory_stats", [] {
-        BlockStats const b = block_stats();
-        ScratchStats const s = scratch_stats();
-        py::dict d;
-        d["cached_bytes"] = b.cached_bytes + parked_bytes;
-        d["cached_blocks"] = b.cached_blocks;
-        d["block_hits"] = b.hits;
-        d["block_misses"] = b.misses;
-        d["cache_limit"] = cache_limit;
-        d["live_bytes"] = b.live_bytes - parked_bytes;
-        d["mapped_bytes"] = b.mapped_bytes;
-        d["scratch_taken"] = s.taken;
-        d["scratch_from_heap"] = s.from_heap;
-        d["scratch_held"] = s.held;
-        d["array_hits"] = stats.array_hits;
-        d["array_misses"] = stats.array_misses;
-        d["view_hits"] = stats.view_hits;
-        d["base_view_hits"] = stats.base_view_hits;
-        d["temporaries_reused"] = temporary_stats.reused;
-        d["temporaries_refused"] = temporary_stats.refused;
-        d["object_cache"] = reuse;
-        return d;
-    });
-    m.def("_trim", &trim);
-    m.def("_set_cache_limit", [](size_t bytes) {
-        trim();
-        set_cache_limit(bytes);
-    });
-    m.def("_fail_allocation", &fail_allocation);
-    // NumPy's own temporaries and results come from our blocks, too. A handler is a context
-    // variable: new threads start with NumPy's, which only means that their arrays are not reused.
-    m.def("_use_handler", [] { Py_XDECREF(PyDataMem_SetHandler(handler_capsule)); });
+py::dict memory_stats() {
+    BlockStats const b = block_stats();
+    ScratchStats const s = scratch_stats();
+    py::dict d;
+    d["cached_bytes"] = b.cached_bytes + parked_bytes;
+    d["cached_blocks"] = b.cached_blocks;
+    d["block_hits"] = b.hits;
+    d["block_misses"] = b.misses;
+    d["cache_limit"] = cache_limit;
+    d["live_bytes"] = b.live_bytes - parked_bytes;
+    d["mapped_bytes"] = b.mapped_bytes;
+    d["scratch_taken"] = s.taken;
+    d["scratch_from_heap"] = s.from_heap;
+    d["scratch_held"] = s.held;
+    d["array_hits"] = stats.array_hits;
+    d["array_misses"] = stats.array_misses;
+    d["view_hits"] = stats.view_hits;
+    d["base_view_hits"] = stats.base_view_hits;
+    d["temporaries_reused"] = temporary_stats.reused;
+    d["temporaries_refused"] = temporary_stats.refused;
+    d["object_cache"] = reuse;
+    return d;
 }
+
+void trim() {
+    bool const was = std::exchange(reuse, false);
+    auto drop_all = [](Parked& stack) {
+        while (stack.n) drop(stack.items[--stack.n]);
+    };
+    for (auto& stacks : whole)
+        for (Parked& stack : stacks) drop_all(stack);
+    for (Parked& stack : our_views) drop_all(stack);
+    for (Parked& stack : base_views) drop_all(stack);
+    parked_bytes = 0;
+    reuse = was;
+    trim_blocks();
+}
+
+void limit_cache(size_t bytes) {
+    trim();
+    set_cache_limit(bytes);
+}
+
+void use_handler() { Py_XDECREF(PyDataMem_SetHandler(handler_capsule)); }
 
 }  // namespace raptors

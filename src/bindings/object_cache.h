@@ -36,6 +36,12 @@ inline void retype(PyObject* a) {
 void array_dealloc(PyObject* o);  // tp_dealloc of raptors.ndarray
 
 void init_object_cache();  // after NumPy's API; reads RAPTORS_CACHE_MAX_BYTES, RAPTORS_OBJECT_CACHE
-void register_object_cache(pybind11::module_& m);
+
+pybind11::dict memory_stats();
+void trim();                     // gives back all that is kept
+void limit_cache(size_t bytes);  // trims
+// NumPy's own temporaries and results come from our blocks, too. A handler is a context variable:
+// new threads start with NumPy's, which only means that their arrays are not reused.
+void use_handler();
 
 }  // namespace raptors

@@ -54,7 +54,7 @@ int current_isa() { return static_cast<int>(chosen_isa.get(static_cast<long>(pro
 
 const Active& context_active() { return by_isa[current_isa()]; }
 
-void register_policy(py::module_& m) {
+void init_policy() {
     chosen_isa.make("raptors_simd");
     const char* env = std::getenv("RAPTORS_SIMD");
     process_isa = checked_isa(env ? env : "", "RAPTORS_SIMD");
@@ -64,25 +64,21 @@ void register_policy(py::module_& m) {
         by_isa[i] = {disabled ? nullptr : table(isa), isa};
     }
     process_active = by_isa[static_cast<int>(process_isa)];
+}
 
-    m.def("_set_simd", [](const std::string& text) {
-        Isa const isa = checked_isa(text, "simd");
-        return chosen_isa.enter(static_cast<long>(isa));
-    });
-    m.def("_reset_simd", [](const py::object& token) { chosen_isa.leave(token); });
-    m.def(
-        "get_simd", [] { return isa_name(static_cast<Isa>(current_isa())); },
-        "Name of the instruction set whose kernels run in this context.");
-    m.def(
-        "available_isas",
-        [] {
-            py::list names;
-            for (int i = 0; i < n_isas; ++i)
-                if (table(static_cast<Isa>(i))) names.append(isa_name(static_cast<Isa>(i)));
-            return py::tuple(names);
-        },
-        "Names of the instruction sets of this build that this CPU and operating system support.");
-    m.def("_disabled", [] { return disabled; });
+bool is_disabled() { return disabled; }
+
+const char* simd() { return isa_name(static_cast<Isa>(current_isa())); }
+py::object enter_simd(const std::string& name) {
+    return chosen_isa.enter(static_cast<long>(checked_isa(name, "simd")));
+}
+void leave_simd(const py::object& token) { chosen_isa.leave(token); }
+
+py::tuple available_isas() {
+    py::list names;
+    for (int i = 0; i < n_isas; ++i)
+        if (table(static_cast<Isa>(i))) names.append(isa_name(static_cast<Isa>(i)));
+    return py::tuple(names);
 }
 
 }  // namespace raptors

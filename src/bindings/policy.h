@@ -20,7 +20,13 @@ inline const Active& active() {
     return context_active();
 }
 
-void register_policy(
-    pybind11::module_& m);  // reads RAPTORS_SIMD and RAPTORS_DISABLE; raises on bad values
+void init_policy();  // reads RAPTORS_SIMD and RAPTORS_DISABLE; raises on bad values
+bool is_disabled();  // RAPTORS_DISABLE
+
+// The ISA of the context; of this context until it leaves; all that this machine has.
+const char* simd();
+pybind11::object enter_simd(const std::string& name);
+void leave_simd(const pybind11::object& token);
+pybind11::tuple available_isas();
 
 }  // namespace raptors

@@ -1,7 +1,8 @@
-// The only file that includes pybind11, Python and NumPy; always first.
+// Python's and NumPy's objects; always first. Without pybind11.h, whose dispatch of calls each file
+// that includes it compiles anew, in ten seconds: module.cpp alone has it.
 #pragma once
 #define PY_SSIZE_T_CLEAN
-#include <pybind11/pybind11.h>
+#include <pybind11/cast.h>
 
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_2_0_API_VERSION
@@ -14,3 +15,13 @@
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
 #include <numpy/ufuncobject.h>
+
+namespace raptors {
+
+inline pybind11::object import_module(const char* name) {
+    PyObject* module = PyImport_ImportModule(name);
+    if (!module) throw pybind11::error_already_set();
+    return pybind11::reinterpret_steal<pybind11::object>(module);
+}
+
+}  // namespace raptors

@@ -42,7 +42,7 @@ bool is_operator(unsigned char opcode) {
     static int const number = [] {
         namespace py = pybind11;
         try {
-            return py::module_::import("opcode").attr("opmap")["BINARY_OP"].cast<int>();
+            return import_module("opcode").attr("opmap")["BINARY_OP"].cast<int>();
         } catch (py::error_already_set&) {
             return -1;
         }

@@ -50,7 +50,7 @@ void load_figures() {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     try {
-        py::module_::import("raptors._tuning").attr("load")();
+        import_module("raptors._tuning").attr("load")();
     } catch (py::error_already_set& e) {
         e.discard_as_unraisable("raptors: reading calibrated figures");
     }
@@ -127,7 +127,7 @@ Plan plan_call(Share share, double ns) {
     return {share, forced || ns >= release_ns};
 }
 
-void register_threads(py::module_& m) {
+void init_threads() {
     chosen_threads.make("raptors_threads");
     if (auto const n = number_set("RAPTORS_NUM_THREADS", "a number of threads"))
         process_threads = checked_threads(*n, "RAPTORS_NUM_THREADS");
@@ -140,58 +140,27 @@ void register_threads(py::module_& m) {
     }
     if (auto const n = number_set("RAPTORS_FAIL_THREAD", "a number of threads"))
         fail_thread(static_cast<int64_t>(*n));
+}
 
-    m.def("_set_num_threads", [](long long n) {
-        process_threads =
-            checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "set_num_threads");
-    });
-    m.def("_enter_threads", [](long long n) {
-        return chosen_threads.enter(
-            checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
-    });
-    m.def("_leave_threads", [](const py::object& token) { chosen_threads.leave(token); });
-    m.def("get_num_threads", &current_threads,
-          "How many threads a call may use in this context, the calling one among them.");
-    m.def("_pool_stats", [] {
-        PoolStats const s = pool_stats();
-        py::dict d;
-        d["workers"] = s.workers;
-        d["shared"] = s.shared;
-        d["lonely"] = s.lonely;
-        d["chunks"] = s.chunks;
-        d["helped"] = s.helped;
-        d["stalls"] = s.stalls;
-        return d;
-    });
-    m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
-    m.def("_measure_costs",
-          [] { return py::make_tuple(figures<Op>(n_ops), figures<Fold>(n_folds)); });
-    m.def("_set_costs", [](const py::dict& ops, const py::dict& folds) {
-        set_figures<Op>(n_ops, ops);
-        set_figures<Fold>(n_folds, folds);
-        measured = true;
-    });
-    m.def("_measure_stream_from", [] {
-        PyThreadState* const state = PyEval_SaveThread();
-        ptrdiff_t const bytes = measure_stream_from(*process_active.table);
-        take_gil(state);
-        return bytes;
-    });
-    m.def("_set_stream_from", &set_stream_from);
-    m.def("_stream_from", &stream_from);
-    m.def("_measure_hand_off", [] {
-        PyThreadState* const state = PyEval_SaveThread();
-        HandOff const h = measure_hand_off();
-        take_gil(state);
-        return py::make_tuple(h.hot_ns, h.parked_ns);
-    });
-    m.def("_pool_limits", [] {
-        PoolLimits const limits = pool_limits();
-        return py::make_tuple(limits.hot_ns, limits.parked_ns);
-    });
-    m.def("_set_pool_limits", [](double hot_ns, double parked_ns) {
-        if (!forced) set_pool_limits({hot_ns, parked_ns});
-    });
+void set_num_threads(long long n) {
+    process_threads =
+        checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "set_num_threads");
+}
+py::object enter_threads(long long n) {
+    return chosen_threads.enter(
+        checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
+}
+void leave_threads(const py::object& token) { chosen_threads.leave(token); }
+
+py::tuple measure_costs() { return py::make_tuple(figures<Op>(n_ops), figures<Fold>(n_folds)); }
+void set_costs(const py::dict& ops, const py::dict& folds) {
+    set_figures<Op>(n_ops, ops);
+    set_figures<Fold>(n_folds, folds);
+    measured = true;
+}
+
+void set_hand_off_limits(double hot_ns, double parked_ns) {
+    if (!forced) set_pool_limits({hot_ns, parked_ns});
 }
 
 }  // namespace raptors

@@ -58,6 +58,17 @@ inline void run_long(npy_intp n, double ns, const Body& body) {
 
 // Reads RAPTORS_NUM_THREADS, OMP_NUM_THREADS, RAPTORS_MIN_PARALLEL and RAPTORS_FAIL_THREAD; raises
 // on bad values of the first and the third.
-void register_threads(pybind11::module_& m);
+void init_threads();
+
+// Of all contexts without their own number; of this context until it leaves.
+void set_num_threads(long long n);
+pybind11::object enter_threads(long long n);
+void leave_threads(const pybind11::object& token);
+
+// ({op: {dtype: nanoseconds for an element}}, {fold: ...}): measured, taken from now on.
+pybind11::tuple measure_costs();
+void set_costs(const pybind11::dict& ops, const pybind11::dict& folds);
+// set_pool_limits(), unless RAPTORS_MIN_PARALLEL has set them.
+void set_hand_off_limits(double hot_ns, double parked_ns);
 
 }  // namespace raptors

@@ -264,7 +264,7 @@ PyObject* own_ufunc(PyObject* made) {
 
 // NumPy's loops of a ufunc of its namespace, registered.
 NumpyLoops* loops_of(const char* name) {
-    py::object const ufunc = py::module_::import("numpy").attr(name);
+    py::object const ufunc = import_module("numpy").attr(name);
     Entry* const entry = new_entry(name);
     NumpyLoops* const loops = new_numpy_loops(ufunc.ptr(), entry);
     (*ufuncs)[ufunc.ptr()] = {n_ops, n_folds, entry, loops};
@@ -301,7 +301,7 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
     return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
 }
 
-void register_ufuncs(py::module_& m) {
+void init_ufuncs() {
     ufuncs = new std::unordered_map<PyObject*, UfuncInfo>;
     functions = new std::unordered_map<PyObject*, const Proxy*>;
     name_reduce = PyUnicode_InternFromString("__reduce__");
@@ -319,58 +319,54 @@ void register_ufuncs(py::module_& m) {
     }
 
     for (const UfuncRow& row : product_ufuncs) {
-        py::module_ const numpy = py::module_::import("numpy");
+        py::object const numpy = import_module("numpy");
         if (py::hasattr(numpy, row.name))  // newer than NumPy 2.0, some of them
             (*ufuncs)[numpy.attr(row.name).ptr()] = {n_ops, n_folds, new_entry(row.name), nullptr,
                                                      row.native};
     }
     operator_loops = {loops_of("floor_divide"), loops_of("remainder"), loops_of("divmod"),
                       loops_of("power")};
-
-    // wrap(function, "raptors.name", "deep" | "top" | "original"): the object that stands for a
-    // NumPy function or ufunc.
-    m.def("_wrap", [](const py::object& fn, const std::string& path, const std::string& hand,
-                      bool binds) {
-        auto const name = path.substr(path.rfind('.') + 1);
-        auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
-        if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
-            py::object o = make_proxy(ufunc_type, fn, path, name, mode);
-            Proxy* const p = proxy(o.ptr());
-            auto [it, fresh] =
-                ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, p->entry, nullptr});
-            if (fresh) it->second.loops = new_numpy_loops(fn.ptr(), p->entry);
-            p->which = it->second.op;
-            p->entry = it->second.entry;
-            p->loops = it->second.loops;
-            p->native = it->second.native;
-            if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
-            return o;
-        }
-        py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
-                                  path.substr(path.find('.') + 1), mode);
-        if (path.starts_with("raptors."))
-            if (const NativeRow* row = find_native_function(path.c_str() + strlen("raptors."))) {
-                Proxy* p = proxy(o.ptr());
-                p->native = row->native;
-                p->which = row->which;
-                p->on_array = row->on_array;
-                if (row->native == asarray_native && row->which == 0) p->vectorcall = asarray_call;
-                (*functions)[fn.ptr()] = p;
-            }
-        return o;
-    });
-    m.def("_unwrap", [](const py::object& o) {
-        return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
-    });
-    m.def("_is_native", [](const py::object& o) {
-        return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
-    });
-    m.def("_adopt_class", [](const py::type& numpy, const py::type& own, bool views) {
-        adopt_class(reinterpret_cast<PyTypeObject*>(numpy.ptr()),
-                    reinterpret_cast<PyTypeObject*>(own.ptr()), views);
-    });
-    m.def("_bind_path",
-          [](const py::object& loader) { by_path = py::object(loader).release().ptr(); });
 }
+
+py::object wrap(const py::object& fn, const std::string& path, const std::string& hand,
+                bool binds) {
+    auto const name = path.substr(path.rfind('.') + 1);
+    auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
+    if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
+        py::object o = make_proxy(ufunc_type, fn, path, name, mode);
+        Proxy* const p = proxy(o.ptr());
+        auto [it, fresh] =
+            ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, p->entry, nullptr});
+        if (fresh) it->second.loops = new_numpy_loops(fn.ptr(), p->entry);
+        p->which = it->second.op;
+        p->entry = it->second.entry;
+        p->loops = it->second.loops;
+        p->native = it->second.native;
+        if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
+        return o;
+    }
+    py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
+                              path.substr(path.find('.') + 1), mode);
+    if (path.starts_with("raptors."))
+        if (const NativeRow* row = find_native_function(path.c_str() + strlen("raptors."))) {
+            Proxy* p = proxy(o.ptr());
+            p->native = row->native;
+            p->which = row->which;
+            p->on_array = row->on_array;
+            if (row->native == asarray_native && row->which == 0) p->vectorcall = asarray_call;
+            (*functions)[fn.ptr()] = p;
+        }
+    return o;
+}
+
+py::object unwrap(const py::object& o) {
+    return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
+}
+
+bool is_native(const py::object& o) {
+    return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
+}
+
+void bind_path(const py::object& loader) { by_path = py::object(loader).release().ptr(); }
 
 }  // namespace raptors

@@ -54,6 +54,15 @@ const Proxy* find_function(PyObject* numpy_function);
 PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
                      PyObject* kwnames);
 
-void register_ufuncs(pybind11::module_& m);
+void init_ufuncs();
+
+// The object that stands for a NumPy function or ufunc. path: "raptors.name"; hand: "deep", "top"
+// or "original"; binds: whether it becomes a method in a class, as Python functions do.
+pybind11::object wrap(const pybind11::object& fn, const std::string& path, const std::string& hand,
+                      bool binds);
+pybind11::object unwrap(const pybind11::object& o);  // NumPy's; anything else as it is
+bool is_native(const pybind11::object& o);
+// What unpickles a path.
+void bind_path(const pybind11::object& loader);
 
 }  // namespace raptors
