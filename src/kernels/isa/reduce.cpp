@@ -716,24 +716,19 @@ struct Extreme {
     }
 };
 
-// Truth is looked at in the bits: a NaN is true, -0.0 is not.
-template <class T, bool all>
-struct Truth {
-    using Element = T;
+// Truth is looked at in the bits, so types of one length share the code: a NaN is true, -0.0 is
+// not.
+template <class U, U significant, bool all>
+struct BitTruth {
+    using Element = U;
     using Accumulator = uint8_t;
     static constexpr bool vectors = false;
-    using U = typename Bits<sizeof(T)>::type;
-    static constexpr U significant =
-        static_cast<U>(floating<T> ? static_cast<U>(~U{0}) >> 1 : ~U{0});
-    static bool of(const char* p) { return (get<U>(p) & significant) != 0; }
-    static uint8_t next(uint8_t a, T x) {
-        bool const t = of(reinterpret_cast<const char*>(&x));
-        return all ? (a != 0) & t : (a != 0) | t;
-    }
+    static bool of(U x) { return (x & significant) != 0; }
+    static uint8_t next(uint8_t a, U x) { return all ? (a != 0) & of(x) : (a != 0) | of(x); }
     // Stops after the piece that decides.
     static uint8_t dense(uint8_t a, const char* p, ptrdiff_t n) {
         using V = Vec<U>;
-        constexpr ptrdiff_t w = lanes<U>, piece = 4096 / size_of<T>;
+        constexpr ptrdiff_t w = lanes<U>, piece = 4096 / size_of<U>;
         if (all ? !a : a != 0) return !all;
         V const mask = splat<U>(significant);
         ptrdiff_t i = 0;
@@ -741,7 +736,7 @@ struct Truth {
             ptrdiff_t const end = i + smaller(n - i, i ? piece : smaller(piece, 16 * w)) / w * w;
             V seen = {};  // any: bits of true elements; all: lanes with a false one
             for (; i < end; i += w) {
-                V const v = get<V>(p + i * size_of<T>) & mask;
+                V const v = get<V>(p + i * size_of<U>) & mask;
                 seen |= all ? (v == 0 ? splat<U>(1) : V{}) : v;
             }
             uint64_t any = 0;
@@ -750,10 +745,16 @@ struct Truth {
             if (any) return !all;
         }
         for (; i < n; ++i)
-            if (of(p + i * size_of<T>) != all) return !all;
+            if (of(get<U>(p + i * size_of<U>)) != all) return !all;
         return all;
     }
 };
+template <class T>
+using BitsOf = typename Bits<sizeof(T)>::type;
+template <class T, bool all>
+using Truth =
+    BitTruth<BitsOf<T>,
+             static_cast<BitsOf<T>>(static_cast<BitsOf<T>>(~BitsOf<T>{0}) >> floating<T>), all>;
 
 template <class F>
 void fold_rows(const Reduction& r) {
@@ -980,6 +981,10 @@ void fold_all(const Reduction& r) noexcept {
     by_row(r) ? fold_rows<F>(r) : fold_columns<F>(r);
 }
 
+// Sums and products wrap around, with a sign and without.
+template <class T>
+using WrapsAs = std::conditional_t<std::is_same_v<T, int64_t>, uint64_t, T>;
+
 template <class T>
 void sum(const Reduction& r) noexcept {
     if constexpr (floating<T>) {
@@ -987,7 +992,7 @@ void sum(const Reduction& r) noexcept {
             r, [](ptrdiff_t) { return Elements{}; }, Elements{},
             [](T*, ptrdiff_t) { return Elements{}; });
     } else {
-        fold_all<IntegerSum<T>>(r);
+        fold_all<IntegerSum<WrapsAs<T>>>(r);
     }
 }
 template <class T>
@@ -995,7 +1000,7 @@ void prod(const Reduction& r) noexcept {
     if constexpr (floating<T>)
         fold_all<FloatProduct<T>>(r);
     else
-        fold_all<IntegerProduct<T>>(r);
+        fold_all<IntegerProduct<WrapsAs<T>>>(r);
 }
 template <class T>
 void min(const Reduction& r) noexcept {
