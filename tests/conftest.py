@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 
 import numpy
 import pytest
 
 import raptors
+
+ISAS = raptors.available_isas()
+if os.environ.get("RAPTORS_TEST_ISAS") == "best":
+    ISAS = ISAS[-1:]
 
 
 def pytest_configure() -> None:
@@ -23,7 +28,7 @@ def pytest_report_header() -> list[str]:
     ]
 
 
-@pytest.fixture(params=raptors.available_isas())
+@pytest.fixture(params=ISAS)
 def isa(request: pytest.FixtureRequest):
     """The name of an instruction set, forced for the test and restored after it."""
     before = raptors.get_simd()

@@ -2,6 +2,14 @@
 #pragma once
 #include <cstdio>
 
+// How many of the random trials there is time for: an emulated processor is some 30 times slower.
+#if defined(RAPTORS_EMULATED)
+constexpr bool emulated = true;
+#else
+constexpr bool emulated = false;
+#endif
+constexpr int patience = emulated ? 1 : 5;
+
 struct Checks {
     long passed = 0;
     long failed = 0;

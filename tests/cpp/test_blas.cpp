@@ -373,11 +373,7 @@ void test_library(const Blas& b) {
         });
     test_chunks(b);
     shared = &b;
-#ifdef RAPTORS_EMULATED
-    test_callers(8, 50, 0);
-#else
-    test_callers(8, 150, 20);
-#endif
+    test_callers(8, 30 * patience, emulated ? 0 : 20);
     test_callers(0, 0, 3);
 }
 

@@ -16,12 +16,6 @@ using namespace raptors;
 
 namespace {
 
-#if defined(RAPTORS_EMULATED)
-constexpr int patience = 1;
-#else
-constexpr int patience = 8;
-#endif
-
 std::mt19937_64 generator(1);
 ptrdiff_t below(ptrdiff_t n) {
     return static_cast<ptrdiff_t>(generator() % static_cast<uint64_t>(n));
@@ -365,7 +359,7 @@ int main() {
         for (int n = 1; n <= most_small; ++n) {
             for (ptrdiff_t count = 1; count <= 20; ++count)
                 for (ptrdiff_t const columns : {0, 1, 2, 5}) check(*own, {n, columns, {count}});
-            for (int trial = 0; trial < 10 * patience; ++trial) {
+            for (int trial = 0; trial < 16 * patience; ++trial) {
                 std::vector<ptrdiff_t> shape;
                 for (ptrdiff_t d = below(most_dims + 1); d > 0; --d) shape.push_back(1 + below(6));
                 check(*own, {n, below(12), shape});

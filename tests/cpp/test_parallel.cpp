@@ -73,7 +73,7 @@ Share random_share() {
 
 void check_elementwise(const Table& table) {
     Op const ops[] = {Op::add, Op::divide, Op::sqrt, Op::less, Op::where, Op::bitwise_and};
-    for (int trial = 0; trial < 1500; ++trial) {
+    for (int trial = 0; trial < 300 * patience; ++trial) {
         Op const op = ops[below(6)];
         auto const t = static_cast<DType>(below(n_dtypes));
         ElementwiseFn const kernel = table.elementwise[static_cast<int>(op)][static_cast<int>(t)];
@@ -113,7 +113,7 @@ void check_casts(const Table& table) {
         table.elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
     CastFn const widen =
         table.cast[static_cast<int>(DType::float32)][static_cast<int>(DType::float64)];
-    for (int trial = 0; trial < 400; ++trial) {
+    for (int trial = 0; trial < 80 * patience; ++trial) {
         Nest nest = random_nest(3);
         Operand x = place(nest, 0, DType::float32, true), y = place(nest, 1, DType::float64, true),
                 out = place(nest, 2, DType::float64, false);
@@ -138,7 +138,7 @@ void check_casts(const Table& table) {
 }
 
 void check_folds(const Table& table) {
-    for (int trial = 0; trial < 3000; ++trial) {
+    for (int trial = 0; trial < 600 * patience; ++trial) {
         auto const fold = static_cast<Fold>(below(n_folds));
         auto const t = static_cast<DType>(below(n_dtypes));
         ReduceFn kernel = table.reduce[static_cast<int>(fold)][static_cast<int>(t)];

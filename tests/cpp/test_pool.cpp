@@ -101,8 +101,10 @@ void check_shares() {
     }
     CHECK(kept > 0);
     for (bool const hold_worker : {false, true}) {
+        // A worker that is falling asleep may miss a job, which its caller then does alone: those
+        // that nobody comes to end late, and do not count.
         int held = 0;
-        for (int job = 0; job < 2000 && held < 4; ++job) {
+        for (int job = 0, lates = 0; job < 2000 && held < 4 && lates < 20; ++job) {
             std::atomic<ptrdiff_t> done{0};
             std::atomic<bool> holds{false};
             std::atomic<bool> late{false};
@@ -110,12 +112,13 @@ void check_shares() {
                 bool const worker = !pthread_equal(caller, pthread_self());
                 if (worker == hold_worker && !holds.exchange(true))
                     for (int i = 0; done != chunks - 1 && !late; ++i, usleep(100))
-                        if (i == 100'000) late = true;
+                        if (i == 10'000) late = true;
                 spin(2000);
                 ++done;
             });
-            CHECK(!late && done == chunks);
-            held += holds;
+            CHECK(done == chunks);
+            held += holds && !late;
+            lates += late;
         }
         CHECK(held == 4);
     }
@@ -227,7 +230,7 @@ void check_forks() {
         CHECK(total(4) == 4950);
         CHECK(child_is_right(1));
     }
-#if !defined(RAPTORS_EMULATED)
+#if !defined(RAPTORS_EMULATED)  // QEMU's user mode does not survive these forks
     // From several threads while others work.
     std::atomic<bool> stop{false};
     std::atomic<int> wrong{0};
