@@ -104,7 +104,7 @@ void check_shares() {
         // A worker that is falling asleep may miss a job, which its caller then does alone: those
         // that nobody comes to end late, and do not count.
         int held = 0;
-        for (int job = 0, lates = 0; job < 2000 && held < 4 && lates < 20; ++job) {
+        for (int job = 0, missed = 0; job < 2000 && held < 4 && missed < 20; ++job) {
             std::atomic<ptrdiff_t> done{0};
             std::atomic<bool> holds{false};
             std::atomic<bool> late{false};
@@ -118,7 +118,7 @@ void check_shares() {
             });
             CHECK(done == chunks);
             held += holds && !late;
-            lates += late;
+            missed += late;
         }
         CHECK(held == 4);
     }
