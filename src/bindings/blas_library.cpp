@@ -75,6 +75,12 @@ const Blas* blas_library() {
     return found;
 }
 
+bool load_blas() {
+    bool const found = blas_library() != nullptr;
+    if (PyErr_Occurred()) throw py::error_already_set();
+    return found;
+}
+
 void init_blas() { choose_blas(wanted_library().c_str()); }
 
 py::dict blas_info(int threads) {

@@ -13,6 +13,7 @@ const Blas* blas_library();
 
 void init_blas();  // reads RAPTORS_BLAS; raises on a file that does not exist
 
+bool load_blas();  // blas_library(): whether there is one
 // For `threads` threads; "error" says why there is no library.
 pybind11::dict blas_info(int threads);
 // Puts a @ b into c by the library, for tests; all where they lie. Whether its integers were long

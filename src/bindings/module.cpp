@@ -1,4 +1,4 @@
-// The extension module: its functions by name. The only file that defines functions of Python.
+// The extension module: its functions by name. Registers, and nothing else.
 #define RAPTORS_IMPORT_NUMPY
 #include "pybind.h"
 
@@ -14,7 +14,6 @@
 #include "frame/faults.h"
 #include "frame/pool.h"
 #include "frame/stream.h"
-#include "frame/tune.h"
 #include "indexing.h"
 #include "introspection.h"
 #include "ledger.h"
@@ -29,32 +28,6 @@ namespace py = pybind11;
 
 namespace raptors {
 namespace {
-
-py::dict named(const PoolStats& s) {
-    py::dict d;
-    d["workers"] = s.workers;
-    d["shared"] = s.shared;
-    d["lonely"] = s.lonely;
-    d["chunks"] = s.chunks;
-    d["helped"] = s.helped;
-    d["stalls"] = s.stalls;
-    return d;
-}
-
-// A measurement, without the GIL.
-template <class Measure>
-auto measured(const Measure& measure) {
-    PyThreadState* const state = PyEval_SaveThread();
-    auto const found = measure();
-    take_gil(state);
-    return found;
-}
-
-bool load_blas() {
-    bool const found = blas_library() != nullptr;
-    if (PyErr_Occurred()) throw py::error_already_set();
-    return found;
-}
 
 void define_settings(py::module_& m) {
     m.def("_set_simd", &enter_simd);
@@ -84,22 +57,15 @@ void define_settings(py::module_& m) {
 void define_figures(py::module_& m) {
     m.def("_measure_costs", &measure_costs);
     m.def("_set_costs", &set_costs);
-    m.def("_measure_stream_from",
-          [] { return measured([] { return measure_stream_from(*process_active.table); }); });
+    m.def("_measure_stream_from", &find_stream_from);
     m.def("_set_stream_from", &set_stream_from);
     m.def("_stream_from", &stream_from);
-    m.def("_measure_hand_off", [] {
-        HandOff const h = measured(&measure_hand_off);
-        return py::make_tuple(h.hot_ns, h.parked_ns);
-    });
-    m.def("_pool_limits", [] {
-        PoolLimits const limits = pool_limits();
-        return py::make_tuple(limits.hot_ns, limits.parked_ns);
-    });
+    m.def("_measure_hand_off", &find_hand_off);
+    m.def("_pool_limits", &hand_off_limits);
     m.def("_set_pool_limits", &set_hand_off_limits);
     m.def("_set_blas_from", &set_multiplications_for_blas);
     m.def("_blas_from", &multiplications_for_blas);
-    m.def("_pool_stats", [] { return named(pool_stats()); });
+    m.def("_pool_stats", &pool_report);
     m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
 }
 

@@ -8,7 +8,8 @@ namespace {
 // The package, which is the only module of this type, and its names.
 PyObject *package, *names;
 
-PyObject *namespace_type, *numpy;
+PyObject* namespace_type;
+PyObject* numpy;  // the module
 
 // The names first. The package has a __getattr__, as NumPy's has, for names that are gone or
 // deprecated, and that keeps the interpreter from specialising np.name: it would search the

@@ -159,8 +159,38 @@ void set_costs(const py::dict& ops, const py::dict& folds) {
     measured = true;
 }
 
+ptrdiff_t find_stream_from() {
+    PyThreadState* const state = PyEval_SaveThread();
+    ptrdiff_t const bytes = measure_stream_from(*process_active.table);
+    take_gil(state);
+    return bytes;
+}
+
+py::tuple find_hand_off() {
+    PyThreadState* const state = PyEval_SaveThread();
+    HandOff const h = measure_hand_off();
+    take_gil(state);
+    return py::make_tuple(h.hot_ns, h.parked_ns);
+}
+
+py::tuple hand_off_limits() {
+    PoolLimits const limits = pool_limits();
+    return py::make_tuple(limits.hot_ns, limits.parked_ns);
+}
 void set_hand_off_limits(double hot_ns, double parked_ns) {
     if (!forced) set_pool_limits({hot_ns, parked_ns});
+}
+
+py::dict pool_report() {
+    PoolStats const s = pool_stats();
+    py::dict d;
+    d["workers"] = s.workers;
+    d["shared"] = s.shared;
+    d["lonely"] = s.lonely;
+    d["chunks"] = s.chunks;
+    d["helped"] = s.helped;
+    d["stalls"] = s.stalls;
+    return d;
 }
 
 }  // namespace raptors

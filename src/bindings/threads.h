@@ -68,7 +68,12 @@ void leave_threads(const pybind11::object& token);
 // ({op: {dtype: nanoseconds for an element}}, {fold: ...}): measured, taken from now on.
 pybind11::tuple measure_costs();
 void set_costs(const pybind11::dict& ops, const pybind11::dict& folds);
-// set_pool_limits(), unless RAPTORS_MIN_PARALLEL has set them.
+ptrdiff_t find_stream_from();     // measure_stream_from() and
+pybind11::tuple find_hand_off();  // measure_hand_off(), without the GIL
+// (nanoseconds of work for a worker that waits, for one that sleeps): pool_limits(); to set, unless
+// RAPTORS_MIN_PARALLEL has.
+pybind11::tuple hand_off_limits();
 void set_hand_off_limits(double hot_ns, double parked_ns);
+pybind11::dict pool_report();  // pool_stats() by name
 
 }  // namespace raptors
