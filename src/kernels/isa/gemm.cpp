@@ -520,12 +520,12 @@ void dot_short_rows(const MatrixVector& s) {
     ptrdiff_t const k = fixed ? fixed : s.k;
     L x[fixed ? fixed : 64];
     for (ptrdiff_t p = 0; p < k; ++p) x[p] = scalar_of<C>(s.x + p * size);
-    auto const rows = [&x, k](const char* a, ptrdiff_t a_row, char* y, ptrdiff_t y_step,
-                              ptrdiff_t m) {
+    auto const rows = [&x, length = k](const char* a, ptrdiff_t a_row, char* y, ptrdiff_t y_step,
+                                       ptrdiff_t m) {
         RAPTORS_INDEPENDENT
         for (ptrdiff_t i = 0; i < m; ++i) {
             L sum = 0;
-            for (ptrdiff_t p = 0; p < k; ++p)
+            for (ptrdiff_t p = 0; p < length; ++p)
                 sum = Lanes<C, sizeof(L)>::multiply_add(scalar_of<C>(a + i * a_row + p * size),
                                                         x[p], sum);
             put(y + i * y_step, sum);
