@@ -1,6 +1,7 @@
 #include "ufunc.h"
 
 #include <structmember.h>
+#include <algorithm>
 
 #include <cstring>
 #include <string>
@@ -34,11 +35,10 @@ PyObject* without_whole_view(PyObject* o) {
     PyObject* base = f->base;
     if (!base || !is_ours(base) || Py_REFCNT(o) != 1) return o;
     Fields* b = fields(base);
-    auto const bytes = static_cast<size_t>(f->nd) * sizeof(npy_intp);
     if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
         b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) &&
-        !std::memcmp(f->dimensions, b->dimensions, bytes) &&
-        !std::memcmp(f->strides, b->strides, bytes)) {
+        std::equal(f->dimensions, f->dimensions + f->nd, b->dimensions) &&
+        std::equal(f->strides, f->strides + f->nd, b->strides)) {
         Py_INCREF(base);
         Py_DECREF(o);
         return base;
