@@ -297,13 +297,18 @@ assert right()
 @packaged
 @linux
 class TestForks:
+    @pytest.mark.timeout(120 + FORKS)
     def test_children_and_parents_multiply(self) -> None:
         code = f"assert all(child(i % 2) and right() for i in range({FORKS}))\nprint('done')"
         done = python(
-            FORK.format(limit=100) + code, "-W", "error", timeout=120, **clean(OPENBLAS_NUM_THREADS="2")
+            FORK.format(limit=60 + FORKS) + code,
+            *("-W", "error"),
+            timeout=90 + FORKS,
+            **clean(OPENBLAS_NUM_THREADS="2"),
         )
         assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
 
+    @pytest.mark.timeout(120 + FORKS)
     def test_while_others_multiply(self) -> None:
         code = f"""
 stop = False
@@ -325,9 +330,9 @@ assert all(forks) and not wrong, (forks, wrong)
 print("done")
 """
         done = python(
-            FORK.format(limit=100) + code,
+            FORK.format(limit=60 + FORKS) + code,
             *("-W", "ignore::DeprecationWarning"),  # these threads are Python's
-            timeout=120,
+            timeout=90 + FORKS,
             **clean(OPENBLAS_NUM_THREADS="2"),
         )
         assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr

@@ -11,7 +11,7 @@ import platform
 import sys
 import threading
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy
 import pytest
@@ -576,7 +576,7 @@ if way % 4 == 3: sys.exit(0)
 
 @native
 class TestCalibration:
-    CALIBRATE = "import json, raptors; print(json.dumps(raptors.calibrate()))"
+    LIMIT = 550  # seconds, of which it takes five, but with sanitizers hundreds
     USED = """
 import raptors as np
 from raptors import _raptors_core as core
@@ -592,8 +592,13 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         "blas_from": {"float32": NEVER, "float64": {"one": 1e6, "several": None}},
     }
 
+    def calibrate(self, where: Path) -> dict[str, Any]:
+        code = "import json, raptors; print(json.dumps(raptors.calibrate()))"
+        printed = python_ok(code, timeout=self.LIMIT, **clean(RAPTORS_TUNING_DIR=str(where)))
+        return cast("dict[str, Any]", json.loads(printed))
+
     def test_kept_and_used(self, tmp_path: Path) -> None:
-        found = json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=str(tmp_path))))
+        found = self.calibrate(tmp_path)
         path = Path(found["file"])
         assert path.parent == tmp_path
         assert list(tmp_path.iterdir()) == [path]
@@ -610,7 +615,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
 
     def test_command(self, tmp_path: Path) -> None:
         command = "import sys; from raptors.__main__ import main; sys.exit(main(['calibrate']))"
-        done = python(command, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
+        done = python(command, timeout=self.LIMIT, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
         assert done.returncode == 0, done.stderr
         assert "BLAS, float32, one" in done.stdout
         assert "100% float64 2048 x 2048" in done.stderr or "100% results are streamed" in done.stderr
@@ -664,8 +669,7 @@ print(*sorted(set(sys.modules) - before))
 
     def test_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("no folder")
-        where = str(tmp_path / "file" / "below")
-        assert json.loads(python_ok(self.CALIBRATE, **clean(RAPTORS_TUNING_DIR=where)))["file"] is None
+        assert self.calibrate(tmp_path / "file" / "below")["file"] is None
 
     LONG = """
 import sys, raptors as np
