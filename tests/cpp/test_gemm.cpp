@@ -481,8 +481,12 @@ void check_memory_faults(const Table& table) {
     ptrdiff_t const row = n * 4;
     char* const p = reinterpret_cast<char*>(a.data());
     Product const product = {
-        n,   n, n, p,       row,     4,       p,      row, 4, reinterpret_cast<char*>(c.data()),
-        row, 4, 0, nullptr, nullptr, nullptr, nullptr};
+        {n, n, n, p, row, 4, p, row, 4, reinterpret_cast<char*>(c.data()), row, 4},
+        0,
+        nullptr,
+        nullptr,
+        nullptr,
+        nullptr};
     for (int64_t fault = 1; fault < 2; ++fault) {
         fail_allocation(fault, false);
         CHECK(!multiply(table, DType::float32, product, unshared));

@@ -349,7 +349,7 @@ void check_idle_memory() {
     CHECK(block_stats().mapped_bytes == 0);
 }
 
-void write(const std::string& path, const char* text) {
+[[maybe_unused]] void write(const std::string& path, const char* text) {
     for (size_t i = 1; i < path.size(); ++i)
         if (path[i] == '/') mkdir(path.substr(0, i).c_str(), 0700);
     std::ofstream(path) << text;

@@ -192,7 +192,7 @@ void sleep(int number, uint32_t seen) noexcept {
         pool.awake.fetch_sub(1, std::memory_order_seq_cst);
         // A share of a job announced before this is seen here; the caller of a later one sees that
         // we sleep, if it saw before that somebody does.
-        pool.job.load(std::memory_order_seq_cst);
+        static_cast<void>(pool.job.load(std::memory_order_seq_cst));
         bool const quiet = job_of(orders[number].share.load(std::memory_order_acquire)) == seen &&
                            !pool.stop.load(std::memory_order_seq_cst);
         if (quiet) wait(w, seconds);
