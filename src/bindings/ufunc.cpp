@@ -1,8 +1,8 @@
 #include "ufunc.h"
 
 #include <structmember.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <unordered_map>
