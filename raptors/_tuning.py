@@ -92,8 +92,12 @@ def load() -> dict[str, Any]:
 def _flip(
     dtype: str, crew: int, sizes: tuple[int, ...], runs: int, tell: Callable[[str], None]
 ) -> float | None:
-    """From how many multiplications on raptors was not faster than BLAS any more; None: it always was."""
+    """From how many multiplications on raptors was not faster than BLAS any more; None: it always was.
+
+    The best of so many runs by each, or of as many more as a twentieth of a second has room for.
+    """
     flip = None
+    cold = True  # the first products start threads and fill buffers
     for n in sizes:
         a = _core.ndarray((n, n), dtype)
         a[...] = numpy.random.default_rng(n).random((n, n))
@@ -101,11 +105,16 @@ def _flip(
         if crew > 1:
             time.sleep(0.12)  # OpenBLAS's threads wait for more work on their cores, for a tenth of a second
         for policy in best:
-            for _ in range(runs):
-                with backend_policy(policy), threads(crew):
+            with backend_policy(policy), threads(crew):
+                if cold:
+                    a @ a
+                run, first = 0, time.perf_counter()
+                while run < runs or time.perf_counter() < first + 0.05:
                     begin = time.perf_counter()
                     a @ a
                     best[policy] = min(best[policy], time.perf_counter() - begin)
+                    run += 1
+        cold = False
         ratio = best["raptors"] / best["blas"]
         tell(f"{dtype} {n} x {n}, {crew} thread{'s' * (crew > 1)}: {ratio:.2f} of BLAS's time")
         if best["raptors"] < best["blas"]:
