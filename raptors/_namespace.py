@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import sys
+import threading
 import types
 from typing import Any
 
@@ -21,6 +23,9 @@ _FUNCTIONS = (types.FunctionType, type(numpy.sum))
 _BUILTINS = ("builtin_function_or_method", "cython_function_or_method", "method")
 _proxies: dict[int, Any] = {}
 _mirrors: dict[str, types.ModuleType] = {}
+#: Mirrors that one thread is making, of modules that name each other: they are seen when all are whole.
+_begun: dict[str, types.ModuleType] = {}
+_making = threading.RLock()
 
 #: What a module says of itself: a mirror has its own.
 _IDENTITY = frozenset(
@@ -98,41 +103,80 @@ def mirror(numpy_name: str) -> types.ModuleType:
     made = _mirrors.get(name)
     if made is not None:
         return made
-    source = importlib.import_module(numpy_name)
-    made = _mirrors[name] = types.ModuleType(name, source.__doc__)
+    with _making:
+        made = _mirrors.get(name) or _begun.get(name)
+        if made is not None:
+            return made
+        outermost = not _begun
+        try:
+            made = _begin_mirror(name, importlib.import_module(numpy_name))
+            if outermost:
+                _show(_begun)
+        finally:
+            if outermost:
+                _begun.clear()
+    return made
+
+
+def _begin_mirror(name: str, source: types.ModuleType) -> types.ModuleType:
+    made = _begun[name] = types.ModuleType(name, source.__doc__)
     if hasattr(source, "__path__"):
         made.__path__ = []
-    made.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=hasattr(source, "__path__"))
+    # An import that meets the mirror of another thread loads by this spec what is there already.
+    made.__spec__ = _MirrorFinder.spec(name, hasattr(source, "__path__"))
     for key, value in vars(source).items():
         if key not in _IDENTITY:
             setattr(made, key, value if key.startswith("_") else translate(name, key, value))
     if hasattr(source, "__getattr__"):  # where NumPy has none, the interpreter looks names up the fast way
         vars(made)["__getattr__"] = lambda key: getattr(source, key)
-    if numpy_name == "numpy.random":
+    if name == "raptors.random":
         from raptors import _random
 
         _random.populate(made)
-    if numpy_name == "numpy.typing" and isinstance(source.NDArray, types.GenericAlias):
+    if name == "raptors.typing" and isinstance(source.NDArray, types.GenericAlias):
         vars(made)["NDArray"] = types.GenericAlias(_core.ndarray, source.NDArray.__args__)
-    sys.modules[name] = made
-    parent, _, child = name.rpartition(".")
-    if parent in _mirrors:
-        setattr(_mirrors[parent], child, made)
     return made
+
+
+def _show(mirrors: dict[str, types.ModuleType]) -> None:
+    """Let imports and other threads see them."""
+    _mirrors.update(mirrors)
+    sys.modules.update(mirrors)
+    for name, made in mirrors.items():
+        parent, _, child = name.rpartition(".")
+        if parent in _mirrors:
+            setattr(_mirrors[parent], child, made)
+
+
+def _forget_other_threads() -> None:
+    """In the child of a fork: the thread that was making mirrors is not there."""
+    global _making
+    _making = threading.RLock()
+    _begun.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def _stand_in(key: str, names: dict[str, Any]) -> types.ModuleType:
     """The submodule `key` until its first use: nothing of it is imported before."""
     module = types.ModuleType(f"raptors.{key}")
+    real: types.ModuleType | None = None
 
     def load() -> types.ModuleType:
-        name = f"numpy.{key}"
-        real = getattr(numpy, key) if key == "emath" else importlib.import_module(name)
-        real = real if key in _borrowed.MODULES else mirror(real.__name__)
-        vars(module).pop("__getattr__", None)
-        vars(module).update(vars(real))
-        if names.get(key) is module:
-            names[key] = real
+        nonlocal real
+        with _making:
+            if real is None:
+                name = f"numpy.{key}"
+                found = getattr(numpy, key) if key == "emath" else importlib.import_module(name)
+                found = found if key in _borrowed.MODULES else mirror(found.__name__)
+                vars(module).update(vars(found))  # at once: other threads look names up here meanwhile
+                if "__getattr__" not in vars(found):
+                    vars(module).pop("__getattr__", None)
+                if names.get(key) is module:
+                    names[key] = found
+                real = found
         return real
 
     vars(module).update(__getattr__=lambda attribute: getattr(load(), attribute), __dir__=lambda: dir(load()))
@@ -143,12 +187,16 @@ class _MirrorFinder:
     """Imports of raptors.linalg, raptors.random ...: mirrors of NumPy's submodules, or NumPy's own."""
 
     @staticmethod
+    def spec(name: str, is_package: bool = False) -> importlib.machinery.ModuleSpec:
+        return importlib.machinery.ModuleSpec(name, _MirrorFinder, is_package=is_package)  # type: ignore[arg-type]
+
+    @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if not name.startswith("raptors.") or name.split(".")[1] not in _SUBMODULES:
             return None
         if importlib.util.find_spec("numpy" + name[len("raptors") :]) is None:
             return None
-        return importlib.machinery.ModuleSpec(name, _MirrorFinder)  # type: ignore[arg-type]
+        return _MirrorFinder.spec(name)
 
     @staticmethod
     def create_module(spec: importlib.machinery.ModuleSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import subprocess
 import sys
 import types
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy
 import pytest
+from helpers import python_ok
 
 import raptors
 from raptors import _borrowed
@@ -183,3 +185,85 @@ except ModuleNotFoundError as error:
 def test_submodules_import_by_name() -> None:
     """In a process of its own, in which nothing has been imported before."""
     subprocess.run([sys.executable, "-P", "-W", "error", "-c", IMPORTS], check=True, timeout=60)
+
+
+FIRST_USE = """\
+import importlib, sys, threading
+import raptors
+names = [("random", "randn"), ("linalg", "norm"), ("fft", "rfft"), ("ma", "masked_array"), ("emath", "sqrt"),
+         ("polynomial", "Polynomial"), ("lib", "NumpyVersion"), ("testing", "assert_equal"), ("rec", "array"),
+         ("strings", "upper"), ("char", "upper"), ("typing", "NDArray")]
+sys.setswitchinterval(1e-6)
+wrong = []
+def look(barrier, found, module, name, by_name):
+    barrier.wait()
+    try:
+        at = importlib.import_module("raptors." + module) if by_name else getattr(raptors, module)
+        found.append(getattr(at, name))
+    except Exception as error:
+        wrong.append((module, name, error))
+for module, name in names:
+    barrier, found = threading.Barrier(8), []
+    imports = [i % 4 == 3 and module != "emath" for i in range(8)]
+    threads = [threading.Thread(target=look, args=(barrier, found, module, name, i)) for i in imports]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    wrong += [(module, name, x) for x in found if x is not getattr(getattr(raptors, module), name)]
+print(wrong)
+"""
+
+
+def test_first_use_by_several_threads_at_once() -> None:
+    """All wait for the one that makes the submodule: they see it whole, and the same one."""
+    for _ in range(3):
+        assert python_ok(FIRST_USE).strip() == "[]"
+
+
+def test_first_use_that_is_cut_short() -> None:
+    """An interrupt while a submodule is being made leaves nothing half made."""
+    code = """
+import raptors
+from raptors import _namespace
+whole, calls = _namespace.translate, 0
+def cut(*arguments):
+    global calls
+    calls += 1
+    if calls == 5: raise KeyboardInterrupt
+    return whole(*arguments)
+_namespace.translate = cut
+for use in (lambda: raptors.linalg.norm, lambda: raptors.linalg.norm, lambda: raptors.linalg.inv):
+    try: use()
+    except KeyboardInterrupt: print("cut")
+import numpy, raptors.linalg
+print({*numpy.linalg.__all__} - {*dir(raptors.linalg)})
+"""
+    assert python_ok(code).split("\n") == ["cut", "set()", ""]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_first_use_in_the_child_of_a_fork() -> None:
+    """Another thread of the parent was making a submodule."""
+    code = """
+import os, signal, threading
+import raptors
+from raptors import _namespace
+begun, over = threading.Event(), threading.Event()
+def stop_midway(*arguments):
+    begun.set()
+    over.wait()
+    return whole(*arguments)
+whole, _namespace.translate = _namespace.translate, stop_midway
+thread = threading.Thread(target=lambda: raptors.linalg.norm)
+thread.start()
+begun.wait()
+_namespace.translate = whole
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    os._exit(0 if raptors.linalg.norm(raptors.ones(4)) == 2 and raptors.fft.rfft is raptors.fft.rfft else 1)
+status = os.waitpid(child, 0)[1]
+over.set()
+thread.join()
+print(status, raptors.linalg.norm(raptors.ones(4)))
+"""
+    assert python_ok(code, "-W", "ignore::DeprecationWarning").strip() == "0 2.0"
