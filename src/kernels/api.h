@@ -120,7 +120,7 @@ struct MatrixVector {
     char* y;
     ptrdiff_t y_step;
     ptrdiff_t m, k;
-    bool singly;  // best row by row, as one stream; by_rows gives the same bits either way
+    bool singly;  // best row by row, as one stream; by_rows' bits are the same either way
 };
 struct Gemm {
     int rows, columns;   // of a tile of C, in registers
@@ -136,9 +136,10 @@ struct Gemm {
     void (*pack_pairs_b)(const Panels&) noexcept;
     void (*packed)(const PackedProduct&) noexcept;
     void (*small)(const Matrices&,
-                  const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
-    void (*few)(const Matrices&) noexcept;  // unit a_column, b_row; as small
-    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous, or m = 1
+                  const Series&) noexcept;      // unit b_column, c_column; nullptr: there is none
+    void (*few)(const Matrices&) noexcept;      // unit a_column, b_row; as small
+    void (*dot)(const MatrixVector&) noexcept;  // m = 1
+    void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };
 

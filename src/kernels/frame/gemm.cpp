@@ -159,7 +159,7 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size;
     MatrixVector v = vector_product(p, size);
     if (p.m == 1) {
-        call.gemm.by_rows(v);
+        call.gemm.dot(v);
         return true;
     }
     bool const by_rows = p.a_column == size || p.k == 1;
@@ -182,7 +182,7 @@ bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
     if (!x.get()) return false;
     v.a_column = v.x_step = size;  // also where there is one column
     v.x = x.get();
-    return run_pieces(round_up(larger(rows, 1), 16), call.gemm.by_rows);
+    return run_pieces(round_up(larger(rows, 1), 24), call.gemm.by_rows);
 }
 
 // ---- Big products: blocks of A and of B are packed, for all threads, which then take tiles' worth
@@ -317,7 +317,7 @@ bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
 
 enum class Way { vector, small, strips, few, parts, packed };
 
-constexpr ptrdiff_t dot_bytes = ptrdiff_t{128} << 10;  // of a vector in one part of a sum
+constexpr ptrdiff_t dot_bytes = ptrdiff_t{512} << 10;  // of a vector in one part of a sum
 
 // In how many parts a long sum is best taken.
 ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
@@ -355,7 +355,9 @@ bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept
 // up some of them; those sums are added as a tree.
 bool run_parts(const Call& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size, n = p.m * p.n;
-    ptrdiff_t const length = ceil_div(p.k, parts_of(call, p)), parts = ceil_div(p.k, length);
+    constexpr ptrdiff_t line = 64;  // elements: parts begin as p does within cache lines
+    ptrdiff_t const length = round_up(ceil_div(p.k, parts_of(call, p)), line);
+    ptrdiff_t const parts = ceil_div(p.k, length);
     ptrdiff_t const per = ceil_div(parts, 64);
     ptrdiff_t chunks = ceil_div(parts, per);
     ptrdiff_t const step = round_up(n * size, 64);
@@ -559,7 +561,7 @@ bool multiply(const Table& table, Numbers of, const Product& p, Share share) noe
     if (!of.are_complex && p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
         if (p.n == 1 &&
             (p.m == 1 ? p.k * size <= dot_bytes : p.a_column == size && p.b_row == size)) {
-            gemm.by_rows(vector_product(p, size));
+            (p.m == 1 ? gemm.dot : gemm.by_rows)(vector_product(p, size));
             return true;
         }
         if (p.m > 1 && p.n > 1 && p.b_column == size && p.c_column == size &&

@@ -372,25 +372,29 @@ void small(const Matrices& p, const Series& series) noexcept {
 
 // ---- Matrix x vector
 
-// The first n lanes, zeros beyond; reads nothing past them.
+// What remains of rows of at least a vector: their last vector without the lanes before, which are
+// zeros.
 template <class L>
-RAPTORS_INLINE Vec<L> load_first(const char* p, ptrdiff_t n) {
-#if defined(__AVX512BW__)
-    uint64_t const mask = (uint64_t{1} << n) - 1;
-    if constexpr (sizeof(L) == 1)
-        return as<L>(_mm512_maskz_loadu_epi8(mask, p));
-    else if constexpr (sizeof(L) == 2)
-        return as<L>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>(mask), p));
-    else if constexpr (sizeof(L) == 4)
-        return as<L>(_mm512_maskz_loadu_epi32(static_cast<__mmask16>(mask), p));
-    else
-        return as<L>(_mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask), p));
-#else
-    Vec<L> v = {};
-    memcpy(&v, p, static_cast<size_t>(n) * sizeof(L));
-    return v;
-#endif
-}
+class Remainder {
+public:
+    Remainder(ptrdiff_t begin, ptrdiff_t end)
+        : at_(end - vector_bytes), kept_(load<uint8_t>(zeros_then_ones.bytes + (end - begin))) {}
+    RAPTORS_INLINE Vec<L> of(const char* row) const {
+        return as<L>(load<uint8_t>(row + at_) & kept_);
+    }
+
+private:
+    struct Bytes {
+        uint8_t bytes[2 * vector_bytes];
+    };
+    static constexpr Bytes zeros_then_ones = [] {
+        Bytes b{};
+        for (int i = vector_bytes; i < 2 * vector_bytes; ++i) b.bytes[i] = 0xff;
+        return b;
+    }();
+    ptrdiff_t at_;
+    Vec<uint8_t> kept_;
+};
 
 // All lanes: each half to the other, until one is left.
 template <class C, int bytes, int... i>
@@ -406,47 +410,52 @@ RAPTORS_INLINE Lane<C> total(Vec<Lane<C>, bytes> v, std::integer_sequence<int, i
     }
 }
 
-// Several rows, each summed as one alone is.
-template <class C, int rows>
-RAPTORS_INLINE void dot_rows(const MatrixVector& s, const char* a, char* y) {
+// Several rows of at least a vector, each in `chains` sums of its own; x may have as many.
+template <class C, int rows, int chains>
+RAPTORS_INLINE void dot_rows(const MatrixVector& s, ptrdiff_t row, ptrdiff_t x_row = 0) {
     using L = Lane<C>;
     using N = Lanes<C, vector_bytes>;
     using V = typename N::V;
-    constexpr int chains = 4;
-    auto const some = [](V v) {
-        if constexpr (std::is_same_v<C, boolean>)
-            return V((v != 0) & 1);
-        else
-            return v;
-    };
+    const char* const a = s.a + row * s.a_row;
+    char* const y = s.y + row * s.y_step;
     V acc[rows][chains] = {};
+    auto const add = [&](int chain, auto load) {
+        auto const some = [&load](const char* from) {
+            V const v = load(from);
+            if constexpr (std::is_same_v<C, boolean>)
+                return V((v != 0) & 1);
+            else
+                return v;
+        };
+        RAPTORS_WHOLE
+        for (int r = 0; r < rows; ++r)
+            acc[r][chain] =
+                N::multiply_add(some(a + r * s.a_row), some(s.x + r * x_row), acc[r][chain]);
+    };
     ptrdiff_t const length = s.k * static_cast<ptrdiff_t>(sizeof(L));
     ptrdiff_t p = 0;
     for (; p + chains * vector_bytes <= length; p += chains * vector_bytes) RAPTORS_WHOLE
-    for (int v = 0; v < chains; ++v) {
-        V const x = some(get<V>(s.x + p + v * vector_bytes));
-        RAPTORS_WHOLE
-        for (int r = 0; r < rows; ++r)
-            acc[r][v] =
-                N::multiply_add(some(get<V>(a + r * s.a_row + p + v * vector_bytes)), x, acc[r][v]);
-    }
-    for (; p + vector_bytes <= length; p += vector_bytes) {
-        V const x = some(get<V>(s.x + p));
-        for (int r = 0; r < rows; ++r)
-            acc[r][0] = N::multiply_add(some(get<V>(a + r * s.a_row + p)), x, acc[r][0]);
+    for (int v = 0; v < chains; ++v)
+        add(v, [at = p + v * vector_bytes](const char* from) { return get<V>(from + at); });
+    if constexpr (chains > 2) {
+        for (; p + vector_bytes <= length; p += vector_bytes)
+            add(0, [p](const char* from) { return get<V>(from + p); });
+    } else if (p + vector_bytes <= length) {
+        add(0, [p](const char* from) { return get<V>(from + p); });
+        p += vector_bytes;
     }
     if (p < length) {
-        ptrdiff_t const n = (length - p) / static_cast<ptrdiff_t>(sizeof(L));
-        V const x = some(load_first<L>(s.x + p, n));
-        for (int r = 0; r < rows; ++r)
-            acc[r][1] = N::multiply_add(some(load_first<L>(a + r * s.a_row + p, n)), x, acc[r][1]);
+        Remainder<L> const remainder(p, length);
+        add(1, [&remainder](const char* from) { return remainder.of(from); });
     }
     RAPTORS_WHOLE
-    for (int r = 0; r < rows; ++r)
+    for (int r = 0; r < rows; ++r) {
+        RAPTORS_WHOLE
+        for (int half = chains / 2; half > 0; half /= 2) RAPTORS_WHOLE
+        for (int v = 0; v < half; ++v) acc[r][v] = N::add(acc[r][2 * v], acc[r][2 * v + 1]);
         put(y + r * s.y_step,
-            total<C, vector_bytes>(
-                N::add(N::add(acc[r][0], acc[r][1]), N::add(acc[r][2], acc[r][3])),
-                std::make_integer_sequence<int, lanes<L> / 2>()));
+            total<C, vector_bytes>(acc[r][0], std::make_integer_sequence<int, lanes<L> / 2>()));
+    }
 }
 
 // ---- Few rows times few columns, both contiguous and long: vectors of partial sums for a tile of
@@ -475,8 +484,8 @@ void few_tile(const Matrices& s, const char* a, const char* b, char* c) {
     for (; p + vector_bytes <= length; p += vector_bytes)
         add([p](const char* from) { return get<V>(from + p); });
     if (p < length) {
-        ptrdiff_t const n = (length - p) / static_cast<ptrdiff_t>(sizeof(C));
-        add([p, n](const char* from) { return load_first<C>(from + p, n); });
+        Remainder<C> const remainder(p, length);
+        add([&remainder](const char* from) { return remainder.of(from); });
     }
     RAPTORS_WHOLE
     for (int r = 0; r < rows; ++r) {
@@ -560,19 +569,72 @@ void dot_strided(const MatrixVector& s) {
 }
 
 template <class C>
-void by_rows(const MatrixVector& s) noexcept {
-    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
-    if (s.a_column != size || s.x_step != size) return dot_strided<C>(s);
+void dot_any_short_rows(const MatrixVector& s) {
     if (s.k == 2) return dot_short_rows<C, 2>(s);
     if (s.k == 3) return dot_short_rows<C, 3>(s);
     if (s.k == 4) return dot_short_rows<C, 4>(s);
-    if (s.k < lanes<Lane<C>>) return dot_short_rows<C, 0>(s);
-    constexpr int together = many_registers ? 8 : 3;  // times four chains
-    bool const singly = many_registers && s.singly;   // three rows are no slower than one (Zen 3)
+    dot_short_rows<C, 0>(s);
+}
+
+// A long row as three, which are read at the same time: memory, and a third cache that others use,
+// too, give more to several streams (Zen 3). Not 2^n apart: of pieces 128 KiB apart reading takes
+// twice as long.
+template <class C>
+void dot_long(const MatrixVector& s) {
+    constexpr ptrdiff_t page = 4096, beyond = 11 * 128;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    using One = Lanes<C, sizeof(Lane<C>)>;
+    ptrdiff_t const third = s.k * size / 3 / page * page - page + beyond;
+    Lane<C> sums[3];
+    MatrixVector thirds = s, rest = s;
+    thirds.a_row = third;
+    thirds.k = third / size;
+    thirds.y = reinterpret_cast<char*>(sums);
+    thirds.y_step = size;
+    dot_rows<C, 3, 4>(thirds, 0, third);
+    rest.a += 3 * third;
+    rest.x += 3 * third;
+    rest.k -= 3 * thirds.k;
+    dot_rows<C, 1, 4>(rest, 0);
+    put(s.y, One::add(One::add(sums[0], sums[1]), One::add(sums[2], get<Lane<C>>(s.y))));
+}
+
+template <class C>
+void dot(const MatrixVector& s) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    constexpr ptrdiff_t long_row = ptrdiff_t{64} << 10;
+    if (s.a_column != size || s.x_step != size) return dot_strided<C>(s);
+    if (s.k < lanes<Lane<C>>) return dot_any_short_rows<C>(s);
+    if constexpr (!many_registers)
+        if (s.k * size >= long_row) return dot_long<C>(s);
+    dot_rows<C, 1, 4>(s, 0);
+}
+
+// The last rows, of which there are at most so many.
+template <class C, int most, int chains>
+RAPTORS_INLINE void dot_last_rows(const MatrixVector& s, ptrdiff_t row) {
+    if constexpr (most > 0) {
+        if (s.m - row == most)
+            dot_rows<C, most, chains>(s, row);
+        else
+            dot_last_rows<C, most - 1, chains>(s, row);
+    }
+}
+
+// As many rows at once as there are registers for sums: several streams come faster than one from
+// memory, and where registers are few from a third cache, too (Zen 3).
+template <class C>
+void by_rows(const MatrixVector& given) noexcept {
+    MatrixVector const s = given;  // our own, which no element of y can be part of
+    if (s.k < lanes<Lane<C>>) return dot_any_short_rows<C>(s);
+    constexpr int together = many_registers ? 8 : 6, chains = many_registers ? 4 : 2;
     ptrdiff_t i = 0;
-    for (; !singly && i + together <= s.m; i += together)
-        dot_rows<C, together>(s, s.a + i * s.a_row, s.y + i * s.y_step);
-    for (; i < s.m; ++i) dot_rows<C, 1>(s, s.a + i * s.a_row, s.y + i * s.y_step);
+    for (; !(many_registers && s.singly) && i + together <= s.m; i += together)
+        dot_rows<C, together, chains>(s, i);
+    if constexpr (many_registers)
+        for (; i < s.m; ++i) dot_rows<C, 1, chains>(s, i);
+    else
+        dot_last_rows<C, together - 1, chains>(s, i);
 }
 
 // y (n) = or += `columns` contiguous columns of A times x.
@@ -741,6 +803,7 @@ struct Kernels {
             gemm.small = small<C>;
             gemm.few = few<C>;
         }
+        gemm.dot = dot<E>;
         gemm.by_rows = by_rows<E>;
         gemm.by_columns = by_columns<E>;
         return gemm;
