@@ -317,14 +317,16 @@ bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
 
 enum class Way { vector, small, strips, few, parts, packed };
 
-constexpr ptrdiff_t dot_bytes = ptrdiff_t{512} << 10;  // of a vector in one part of a sum
+// Bytes of a vector in one part of a sum: of one row, and of several, for which it stays in the
+// second cache.
+constexpr ptrdiff_t dot_bytes = ptrdiff_t{512} << 10, rows_bytes = ptrdiff_t{128} << 10;
 
 // In how many parts a long sum is best taken.
 ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
     constexpr ptrdiff_t most_lines = 128;
     ptrdiff_t length = 0;
     if (p.n == 1)
-        length = p.m <= 64 ? dot_bytes / call.size : 0;
+        length = p.m > 64 ? 0 : (p.m > 1 ? rows_bytes : dot_bytes) / call.size;
     else if (are_few(call, p))
         length = 4 * ptrdiff_t{call.gemm.depth};
     else if (call.gemm.small && larger(p.m, p.n) <= most_lines)
