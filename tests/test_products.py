@@ -173,6 +173,31 @@ def test_vectors(dtype: str, isa: str) -> None:
     count.of("matmul").require()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u1", "?"])
+def test_rows_times_a_vector(dtype: str, isa: str) -> None:
+    """However many rows are read at once, and whatever remains of each."""
+    rng = samples.generator("rows", dtype)
+    with counted() as count:
+        for m, k in (
+            *itertools.product(range(2, 20), (2, 7, 8, 9, 31, 64, 65, 300)),
+            (50, 3001),
+            (70, 20_001),
+        ):
+            a, x = ((rng.normal(size=shape) * 100).astype(dtype) for shape in ((m, k), k))
+            exact = a.astype("g") @ x.astype("g") if a.dtype.kind == "f" else a @ x
+            bound = exact_bound(a, x, k + 1) if a.dtype.kind == "f" else 0
+            for matrix in (
+                raptors.array(a),
+                raptors.array(a[::-1].copy())[::-1],
+                raptors.repeat(a, 2, axis=0)[::2],
+            ):
+                got = numpy.asarray(matrix @ raptors.array(x))
+                assert got.dtype == a.dtype
+                assert got.shape == (m,)
+                assert ((got == exact) | (abs(got.astype("g") - exact) <= bound)).all(), (m, k)
+    count.of("matmul").require()
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c16", "f2", "i4"])
 def test_lone_elements(dtype: str) -> None:
     """With one of them, dot() scales: 0 times NaN is 0, and zeros keep their signs where BLAS does it."""

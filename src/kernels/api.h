@@ -136,9 +136,9 @@ struct Gemm {
     void (*pack_pairs_b)(const Panels&) noexcept;
     void (*packed)(const PackedProduct&) noexcept;
     void (*small)(const Matrices&,
-                  const Series&) noexcept;      // unit b_column, c_column; nullptr: there is none
-    void (*few)(const Matrices&) noexcept;      // unit a_column, b_row; as small
-    void (*dot)(const MatrixVector&) noexcept;  // m = 1
+                  const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
+    void (*few)(const Matrices&) noexcept;  // unit a_column, b_row, k of a vector or more; as small
+    void (*dot)(const MatrixVector&) noexcept;         // m = 1
     void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are
 };
