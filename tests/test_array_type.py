@@ -9,6 +9,7 @@ import ctypes
 import enum
 import functools
 import gc
+import importlib.metadata
 import inspect
 import io
 import pickle
@@ -1363,7 +1364,7 @@ def test_file_round_trips(tmp_path: Any) -> None:
 
 
 def test_module_attributes() -> None:
-    assert raptors.__version__
+    assert raptors.__raptors_version__ == importlib.metadata.version("raptors-array")
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):
         _ = raptors.nothing_of_the_kind
     assert sys.modules["raptors"] is raptors
