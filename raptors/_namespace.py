@@ -234,7 +234,7 @@ def populate(names: dict[str, Any]) -> None:
     package = sys.modules["raptors"]
     if not _core._disabled():
         _use_handler()
-    _core._bind({"pickled": _pickled, "module": package})
+    _core._bind({"pickled": _pickled})
     _core._bind_path(by_path)
     own = set(names)
     public = [key for key in dir(numpy) if not key.startswith("_") and key not in _SUBMODULES]
