@@ -647,6 +647,23 @@ PyObject* meta_new(PyObject*, PyObject* args, PyObject* kwargs) {
     return PyObject_Call(base, given.ptr(), kwargs);
 }
 
+// raptors.ndarray and its kin (raptors/_classes.py) equal the classes that they stand for, with the
+// same hash, as raptors' functions equal NumPy's: libraries keep dictionaries by class, and compare
+// type(a) == type(b).
+PyObject* stands_for(PyObject* cls) {
+    static PyObject* const name = PyUnicode_InternFromString("_numpy");
+    if (is_array_type(cls)) return reinterpret_cast<PyObject*>(&PyArray_Type);
+    if (!PyType_Check(cls) || !PyType_IsSubtype(Py_TYPE(cls), meta_type)) return cls;
+    PyObject* const numpy = PyDict_GetItem(reinterpret_cast<PyTypeObject*>(cls)->tp_dict, name);
+    return numpy ? numpy : cls;
+}
+PyObject* meta_compare(PyObject* a, PyObject* b, int comparison) {
+    if (comparison != Py_EQ && comparison != Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    if (!PyType_Check(b)) Py_RETURN_NOTIMPLEMENTED;
+    return PyBool_FromLong((stands_for(a) == stands_for(b)) == (comparison == Py_EQ));
+}
+Py_hash_t meta_hash(PyObject* cls) { return PyType_Type.tp_hash(stands_for(cls)); }
+
 PyMethodDef meta_methods[] = {
     {"__instancecheck__", instance_check, METH_O, nullptr},
     {"__subclasscheck__", subclass_check, METH_O, nullptr},
@@ -751,6 +768,8 @@ PyType_Slot array_slots[] = {
 PyType_Slot meta_slots[] = {
     SLOT(tp_methods, meta_methods),
     SLOT(tp_getattro, meta_getattro),
+    SLOT(tp_richcompare, meta_compare),
+    SLOT(tp_hash, meta_hash),
     {0, nullptr},
 };
 
