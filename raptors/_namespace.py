@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy
 
-from raptors import _borrowed, _classes, _pickle
+from raptors import _borrowed, _classes, _integrations, _pickle
 from raptors import _raptors_core as _core
 
 #: Classes of functions. Those of the first kind bind, as attributes of a class, to its instances.
@@ -241,3 +241,4 @@ def populate(names: dict[str, Any]) -> None:
     names["__reduce_ex__"] = _reducer("raptors")
     _core._adopt_package(package, _SUBMODULES, _submodule)
     sys.meta_path.append(_MirrorFinder)
+    _integrations.register()
