@@ -223,6 +223,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "tempfile": "keeps what the compared programs print",
     },
     "_tuning.py": {"tempfile": "keeps the figures of `calibrate()`"},
+    "_integrations.py": {"pickle": "joblib.dump pickles an array of objects whole"},
     "_run.py": {
         "compile": "`raptors run` runs the user's program, as python does",
         "exec": "as compile",
