@@ -10,7 +10,6 @@ from typing import Any, overload
 
 import numpy
 
-from raptors import _borrowed
 from raptors import _raptors_core as _core
 from raptors._context import Choice
 from raptors._version import __version__
@@ -56,9 +55,10 @@ class Report:
     Attributes
     ----------
     rows : list of dict
-        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), blas (those
-        of them that the BLAS library did), numpy (calls that NumPy served), reason (why NumPy), contiguous
-        and strided (native calls by layout).
+        One per function, dtype and reason: function, dtype (of the first array among the arguments, or
+        else of the result; "other": of another package, "none": neither is an array), native (calls that
+        ran our kernels), blas (those of them that the BLAS library did), numpy (calls that NumPy served),
+        reason (why NumPy), contiguous and strided (native calls by layout).
     """
 
     rows: list[dict[str, Any]]
@@ -80,11 +80,11 @@ class Report:
         return self.native_calls / total if total else float("nan")
 
     def __str__(self) -> str:
-        lines = [f"{'function':<20} {'dtype':<9} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
+        lines = [f"{'function':<20} {'dtype':<11} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
         ranked = sorted(self.rows, key=lambda row: -(row["native"] + row["numpy"]))
         lines += [
-            f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
-            f"{(r['reason'] == 'borrowed' and _borrowed.reason(r['function'])) or r['reason']}"
+            f"{r['function']:<20} {r['dtype']:<11} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
+            f"{r['reason']}"
             for r in ranked
         ]
         lines.append(f"native: {self.native_calls} of {self.total_calls} calls")
