@@ -61,6 +61,7 @@ from raptors._config import (
 from raptors._config import (
     simd as simd,
 )
+from raptors._environment import warn_of_unknown as _warn_of_unknown
 from raptors._namespace import populate as _populate
 from raptors._raptors_core import ndarray as ndarray
 from raptors._threads import (
@@ -77,4 +78,5 @@ from raptors._threads import (
 )
 from raptors._version import __version__ as __raptors_version__  # noqa: F401
 
+_warn_of_unknown()
 _populate(globals())

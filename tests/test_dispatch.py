@@ -25,7 +25,7 @@ from helpers import (
 )
 
 import raptors
-from raptors import _borrowed
+from raptors import _borrowed, _environment
 
 native = pytest.mark.skipif(DISABLED, reason="RAPTORS_DISABLE is set")
 NAMES = ("scalar", "avx2", "avx512", "neon", "auto")
@@ -271,6 +271,45 @@ def test_bad_environment(name: str) -> None:
     assert last.startswith(("ImportError", "RuntimeError", "ValueError"))
     assert "RAPTORS_SIMD" in done.stderr
     assert len(last) < 1000
+
+
+BAD_VALUES = {
+    **{"SIMD": "mmx", "BACKEND": "mkl", "BLAS": "/nowhere.so", "CACHE_MAX_BYTES": "lots"},
+    **dict.fromkeys(("DISABLE", "OBJECT_CACHE", "ALLOC_DEBUG", "FAIL_STICKY"), "off"),
+    **dict.fromkeys(("NUM_THREADS", "MIN_PARALLEL", "FAIL_THREAD", "FAIL_ALLOC"), "two"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES.items())
+def test_bad_values_are_named_and_shown(name: str, value: str) -> None:
+    needed = {"RAPTORS_FAIL_ALLOC": "1000000"} if name == "FAIL_STICKY" else {}
+    for bad, shown in ((value, repr(value)), (f"{value}\udcff", f"{value}\\udcff")):  # the byte 0xFF
+        done = python("import raptors", **needed, **{f"RAPTORS_{name}": bad})
+        assert done.returncode == 1
+        last = done.stderr.rstrip().splitlines()[-1]
+        assert last.startswith(f"ImportError: RAPTORS_{name}")
+        assert shown in last
+
+
+def test_unknown_variables_are_told_once() -> None:
+    code = """
+import sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import raptors
+    import raptors.linalg
+(warning,) = caught
+assert (warning.category, warning.filename) == (RuntimeWarning, "<string>")
+print(warning.message)
+"""
+    said = python_ok(code, RAPTORS_NUM_THREAD="1", RAPTORS_ZZ="", RAPTORS_TEST_ISAS="best").strip()
+    assert said.endswith("variables: RAPTORS_NUM_THREAD (is RAPTORS_NUM_THREADS meant?), RAPTORS_ZZ")
+
+
+def test_known_variables_are_silent() -> None:
+    tests = dict.fromkeys(_environment.TESTS, "1")
+    done = python("import raptors", "-W", "error", RAPTORS_TUNING_DIR="/nowhere", **tests)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- the ledger ----------------------------------------------------------------------------------

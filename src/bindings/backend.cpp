@@ -7,6 +7,7 @@
 
 #include "array.h"
 #include "context.h"
+#include "environment.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -32,8 +33,8 @@ constexpr double worth_measuring = 1024.0 * 1024 * 1024;
 Policy checked_policy(const std::string& text, const char* who) {
     for (long p = 0; p < n_policies; ++p)
         if (text == policy_names[p]) return static_cast<Policy>(p);
-    throw py::value_error(std::string(who) + " must be \"auto\", \"raptors\" or \"blas\", not \"" +
-                          (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "\"");
+    throw py::value_error(std::string(who) + " must be \"auto\", \"raptors\" or \"blas\", not " +
+                          quoted(text));
 }
 
 Policy current_policy() { return static_cast<Policy>(chosen_policy.get(process_policy)); }
