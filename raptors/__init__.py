@@ -38,6 +38,9 @@ from raptors._config import (
     available_isas as available_isas,
 )
 from raptors._config import (
+    build_info as build_info,
+)
+from raptors._config import (
     explain_last_dispatch as explain_last_dispatch,
 )
 from raptors._config import (
@@ -51,6 +54,9 @@ from raptors._config import (
 )
 from raptors._config import (
     reset_report as reset_report,
+)
+from raptors._config import (
+    runtime_info as runtime_info,
 )
 from raptors._config import (
     show_config as show_config,

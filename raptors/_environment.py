@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import warnings
 
-__all__ = ["KNOWN", "PREFIX", "TESTS", "chosen", "warn_of_unknown"]
+__all__ = ["KNOWN", "PREFIX", "TESTS", "chosen", "unknown", "warn_of_unknown"]
 
 PREFIX = "RAPTORS_"
 
@@ -38,15 +38,20 @@ def chosen() -> dict[str, str]:
     return {name: os.environ[name] for name in sorted(os.environ) if name.startswith(PREFIX)}
 
 
+def unknown() -> list[str]:
+    """Those that nobody reads."""
+    return [name for name in chosen() if name not in KNOWN and name not in TESTS]
+
+
 def warn_of_unknown() -> None:
     """Warn once of variables that nobody reads, at the import of raptors."""
-    unknown = [name for name in chosen() if name not in KNOWN and name not in TESTS]
-    if not unknown:
+    names = unknown()
+    if not names:
         return
     import difflib  # no correct environment needs it
 
     told = []
-    for name in unknown:
+    for name in names:
         near = difflib.get_close_matches(name[len(PREFIX) :], [known[len(PREFIX) :] for known in KNOWN], n=1)
         told.append(name + (f" (is {PREFIX}{near[0]} meant?)" if near else ""))
     warnings.warn(

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import warnings
 from typing import Any
 
 import numpy
@@ -310,6 +311,48 @@ def test_known_variables_are_silent() -> None:
     tests = dict.fromkeys(_environment.TESTS, "1")
     done = python("import raptors", "-W", "error", RAPTORS_TUNING_DIR="/nowhere", **tests)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- what is printed and returned ----------------------------------------------------------------
+
+
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
+    """NumPy's text, then ours; NumPy's dict with ours in it."""
+    build = raptors.build_info()
+    assert build["version"] == raptors.__raptors_version__
+    assert raptors.show_config(mode="dicts") == {**numpy.show_config(mode="dicts"), "raptors": build}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, without pyyaml
+        numpy.show_config()
+        theirs = capsys.readouterr().out
+        assert raptors.show_config() is None
+    text = capsys.readouterr().out
+    assert text.startswith(theirs)
+    own = text[len(theirs) :].splitlines()
+    assert own[:2] == ["", "raptors"]
+    assert [line.split()[-1] for line in own if line.startswith("  version ")] == [build["version"]]
+    with pytest.raises(AttributeError, match="Invalid `mode`"):
+        raptors.show_config("text")
+
+
+def test_show_runtime(capsys: pytest.CaptureFixture[str]) -> None:
+    numpy.show_runtime()
+    theirs = capsys.readouterr().out
+    assert raptors.show_runtime() is None
+    text = capsys.readouterr().out
+    assert text.startswith(theirs)
+    own = text[len(theirs) :].splitlines()
+    assert own[:2] == ["", f"{'raptors':20} {raptors.__raptors_version__}"]
+    assert f"{'threads for a call':20} {raptors.get_num_threads()}" in own
+
+
+def test_runtime_info() -> None:
+    found = raptors.runtime_info()
+    assert found["raptors"] == raptors.__raptors_version__
+    assert found["numpy"] == numpy.__version__
+    assert found["isa"] == raptors.get_simd()
+    assert found["threads"] == raptors.get_num_threads()
+    assert set(found["environment"]) == {name for name in os.environ if name.startswith("RAPTORS_")}
 
 
 # ---- the ledger ----------------------------------------------------------------------------------

@@ -304,7 +304,7 @@ for place in (0, 100_000, 199_999):
 with warnings.catch_warnings():
     warnings.simplefilter("error")
     a / a
-assert np.show_runtime()["pool"]["shared"] > 3
+assert np.runtime_info()["pool"]["shared"] > 3
 """
         python_ok(code, **SHARED)
 
@@ -313,7 +313,7 @@ assert np.show_runtime()["pool"]["shared"] > 3
 import raptors as np
 a = np.arange(300_000.0)
 assert (a + a).sum() == 300_000 * 299_999.0
-print(np.show_runtime()["pool"]["workers"])
+print(np.runtime_info()["pool"]["workers"])
 """
         assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="1")) == 0
         assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="3")) == 2
