@@ -161,22 +161,6 @@ assert "without BLAS: " in str(caught[0].message)
         assert done.returncode == 1
         assert "RuntimeWarning: raptors goes on without BLAS" in done.stderr
 
-    @packaged
-    def test_threadpoolctl_finds_it(self) -> None:
-        pytest.importorskip("threadpoolctl")
-        code = f"""
-import raptors, json, threadpoolctl
-{LOAD}
-mine = [i for i in threadpoolctl.threadpool_info() if "openblas_raptors" in i["filepath"]]
-with threadpoolctl.threadpool_limits(1):
-    limited = raptors.runtime_info()["blas"]["num_threads"]
-print(json.dumps([mine, limited]))
-"""
-        (mine,), limited = json.loads(python_ok(code, **clean()))
-        assert mine["internal_api"] == "openblas"
-        assert mine["version"] == raptors.build_info()["openblas"]
-        assert limited == 1
-
 
 @packaged
 class TestCalls:
