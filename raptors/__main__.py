@@ -6,14 +6,12 @@ import argparse
 import atexit
 import contextlib
 import importlib
-import io
 import json
 import math
 import os
-import platform
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from raptors import _run
 from raptors._version import __version__
@@ -113,11 +111,12 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     info = commands.add_parser(
         "info",
-        help="show versions, instruction sets, threads, build and settings",
-        description="Show versions, instruction sets, threads, build and settings in force.",
+        help="show versions, instruction set, threads, BLAS, settings and problems",
+        description="Show versions, instruction set, threads, BLAS, settings in force and what is wrong.",
         allow_abbrev=False,
     )
-    info.add_argument("--json", action="store_true", help="as JSON")
+    info.add_argument("--all", action="store_true", help="then all that is known, with NumPy's build")
+    info.add_argument("--json", action="store_true", help="all that is known as JSON")
     return parser, run
 
 
@@ -187,66 +186,21 @@ def _run_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> i
 # info -------------------------------------------------------------------------------------------
 
 
-def _ask(name: str) -> Any:
-    """What raptors' function of that name says, or None if there is none."""
-    function = getattr(importlib.import_module("raptors"), name, None)
-    return None if function is None else function()
+def _info_command(options: argparse.Namespace) -> int:
+    from raptors import _info
 
-
-def _build() -> Any:
-    show_config = importlib.import_module("raptors").show_config
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            return show_config(mode="dicts")
-        except TypeError:
-            return show_config()
-
-
-def _information() -> dict[str, Any]:
-    isas = _ask("available_isas")
-    told: dict[str, Any] = {
-        "raptors": __version__,
-        "numpy": importlib.import_module("numpy").__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "isa": _ask("get_simd"),
-        "available_isas": None if isas is None else list(isas),
-        "threads": _ask("get_num_threads"),
-    }
-    for name, value in (_ask("show_runtime") or {}).items():
-        if told.get(name) is None:
-            told[name] = value
-    told["build"] = _build()
-    told["environment"] = {
-        name: value for name, value in sorted(os.environ.items()) if name.startswith("RAPTORS_")
-    }
-    return told
-
-
-def _table(information: Mapping[str, Any], indent: int = 0) -> list[str]:
-    rows = []
-    for name, value in information.items():
-        title = f"{'':{indent}}{str(name).replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            rows += [title, *_table(value, indent + 2)] if value else [f"{title:24} none"]
-            continue
-        if isinstance(value, list | tuple):
-            value = ", ".join(map(str, value)) or "none"
-        rows.append(f"{title:24} {'unknown' if value is None else value}")
-    return rows
-
-
-def _info_command(as_json: bool) -> int:
-    information = _information()
-    if as_json:
-        print(json.dumps(information, indent=2, default=str))
+    _info.try_blas()
+    if options.json:
+        print(json.dumps(_info.details(), indent=2, allow_nan=False))
     else:
-        print("\n".join(_table(information)))
+        print("\n".join(_info.summary()))
+        if options.all:
+            print("\n".join(["", *_info.table(_info.details())]))
     return 0
 
 
 def _calibrate_command() -> int:
+    info = importlib.import_module("raptors._info")
     tuning = importlib.import_module("raptors._tuning")
 
     def tell(line: str, share: float) -> None:
@@ -264,7 +218,7 @@ def _calibrate_command() -> int:
                 "never" if least is None else f"from {round(least ** (1 / 3))} x {round(least ** (1 / 3))} on"
             )
             shown[f"BLAS, {dtype}, {crew}"] = points
-    print("\n".join(_table(shown | {"file": figures["file"]})))
+    print("\n".join(info.table(shown | {"file": figures["file"]})))
     if figures["disturbed"]:
         print("another program ran on these processors: the figures may be wrong", file=sys.stderr)
     if figures["file"] is None:
@@ -284,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["run"]:
         return _run_command(run, words[1:])
     options = parser.parse_args(words)
-    return _calibrate_command() if options.command == "calibrate" else _info_command(options.json)
+    return _calibrate_command() if options.command == "calibrate" else _info_command(options)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import raptors
+from raptors import _environment
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "src" / "kernels"
@@ -350,6 +351,25 @@ def test_links_lead_somewhere() -> None:
                 if not (path.parent / target).exists():
                     broken.append(f"{name(path)}: {target}")
     assert broken == []
+
+
+def variables(pattern: str, *paths: Path) -> set[str]:
+    return {name for p in paths for name in re.findall(pattern, p.read_text(encoding="utf-8"))}
+
+
+def test_environment_variables_are_listed_and_documented() -> None:
+    package = [*sources(BINDINGS, KERNELS / "frame"), *sorted((ROOT / "raptors").glob("*.py"))]
+    read = variables(r"""\w(?:\(|\[)"(RAPTORS_[A-Z_]+)\"""", *package)
+    assert read == {*_environment.KNOWN}
+    rows = re.findall(r"^\| (`RAPTORS_.*?) \|", text("docs/dispatch.md"), re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"\w+", row)] == [*_environment.KNOWN]
+    read = {
+        *variables(r"""environ\S*[([]"(RAPTORS_[A-Z_]+)\"""", *(ROOT / "tests").glob("*.py")),
+        *variables(r"""\w\("(RAPTORS_[A-Z_]+)\"""", *(ROOT / "tests" / "cpp").glob("*.cpp")),
+        *variables(r"[$]{?(RAPTORS_[A-Z_]+)", *(ROOT / ".ci").iterdir()),
+    }
+    assert read - {*_environment.KNOWN} == {*_environment.TESTS}
+    assert [name for name in _environment.TESTS if name not in text("CONTRIBUTING.md")] == []
 
 
 @pytest.mark.parametrize("script", ["run", "nightly", "coverage", "tidy", "bench-smoke"])

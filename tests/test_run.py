@@ -14,8 +14,10 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import pytest
 
+import raptors as raptors_module
 from raptors import _compare
 
 LIBRARY = """
@@ -467,16 +469,76 @@ def test_version(folder: Path) -> None:
     assert output(raptors(folder, "--version")) == f"raptors {__version__}\n"
 
 
-def test_info(folder: Path) -> None:
-    shown = output(raptors(folder, "info"))
-    for title in ("raptors", "numpy", "python", "isa", "threads", "build", "environment"):
-        assert any(line.startswith(title) for line in shown.splitlines())
+def bare(**settings: str) -> dict[str, str]:
+    """No variable of raptors but these, whatever the suite runs with."""
+    return {**{name: "" for name in os.environ if name.startswith("RAPTORS_")}, **settings}
+
+
+TITLES = (
+    *("raptors", "NumPy", "Python", "system", "processor", "instruction set", "threads for a call", "BLAS"),
+    *("matrix products by", "memory of arrays", "kept for new arrays", "figures for choices"),
+    *("environment", "problems"),
+)
+
+
+def screen(text: str) -> dict[str, list[str]]:
+    """The values by title; lines without a title belong to the one before."""
+    shown: dict[str, list[str]] = {}
+    title = ""
+    for line in text.splitlines():
+        title = line[:20].rstrip() or title
+        shown.setdefault(title, []).append(line[21:])
+    return shown
+
+
+def test_info_is_one_screen(folder: Path) -> None:
+    text = output(raptors(folder, "info", **bare(RAPTORS_NUM_THREADS="1", RAPTORS_CACHE_MAX_BYTES="2GiB")))
+    assert len(text.splitlines()) <= 24
+    shown = screen(text)
+    assert tuple(shown) == TITLES
+    from raptors._version import __version__
+
+    assert shown["raptors"] == [__version__]
+    assert shown["NumPy"] == [numpy.__version__]
+    assert shown["threads for a call"] == ["1"]
+    assert shown["kept for new arrays"][0].endswith("of at most 2.0 GiB")
+    assert "RAPTORS_NUM_THREADS=1" in shown["environment"]
+
+
+def test_info_tells_problems(folder: Path) -> None:
+    write(folder, "file", "")
+    wrong = {"DISABLE": "1", "SIMD": "scalar", "ODD": "", "BLAS": "absent", "TUNING_DIR": "file/x"}
+    done = raptors(folder, "info", **bare(**{f"RAPTORS_{name}": value for name, value in wrong.items()}))
+    problems = "\n".join(screen(done.stdout)["problems"])
+    for word in ("RAPTORS_DISABLE", "is scalar", "not know: RAPTORS_ODD", "no BLAS: absent", "file/x"):
+        assert word in problems
+    assert len(done.stdout.splitlines()) <= 24
+    many = bare(**{f"RAPTORS_ODD{i}": "x" * 1000 for i in range(50)})
+    lines = raptors(folder, "info", **many).stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) < 250
+
+
+def test_info_all(folder: Path) -> None:
+    """The screen, then the rest, which has what the dicts of the library have."""
+    text = output(raptors(folder, "info", "--all"))
+    screen_of, rest = text.split("\n\n")
+    assert tuple(screen(screen_of)) == TITLES
+    titles = {line.split("  ")[0] for line in rest.splitlines()}
+    assert titles >= {key.replace("_", " ") for key in raptors_module.runtime_info()}
+    assert titles >= {"build", "numpy build"}
 
 
 def test_info_json(folder: Path) -> None:
-    shown = json.loads(output(raptors(folder, "info", "--json", RAPTORS_NUM_THREADS="1")))
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = output(raptors(folder, "info", "--json", RAPTORS_NUM_THREADS="1"))
+    shown = json.loads(text, parse_constant=refuse)
+    assert shown["blas"]["zero_copy_share"] is None
+    assert shown["build"] == raptors_module.build_info()
+    assert shown["numpy_build"] == numpy.show_config(mode="dicts")
     assert shown["python"] == platform.python_version()
     assert shown["environment"]["RAPTORS_NUM_THREADS"] == "1"
     assert shown["isa"] in shown["available_isas"]
-    assert shown["build"]
     assert shown["threads"] >= 1

@@ -39,6 +39,8 @@ void define_settings(py::module_& m) {
     m.def("_disabled", &is_disabled);
 
     m.def("_set_num_threads", &set_num_threads);
+    m.def("_process_limit", &process_limit);
+    m.def("_set_process_limit", &set_process_limit);
     m.def("_enter_threads", &enter_threads);
     m.def("_leave_threads", &leave_threads);
     m.def("get_num_threads", &current_threads,

@@ -72,14 +72,14 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
             o = p->native(p->which, p->entry, args[0], args + 1, nargs - 1, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    count_numpy(p->entry, declined, total ? args[0] : nullptr);
     PyObject* const like = overriding_like(args + nargs, kwnames);
     bool originals = p->hand == Hand::original;
     for (Py_ssize_t i = 0; i < total && !originals; ++i)
         originals = args[i] != like && overrides_function(args[i]);
-    PyObject* o = originals
-                      ? call_original(p->fn, args, nargs, kwnames)
-                      : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+    PyObject* o = counted_numpy(p->entry, args, total, [&] {
+        return originals ? call_original(p->fn, args, nargs, kwnames)
+                         : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+    });
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->hand == Hand::top ? without_whole_view(o) : o;
 }
@@ -88,8 +88,8 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
 PyObject* asarray_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table)
         return function_call(self, args, nargsf, kwnames);
-    DType const t = dtype_of(fields(args[0])->descr);
-    if (t != no_dtype) ++proxy(self)->entry->native[index(t)][static_cast<int>(Layout::contiguous)];
+    Column const c = column_of(fields(args[0])->descr);
+    ++proxy(self)->entry->native[index(c)][static_cast<int>(Layout::contiguous)];
     return new_ref(args[0]);
 }
 
@@ -117,8 +117,8 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         PyObject* o = p->native(0, p->entry, nullptr, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
-    return numpy_ufunc_call(p->fn, args, nargs, kwnames);
+    return counted_numpy(p->entry, args, nargs,
+                         [&] { return numpy_ufunc_call(p->fn, args, nargs, kwnames); });
 }
 
 const char* const method_names[] = {"reduce", "accumulate", "reduceat", "outer", "at"};
@@ -136,10 +136,10 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
             if (o || PyErr_Occurred()) return o;
         }
     }
-    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
     PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
     if (!bound) return nullptr;
-    PyObject* o = numpy_ufunc_call(bound, args, nargs, kwnames);
+    PyObject* o = counted_numpy(p->entry, args, nargs,
+                                [&] { return numpy_ufunc_call(bound, args, nargs, kwnames); });
     Py_DECREF(bound);
     return o;
 }
@@ -332,8 +332,8 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
         PyObject* o = info->native(0, info->entry, nullptr, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    if (info) count_numpy(info->entry, declined, nargs ? args[0] : nullptr);
-    return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
+    auto call = [&] { return call_numpy(numpy_ufunc, args, nargs, kwnames, true); };
+    return info ? counted_numpy(info->entry, args, nargs, call) : call();
 }
 
 void init_ufuncs() {
