@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from raptors import _run
+from raptors import _processes, _run
 
 __all__ = ["Comparison", "Difference", "compare_outputs", "compare_program"]
 
@@ -136,7 +136,8 @@ class Run(NamedTuple):
     error: str
     whole: float
     program: float | None
-    report: Mapping[str, Any]
+    report: Any
+    processes: int
 
 
 def _content(file: IO[bytes]) -> str:
@@ -145,21 +146,21 @@ def _content(file: IO[bytes]) -> str:
 
 
 def _run_once(library: Library, program: _run.Program, stdin: IO[bytes] | None) -> Run:
-    # The switches that this interpreter was started with, which hold for the program as well.
-    switches: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()
     path0 = "keep" if sys.flags.safe_path else "insert"
     # Files, not pipes: a process that the program leaves behind would keep a pipe open.
     with (
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as error,
         tempfile.TemporaryFile() as record,
+        tempfile.TemporaryDirectory(prefix="raptors-run-", ignore_cleanup_errors=True) as counts,
     ):
         # -P: a checkout of raptors in the current folder is not the raptors to be measured.
-        command = [sys.executable, *switches, "-P", _run.__file__]
+        command = [*_run.python(), "-P", _run.__file__]
         command += [library, str(record.fileno()), path0]
         command += [program.kind, program.target, *program.arguments]
         if stdin is not None:
             stdin.seek(0)
+        plain = library == "numpy"
         start = time.perf_counter()
         status = subprocess.run(
             command,
@@ -167,18 +168,12 @@ def _run_once(library: Library, program: _run.Program, stdin: IO[bytes] | None) 
             stdout=output,
             stderr=error,
             pass_fds=[record.fileno()],
+            env=_processes.plain_environment() if plain else _processes.environment(folder=counts),
             check=False,
         ).returncode
         whole = time.perf_counter() - start
-        measured = json.loads(_content(record) or "{}")
-        return Run(
-            status,
-            _content(output),
-            _content(error),
-            whole,
-            measured.get("seconds"),
-            measured.get("report") or {},
-        )
+        seconds = json.loads(_content(record) or "null")
+        return Run(status, _content(output), _content(error), whole, seconds, *_processes.counted(counts))
 
 
 def _spool_stdin() -> IO[bytes] | None:
@@ -289,13 +284,12 @@ def _time_rows(runs: Mapping[Library, Sequence[Run]]) -> list[str]:
     return rows
 
 
-def _share_row(report: Mapping[str, Any]) -> str:
-    native, total, share = (report.get(name) for name in ("native_calls", "total_calls", "share"))
-    if native is None or total is None:
-        return f"{'native calls':12} unknown"
+def _share_row(run: Run) -> str:
+    native, total = run.report.native_calls, run.report.total_calls
     if not total:
         return f"{'native calls':12} none: the program called nothing of raptors"
-    return f"{'native calls':12} {native} of {total} ({native / total if share is None else share:.1%})"
+    where = "" if run.processes == 1 else f" in {run.processes} processes"
+    return f"{'native calls':12} {native} of {total} ({native / total:.1%}){where}"
 
 
 def compare_program(
@@ -315,8 +309,8 @@ def compare_program(
     """
     runs = _collect(program, rounds)
     agree, verdict = _judge(runs, rtol, atol)
-    last = runs["raptors"][-1].report
-    flag = {"script": "", "module": "-m ", "code": "-c "}[program.kind]
+    last = runs["raptors"][-1]
+    flag = {"module": "-m ", "code": "-c "}.get(program.kind, "")
     tolerance = f"relative tolerance {rtol:g}" + (f", absolute {atol:g}" if atol else "")
     told = [
         f"{flag}{program.target} under NumPy and under raptors, {rounds} rounds",
@@ -328,6 +322,6 @@ def compare_program(
         *_time_rows(runs),
     ]
     if report:
-        told += ["", str(last.get("text", "no report"))]
+        told += ["", str(last.report)]
     print("\n".join(told), file=file or sys.stdout)
     return agree
