@@ -37,7 +37,8 @@ or the program comes from standard input where that is no terminal.
 
 With --compare the program runs under NumPy and under raptors in turn, each time in a process of its
 own with the same arguments and the same standard input; what it prints, its exit status and its
-times are compared. The program's own output is not shown.
+times are compared. The program's own output is not shown. What it does to files and elsewhere, it
+does in each run.
 """
 
 RUN_EPILOG = """\
@@ -49,7 +50,8 @@ calls: those of multiprocessing, of subprocess, of os.system and the like. For t
 one folder more in the program's environment, and there is a variable _RAPTORS_RUN. A child without
 these two, or under -E, -I or -S, gets plain NumPy; so does a Python that has not this raptors.
 
-exit status: the program's own; with --compare 0 if both agree, 1 if not; 2 after a usage error
+exit status: the program's own; with --compare 0 if both agree, 1 if not or if the program fails;
+2 after a usage error
 
 examples:
   raptors run simulation.py --steps 1000

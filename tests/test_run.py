@@ -669,6 +669,10 @@ def test_compare_runs_numpy_without_raptors(folder: Path) -> None:
     ("ending", "reported"),
     [
         ("sys.exit(np.__name__ == 'raptors')", "exit status  DIFFERENT: NumPy 0, raptors 1"),
+        (
+            "print(np.__name__, file=sys.stderr); print(np.__name__)",
+            "verdict      DIFFERENT in stdout and stderr",
+        ),
         ("sys.stderr.write(np.__name__)", "stderr       DIFFERENT at line 1"),
         ("print(1.0 + 1e-3 * (np.__name__ == 'raptors'))", "1.0 and 1.001 differ by 0.001 of their size"),
         ("print(7 + (np.__name__ == 'raptors'))", "the whole numbers 7 and 8 differ"),
@@ -688,23 +692,98 @@ def test_compare_tolerance(folder: Path) -> None:
     assert compare(folder, source, options=["--atol=1e-3"]).returncode == 0
 
 
-def test_compare_equal_failure(folder: Path) -> None:
-    done = compare(folder, "import numpy as np\nnp.ones(2) + np.ones(3)\n")
-    assert "exit status  1 under both" in output(done)
-    assert "stderr       agree" in done.stdout
+NAME = "import numpy; name = numpy.__name__"
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "shown"),
+    [
+        (["-m", "absent"], "both, with status 1", "No module named absent\n"),
+        (["-c", "a b"], "both, with status 1", "SyntaxError: invalid syntax\n"),
+        (["-c", "import numpy as np; np.ones(2) + np.ones(3)"], "both, with status 1", "ValueError: "),
+        (["-c", "import sys; sys.exit(3)"], "both, with status 3", ""),
+        (["-c", f"{NAME}; assert name != 'raptors', 'x'"], "raptors alone, with status 1", "Error: x\n"),
+        (["-c", f"{NAME}; assert name != 'numpy', 'x'"], "NumPy alone, with status 1", "Error: x\n"),
+        (
+            ["-c", f"{NAME}; import sys; sys.exit(len(name))"],
+            "both, with status 5 under NumPy, status 7 under raptors",
+            "",
+        ),
+        (["-c", "import os; os.kill(os.getpid(), 9)"], "both, with signal 9", ""),
+    ],
+)
+def test_compare_failure(folder: Path, words: Sequence[str], verdict: str, shown: str) -> None:
+    done = raptors(folder, "run", "--compare", "--rounds", "3", "--report", *words)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert last_line(done) == f"verdict      FAILED under {verdict}"
+    where = verdict.partition(",")[0].removesuffix(" alone")
+    assert done.stdout.count(f"\nstandard error under {where}:\n") == bool(shown)
+    assert shown in done.stdout
+    assert "stopped after round 1 of 3, in which the program failed\n" in done.stdout
+
+
+def test_compare_shows_both_errors_where_they_differ(folder: Path) -> None:
+    done = compare(folder, "import sys\nimport numpy as np\nsys.exit(np.__name__)\n")
+    assert last_line(done) == "verdict      FAILED under both, with status 1"
+    assert "\nstandard error under NumPy:\nnumpy\n\nstandard error under raptors:\nraptors\n" in done.stdout
 
 
 def test_compare_abrupt_end(folder: Path) -> None:
-    done = compare(folder, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    assert "exit status  signal 9 under both" in output(done)
+    done = compare(folder, "import numpy as np, os\nnp.ones(3) + 1\nos._exit(0)\n")
+    assert "exit status  0 under both" in output(done)
     assert "not measured" in done.stdout
+    assert "native calls 2 of 2" in done.stdout
+
+
+def test_compare_tells_before_what_is_repeated(folder: Path) -> None:
+    source = "import os\nfor name in 'started', 'times':\n  open(name, 'a').write('1')\n"
+    done = compare(folder, source)
+    assert output(done).startswith("program.py runs 4 times, with all that it does to files and elsewhere: ")
+    assert (folder / "times").read_text() == "1111"
+    assert last_line(done) == "verdict      agree"
+
+
+def test_compare_counts_all_processes(folder: Path) -> None:
+    name = write(folder, "program.py", WORKERS.replace("print(*pool", "str(*pool").replace("str(*", "len("))
+    done = raptors(folder, "run", "--compare", "--rounds=1", "--report", name, "spawn")
+    assert "native calls 2 of 2 (100.0%)\n" in output(done)
+    assert counts(done.stdout.partition("function  ")[2]) == {"ones": 1, "add": 1}
+
+
+def test_compare_gives_up_where_nobody_reads(folder: Path) -> None:
+    source = "import numpy\nopen('times', 'a').write('1')\nprint(numpy.__name__)\n"
+    write(folder, "program.py", source)
+    command = f"{sys.executable} -P -m raptors run --compare --rounds 1 program.py"
+    for reader, runs in ("head -3", "11"), ("true", None):
+        (folder / "times").unlink(missing_ok=True)
+        shell = f"{{ {command}; echo status $? >&2; }} | {{ {reader}; }}"
+        done = subprocess.run(
+            ["sh", "-c", shell], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stderr == f"status {128 + signal.SIGPIPE}\n"
+        if runs:
+            assert (folder / "times").read_text() == runs
+            assert done.stdout.startswith("program.py runs 2 times")
+
+
+def test_compare_shows_progress_on_a_terminal(folder: Path) -> None:
+    status, shown = session(folder, "run", "--compare", "--rounds", "1", "-c", "pass", typed=[])
+    assert status == 0
+    lines = [f"\r\x1b[Kround 1 of 1, {name} ..." for name in ("NumPy", "raptors")]
+    assert f"{''.join(lines)}\r\x1b[Kstdout       empty under both\n" in shown
+    assert shown.endswith("\nverdict      agree\n")
 
 
 def test_compare_leaves_out_what_changes_by_itself(folder: Path) -> None:
     done = compare(folder, "import os\nprint('pid', os.getpid())\nprint('same')\n")
     assert "agree: 1 lines" in output(done)
     assert "1 left out" in done.stdout
-    assert compare(folder, "import os\nprint(os.getpid())\n").returncode == 1
+    done = compare(folder, "import os\nprint(os.getpid())\n")
+    assert (done.returncode, last_line(done)) == (1, "verdict      DIFFERENT in stdout (not comparable)")
 
 
 def test_compare_survives_a_program_that_closes_descriptors(folder: Path) -> None:
@@ -802,7 +881,7 @@ def test_run_may_be_left_out(folder: Path) -> None:
         where = "" if words[0] == "-c" else folder
         assert output(raptors(folder, *words, "a")) == f"raptors ['a'] {where}\n"
     assert "raptors ['a'] \n" in raptors(folder, "--report", "-", "a", stdin=source).stdout
-    assert "exit status  0 under both" in raptors(folder, "--compare", "--rounds=1", "-c", "pass").stdout
+    assert last_line(raptors(folder, "--compare", "--rounds=1", "-c", "pass")) == "verdict      agree"
     assert output(raptors(folder, "info")).startswith("raptors  ")
 
 
