@@ -228,8 +228,10 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "_run.py": {
         "compile": "`raptors run` runs the user's program, as python does",
         "exec": "as compile",
-        "__import__": "the hook that gives raptors to the user's files",
+        "os.execv": "an interactive session of python takes the place of the command",
     },
+    "_imports.py": {"__import__": "the hook that gives raptors to the user's files"},
+    "_processes.py": {"tempfile": "keeps the counts of the processes of a run"},
 }
 
 
