@@ -28,6 +28,8 @@ from raptors._threads import calibrate as calibrate
 from raptors._threads import set_num_threads as set_num_threads
 from raptors._threads import threads as threads
 
+__raptors_version__: str
+
 # As in raptors/_raptors_core.pyi, which pyright does not see beside a stub package.
 def available_isas() -> tuple[str, ...]: ...
 def explain_last_dispatch() -> dict[str, Any] | None: ...

@@ -22,6 +22,8 @@ except ImportError as error:
         ) from error
     raise
 
+from numpy import __version__ as __version__  # programs ask it which NumPy they have
+
 from raptors import memory as memory
 from raptors._backend import (
     backend_policy as backend_policy,
@@ -73,6 +75,6 @@ from raptors._threads import (
 from raptors._threads import (
     threads as threads,
 )
-from raptors._version import __version__ as __version__
+from raptors._version import __version__ as __raptors_version__  # noqa: F401
 
 _populate(globals())

@@ -234,7 +234,7 @@ def populate(names: dict[str, Any]) -> None:
     package = sys.modules["raptors"]
     if not _core._disabled():
         _use_handler()
-    _core._bind({"pickled": _pickled, "module": package})
+    _core._bind({"pickled": _pickled})
     _core._bind_path(by_path)
     own = set(names)
     public = [key for key in dir(numpy) if not key.startswith("_") and key not in _SUBMODULES]
@@ -248,7 +248,7 @@ def populate(names: dict[str, Any]) -> None:
     for key in (*array_api, "__config__", "__numpy_submodules__", "matrixlib"):
         if hasattr(numpy, key):
             names[key] = getattr(numpy, key)
-    names["__all__"] = sorted({*numpy.__all__} - {"__version__"})
+    names["__all__"] = sorted(numpy.__all__)
 
     for key, value in vars(numpy).items():
         if key.startswith("_") and not key.startswith("__"):

@@ -59,9 +59,9 @@ def name(path: Path) -> str:
 def test_versions_agree() -> None:
     found = re.search(r'^(?:__version__|version)\b.*?"([^"]+)"', text("raptors/_version.py"), re.MULTILINE)
     assert found is not None
-    assert raptors.__version__ == found[1] == importlib.metadata.version(PROJECT["project"]["name"])
-    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", raptors.__version__)
-    assert re.search(rf"^## \[{re.escape(raptors.__version__)}\]", text("CHANGELOG.md"), re.MULTILINE)
+    assert raptors.__raptors_version__ == found[1] == importlib.metadata.version(PROJECT["project"]["name"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", raptors.__raptors_version__)
+    assert re.search(rf"^## \[{re.escape(raptors.__raptors_version__)}\]", text("CHANGELOG.md"), re.MULTILINE)
 
 
 def test_pinned_tools_agree() -> None:

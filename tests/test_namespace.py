@@ -153,7 +153,16 @@ def test_methods_look_like_numpys(module: str) -> None:
 def test_star_imports_bring_the_same_names() -> None:
     for module in ("", "linalg", "fft", "random", "ma", "polynomial", "strings", "char", "rec"):
         ours, numpys = both(module)
-        assert sorted({*ours.__all__} - {"__version__"}) == sorted({*numpys.__all__} - {"__version__"})
+        assert sorted(ours.__all__) == sorted(numpys.__all__)
+
+
+def test_the_version_that_programs_ask_for_is_numpys() -> None:
+    """Code for old versions would run otherwise, which hands out memory where a copy is wanted."""
+    assert raptors.__version__ == raptors.version.version == numpy.__version__
+    for module in MODULES:
+        ours, numpys = both(module)
+        for name in ("__version__", "version", "full_version"):
+            assert getattr(ours, name, None) is getattr(numpys, name, None), (module, name)
 
 
 IMPORTS = """\

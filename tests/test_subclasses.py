@@ -797,7 +797,7 @@ METHODS = [
     "x.__array__() is x",
     "x.__array__('f4')",
     "x.__array_priority__",
-    "x.__array_namespace__() is np",
+    "x.__array_namespace__() is numpy",
     "x.__array_interface__['shape']",
     "x.to_device('cpu') is x",
     "x.device",
@@ -1435,3 +1435,161 @@ def test_comparison_is_able_to_fail() -> None:
     """The rule that classes are compared by is no rubber stamp."""
     assert mismatch(lambda xp: seen(xp.ones(2).view(plain(xp.ndarray)) + (xp is raptors)))
     assert mismatch(lambda xp: seen(numpy.ones(2) if xp is raptors else xp.ones(2)))
+
+
+# ---- classes made of an array's own type ---------------------------------------------------------
+
+
+class Mixin:
+    """Has methods that arrays have."""
+
+    def sum(self) -> str:
+        return "the mixin's"
+
+
+class MixinArray(Mixin, numpy.ndarray):
+    """What libraries derive from numpy.ndarray: its methods win over the array's."""
+
+    def __array_finalize__(self, obj: Any) -> None:
+        assert obj is None or type(obj) in (numpy.ndarray, type(self)), type(obj)
+
+    def __add__(self, other: Any) -> Any:
+        return "the mixin's"
+
+    def __getitem__(self, key: Any) -> Any:
+        return "the mixin's"
+
+
+def test_methods_of_mixins_come_before_the_arrays() -> None:
+    """As in astropy's Masked and Distribution: type(name, (type(data), Base), {})."""
+    a = raptors.arange(3.0)
+    made = type("Made", (type(a), MixinArray), {})
+    assert made.__mro__ == (made, MixinArray, Mixin, raptors.ndarray, numpy.ndarray, object)
+    x = a.view(made)
+    assert type(x) is made
+    assert x.base is a
+    assert (x.sum(), x + 1, x[0]) == ("the mixin's",) * 3
+    assert (x.mean(), (x - 1.0).tolist(), type(x - 1.0)) == (1.0, [-1.0, 0.0, 1.0], made)
+    assert type(x.view(type(a))) is raptors.ndarray
+
+    class Derived(raptors.ndarray): ...
+
+    other = type("Other", (Derived, MixinArray), {})
+    assert other.__mro__[1:] == (Derived, MixinArray, Mixin, raptors.ndarray, numpy.ndarray, object)
+    plain = type("Plain", (raptors.ndarray, Mixin), {})
+    assert plain.__mro__[1:] == (raptors.ndarray, numpy.ndarray, Mixin, object)
+    with pytest.raises(TypeError, match="consistent method resolution"):
+        type("Wrong", (raptors.ndarray, Derived), {})
+
+
+def test_classes_are_of_the_module_that_makes_them() -> None:
+    for xp in (numpy, raptors):
+        made = type("Made", (xp.ndarray,), {})
+        assert (made.__module__, made.__qualname__) == (__name__, "Made")
+        assert type("Made", (xp.ndarray,), {"__module__": "elsewhere"}).__module__ == "elsewhere"
+        scope = {"__name__": "somewhere", "xp": xp}
+        exec("made = type('Made', (xp.ndarray,), {})\nclass Other(xp.ndarray): ...", scope)
+        assert (scope["made"].__module__, scope["Other"].__module__) == ("somewhere",) * 2  # type: ignore[attr-defined]
+    body: dict[str, Any] = {}
+    type("Made", (raptors.ndarray,), body)
+    assert body == {}
+
+
+# ---- the protocols, looked up on the type --------------------------------------------------------
+
+
+def test_the_types_protocols_are_numpys() -> None:
+    """dask's concatenate3 and others compare them with numpy.ndarray's."""
+    cls = type(raptors.ones(1))
+    assert cls.__array_ufunc__ is numpy.ndarray.__array_ufunc__
+    assert cls.__array_function__ is numpy.ndarray.__array_function__
+    assert getattr(cls, "__array_ufunc__", None) is numpy.ndarray.__array_ufunc__
+    for attribute in ("__array_function__", "__array_ufunc__"):
+        assert getattr(cls, attribute) is getattr(numpy.ndarray, attribute)
+        assert operator.attrgetter("__array_function__")(cls) is numpy.ndarray.__array_function__
+
+
+def test_numpys_dispatch_finds_ours_where_the_protocols_are_named() -> None:
+    a = raptors.arange(3.0)
+    for _ in range(3):
+        for call in (lambda: numpy.add(a, a), lambda: numpy.sum(a), lambda: numpy.add.reduce(a)):
+            raptors.reset_report()
+            call()
+            assert raptors.report().native_calls == 1
+        raptors.reset_report()
+        assert type(a).__array_ufunc__ is numpy.ndarray.__array_ufunc__
+        assert type(a).__array_function__ is numpy.ndarray.__array_function__
+        results = numpy.add(a, a), numpy.sum(a), numpy.add.reduce(a), getattr(numpy, "multiply")(*(a, a))  # noqa: B009
+        assert raptors.report().native_calls == 4
+        assert [type(r) for r in results] == [raptors.ndarray, numpy.float64, numpy.float64, raptors.ndarray]
+
+
+class Supers(numpy.ndarray):
+    """Expects NumPy's default to do what arrays do, and not to refuse."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        inputs = tuple(x.view(numpy.ndarray) if type(x) is Supers else x for x in inputs)
+        if out:
+            kwargs["out"] = tuple(x.view(numpy.ndarray) if type(x) is Supers else x for x in out)
+        result = super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        assert result is not NotImplemented
+        return numpy.asarray(result).view(Supers)
+
+
+SUPERS = [
+    "a + f",
+    "f + a",
+    "f - 1",
+    "a * f + a",
+    "np.add(a, f)",
+    "numpy.add(a, f)",
+    "np.add(f, f, out=a)",
+    "numpy.multiply(f, a, out=f)",
+    "np.add(a, 1, out=f)",
+    "np.exp(f)",
+    "np.maximum.outer(a, f)",
+    "a > f",
+    "f <= a",
+    "np.add(f, a, out=f, where=b)",
+    "f.__array_ufunc__(numpy.add, '__call__', a, a)",
+    "f.__array_ufunc__(numpy.add, 'reduce', a)",
+    "f.__array_ufunc__(numpy.add, '__call__', a, a, out=(a,))",
+    "f.__array_ufunc__(numpy.modf, '__call__', a)[0]",
+]
+
+
+@pytest.mark.parametrize("expression", SUPERS)
+def test_numpys_default_called_by_a_subclass(expression: str) -> None:
+    def body(xp: Any) -> Any:
+        a, b = mine(xp, numpy.arange(3.0)), mine(xp, numpy.array([True, False, True]))
+        f = numpy.array([1.0, 5.0, 2.0]).view(Supers)
+        result = eval(expression, {"np": xp, "numpy": numpy, "a": a, "b": b, "f": f})
+        return type(result) is Supers, mine(xp, numpy.asarray(result)), mine(xp, numpy.asarray(f)), a
+
+    same_as_numpy(body)
+
+
+# ---- like= ---------------------------------------------------------------------------------------
+
+
+class Maker(numpy.ndarray):
+    """Makes its own arrays of what it is given, as astropy's Quantity does."""
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func is numpy.array:
+            return numpy.array(*args, **kwargs, ndmax=args[0].ndim).view(Maker)
+        return super().__array_function__(func, types, args, kwargs)
+
+
+@pytest.mark.skipif(NUMPY < (2, 4), reason="array() has no ndmax")
+def test_like_hands_over_what_other_libraries_know() -> None:
+    """numpy.array(a, ndmax=a.ndim) fails for subclasses."""
+    like = numpy.ones(2).view(Maker)
+    for make in ("array",):
+        for x in (numpy.arange(10), numpy.ones((2, 3)), numpy.array(5.0)):
+
+            def body(xp: Any, x: Any = x, make: str = make) -> Any:
+                return getattr(xp, make)(mine(xp, x), like=like)
+
+            same_as_numpy(body)
+            assert type(body(raptors)) is Maker

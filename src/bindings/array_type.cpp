@@ -8,6 +8,7 @@
 #include "indexing.h"
 #include "natives.h"
 #include "products.h"
+#include "protocol_lookup.h"
 #include "reductions.h"
 #include "shaping.h"
 #include "ufunc.h"
@@ -20,7 +21,7 @@ namespace {
 PyTypeObject* meta_type;
 PyObject* object_class;  // object.__dict__["__class__"]
 PyObject* name_implementation;
-PyObject* namespace_hooks;  // dict from Python: "pickled" (function), "module"
+PyObject* namespace_hooks;  // dict from Python: "pickled" (function)
 Entry* slot_entry;          // operators without kernels
 
 using NumberSlots = PyNumberMethods;
@@ -286,7 +287,7 @@ constexpr int n_methods = sizeof method_names / sizeof *method_names;
 PyObject* numpy_method[n_methods];
 const NativeRow* native_method[n_methods];
 Entry* method_entry[n_methods];
-PyMethodDef method_defs[n_methods + 9];
+PyMethodDef method_defs[n_methods + 8];
 
 PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                       PyObject* kwnames) {
@@ -395,6 +396,19 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
 }
 
+// Whether arrays of class `t` are finalized by code that knows numpy.ndarray and not ours: of a
+// class that does not derive from ours.
+bool finalizes_foreign(PyTypeObject* t) {
+    static PyObject* const name = PyUnicode_InternFromString("__array_finalize__");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(t->tp_mro); ++i) {
+        auto* const definer = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(t->tp_mro, i));
+        if (definer == &PyArray_Type) return false;
+        if (definer->tp_dict && PyDict_GetItem(definer->tp_dict, name))
+            return !PyType_IsSubtype(definer, array_type);
+    }
+    return false;
+}
+
 // view(): another library's array class looks at what it is a view of (__array_finalize__), and
 // expects numpy.ndarray.
 PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -405,7 +419,7 @@ PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     for (Py_ssize_t i = 0; i < total; ++i)
         foreign |= PyType_Check(args[i]) && args[i] != reinterpret_cast<PyObject*>(&PyArray_Type) &&
                    PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), &PyArray_Type) &&
-                   !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), array_type);
+                   finalizes_foreign(reinterpret_cast<PyTypeObject*>(args[i]));
     PyObject* given[4];
     if (total > 3) {
         PyErr_Format(PyExc_TypeError, "view() takes at most 2 arguments (%zd given)", total);
@@ -507,21 +521,6 @@ PyObject* reduce_plain(PyObject* x, PyObject*) {
     return reduce_ex(x, two.ptr());
 }
 
-PyObject* array_namespace(PyObject* x, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    static PyObject* const base =
-        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "__array_namespace__");
-    PyObject* given[4] = {x, nullptr, nullptr, nullptr};
-    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    for (Py_ssize_t i = 0; i < total && i < 3; ++i) given[i + 1] = args[i];
-    PyObject* o = PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1,
-                                      kwnames);  // NumPy checks the arguments
-    if (!o) return nullptr;
-    PyObject* module = PyDict_GetItemString(namespace_hooks, "module");
-    if (!module) return o;
-    Py_DECREF(o);
-    return new_ref(module);
-}
-
 // User subclasses win over ours, scalars (-1e6) do not.
 PyObject* get_priority(PyObject* x, void*) { return PyFloat_FromDouble(is_ours(x) ? -1.0 : 0.0); }
 
@@ -603,23 +602,68 @@ PyObject* subclass_check(PyObject* cls, PyObject* o) {
 }
 // NumPy asks type(x).__array_ufunc__ and takes "is numpy's default" as "no override". A user
 // subclass that defines none must look like that, although super().__array_ufunc__ (which reads the
-// MRO, not this) still finds ours.
+// MRO, not this) still finds ours. Of raptors.ndarray itself NumPy finds ours, and others NumPy's.
 PyObject* meta_getattro(PyObject* cls, PyObject* name) {
     PyObject* o = PyType_Type.tp_getattro(cls, name);
-    if (o && !is_array_type(cls)) {
-        PyObject* numpy = o == protocols.our_ufunc      ? protocols.numpy_ufunc
-                          : o == protocols.our_function ? protocols.numpy_function
-                                                        : nullptr;
-        if (numpy) {
-            Py_DECREF(o);
-            return new_ref(numpy);
-        }
+    PyObject* numpy = !o                            ? nullptr
+                      : o == protocols.our_ufunc    ? protocols.numpy_ufunc
+                      : o == protocols.our_function ? protocols.numpy_function
+                                                    : nullptr;
+    if (numpy && (!is_array_type(cls) || finds_default(name))) {
+        Py_DECREF(o);
+        return new_ref(numpy);
     }
     return o;
 }
+
+// The order of C3, but for raptors.ndarray, which moves back to numpy.ndarray: a class between the
+// two, that of type(name, (type(array), Mixin), {}), say, comes before either for NumPy's arrays.
+PyObject* meta_mro(PyObject* cls, PyObject*) {
+    PyObject* const order =
+        PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyType_Type), "mro", "O", cls);
+    if (!order || !PyList_CheckExact(order)) return order;
+    Py_ssize_t const n = PyList_GET_SIZE(order);
+    Py_ssize_t i = 0;
+    while (i < n && !is_array_type(PyList_GET_ITEM(order, i))) ++i;
+    for (; i + 1 < n; ++i) {
+        PyObject* const next = PyList_GET_ITEM(order, i + 1);
+        if (next == reinterpret_cast<PyObject*>(&PyArray_Type)) break;
+        PyList_SET_ITEM(order, i + 1, PyList_GET_ITEM(order, i));
+        PyList_SET_ITEM(order, i, next);
+    }
+    return order;
+}
+
+// __new__(metaclass, name, bases, body, ...). A class whose body does not name its module is of the
+// module that calls type(); ABCMeta's Python code, which is called next, would be taken for that.
+PyObject* meta_new(PyObject*, PyObject* args, PyObject* kwargs) {
+    static PyObject* const base =
+        PyObject_GetAttrString(reinterpret_cast<PyObject*>(meta_type->tp_base), "__new__");
+    static PyObject* const name_module = PyUnicode_InternFromString("__module__");
+    auto given = py::reinterpret_borrow<py::object>(args);
+    PyObject* const globals = PyEval_GetGlobals();
+    PyObject* const caller = globals ? PyDict_GetItemString(globals, "__name__") : nullptr;
+    if (caller && PyTuple_GET_SIZE(args) == 4 && PyDict_Check(PyTuple_GET_ITEM(args, 3)) &&
+        !PyDict_GetItem(PyTuple_GET_ITEM(args, 3), name_module)) {
+        given = py::reinterpret_steal<py::object>(PyTuple_New(4));
+        if (!given) return nullptr;
+        for (Py_ssize_t i = 0; i < 3; ++i)
+            PyTuple_SET_ITEM(given.ptr(), i, new_ref(PyTuple_GET_ITEM(args, i)));
+        PyObject* const body = PyDict_Copy(PyTuple_GET_ITEM(args, 3));
+        if (!body) return nullptr;
+        PyTuple_SET_ITEM(given.ptr(), 3, body);
+        if (PyDict_SetItem(body, name_module, caller) < 0) return nullptr;
+    }
+    return PyObject_Call(base, given.ptr(), kwargs);
+}
+
 PyMethodDef meta_methods[] = {
     {"__instancecheck__", instance_check, METH_O, nullptr},
     {"__subclasscheck__", subclass_check, METH_O, nullptr},
+    {"mro", meta_mro, METH_NOARGS, nullptr},
+    // No tp_new: type.__new__ would refuse to be called with this metaclass.
+    {"__new__", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(meta_new)),
+     METH_VARARGS | METH_KEYWORDS | METH_STATIC, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -657,7 +701,6 @@ void fill_method_defs(PyObject* numpy_type) {
     *more++ = {"view", with_keywords(view_method), keywords, nullptr};
     *more++ = {"__array_ufunc__", with_keywords(array_ufunc), keywords, nullptr};
     *more++ = {"__array_function__", with_keywords(array_function), keywords, nullptr};
-    *more++ = {"__array_namespace__", with_keywords(array_namespace), keywords, nullptr};
     *more++ = {"__reduce_ex__", reduce_ex, METH_O, nullptr};
     *more++ = {"__reduce__", reduce_plain, METH_NOARGS, nullptr};
     // Docs and text signatures are NumPy's.

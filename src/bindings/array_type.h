@@ -6,7 +6,7 @@ namespace raptors {
 
 void init_array_type();
 
-// "pickled": the function that unpickles; "module": the package.
+// "pickled": the function that unpickles.
 void bind_hooks(const pybind11::dict& hooks);
 
 }  // namespace raptors

@@ -15,15 +15,13 @@
 // from local variables, and there is a function that knows.
 #include "temporary.h"
 
-#if PY_VERSION_HEX < 0x030e0000
+#include "call_stack.h"
+
+#if PY_VERSION_HEX < 0x030e0000 && defined(RAPTORS_WALKS_THE_STACK)
 #include <dlfcn.h>
-#if __has_include(<execinfo.h>)
-#include <execinfo.h>
 
 #include <cstring>
 #include <vector>
-#define RAPTORS_WALKS_THE_STACK
-#endif
 #endif
 
 namespace raptors {
@@ -68,50 +66,14 @@ bool runs_operator() {
 }
 
 // ---- 2. the C stack
-// Return addresses from the caller of this module up to the loop.
-struct Chain {
-    static constexpr int longest = 4, most_own = 8;  // own: frames of this module
-    void* at[longest];
-    int n;
-};
+constexpr int longest_chain = 4;
 
-// Whether an address lies in this module. dladdr reads the whole symbol table; the addresses are
-// few. Guarded by the GIL.
-bool is_own(void* address) {
-    static void* const base = [] {
-        Dl_info own;
-        return dladdr(reinterpret_cast<void*>(&is_own), &own) ? own.dli_fbase : nullptr;
-    }();
-    constexpr size_t slots = 256;
-    static struct {
-        void* address;
-        bool own;
-    } seen[slots];
-    auto& slot = seen[(reinterpret_cast<uintptr_t>(address) >> 2) % slots];
-    if (slot.address != address) {
-        Dl_info info;
-        slot = {address, base && dladdr(address, &info) && info.dli_fbase == base};
-    }
-    return slot.own;
-}
-
-// The frames above this module's.
-Chain callers() {
-    void* frames[Chain::most_own + Chain::longest];
-    int const n = backtrace(frames, Chain::most_own + Chain::longest);
-    int i = 0;
-    while (i < n && is_own(frames[i])) ++i;
-    Chain chain{};
-    while (i < n && chain.n < Chain::longest) chain.at[chain.n++] = frames[i++];
-    return chain;
-}
-
-std::vector<Chain>* operators;  // the chains of plain operators
+std::vector<Callers>* operators;  // the chains of plain operators, up to the loop
 
 // Called as an operator: notes the way here, if it ends in the loop.
 void observe() {
     static void* const loop = dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
-    Chain chain = callers();
+    Callers chain = callers(longest_chain);
     for (int k = 0; loop && k < chain.n; ++k) {
         Dl_info info;
         if (!dladdr(chain.at[k], &info) || info.dli_saddr != loop) continue;
@@ -130,7 +92,7 @@ PyObject* observe_power(PyObject*, PyObject*, PyObject*) {
 }
 
 void observe_operators() {
-    operators = new std::vector<Chain>;
+    operators = new std::vector<Callers>;
     auto const binary = reinterpret_cast<void*>(observe_binary);
     PyType_Slot slots[] = {
         {Py_nb_add, binary},
@@ -166,8 +128,8 @@ void observe_operators() {
 
 bool called_by_loop() {
     if (!operators) observe_operators();
-    Chain const chain = callers();
-    for (const Chain& known : *operators)
+    Callers const chain = callers(longest_chain);
+    for (const Callers& known : *operators)
         if (known.n <= chain.n &&
             std::memcmp(known.at, chain.at, static_cast<size_t>(known.n) * sizeof(void*)) == 0)
             return true;

@@ -48,6 +48,17 @@ PyObject* without_whole_view(PyObject* o) {
 
 PyObject* own_ufunc(PyObject* made);
 
+// like=, if it overrides the protocol: a library that makes an array of its own gets what it knows,
+// base-class views, since NumPy's array(a, ndmax=0) fails for every subclass. nullptr: there is
+// none.
+PyObject* overriding_like(PyObject* const* values, PyObject* kwnames) {
+    Py_ssize_t const n = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t k = 0; k < n; ++k)
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "like") == 0)
+            return overrides_function(values[k]) ? values[k] : nullptr;
+    return nullptr;
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -62,10 +73,13 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
         if (o || PyErr_Occurred()) return o;
     }
     count_numpy(p->entry, declined, total ? args[0] : nullptr);
+    PyObject* const like = overriding_like(args + nargs, kwnames);
     bool originals = p->hand == Hand::original;
-    for (Py_ssize_t i = 0; i < total && !originals; ++i) originals = overrides_function(args[i]);
-    PyObject* o = originals ? call_original(p->fn, args, nargs, kwnames)
-                            : call_numpy(p->fn, args, nargs, kwnames, p->hand == Hand::deep);
+    for (Py_ssize_t i = 0; i < total && !originals; ++i)
+        originals = args[i] != like && overrides_function(args[i]);
+    PyObject* o = originals
+                      ? call_original(p->fn, args, nargs, kwnames)
+                      : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->hand == Hand::top ? without_whole_view(o) : o;
 }
