@@ -31,21 +31,6 @@ __all__ = ["SUITES", "Suite", "copy_package", "judge", "main"]
 #: Marks of tests that need more than this machine.
 ELSEWHERE = ("db", "internet", "network", "remote_data")
 
-#: In modules of assertions raptors' classes are NumPy's: here values, dtypes and shapes count.
-CONFTEST = """\
-import importlib
-
-class NumPys(type):
-    def __call__(cls, x):
-        return next(c for c in type(x).__mro__ if not c.__module__.startswith("raptors"))
-
-    def __instancecheck__(cls, x):
-        return isinstance(x, type)
-
-for module in {modules}:
-    importlib.import_module(module).type = NumPys("type", (), {{}})
-"""
-
 
 @dataclass(frozen=True)
 class Suite:
@@ -55,7 +40,6 @@ class Suite:
     files: Sequence[str]  # patterns of paths, from the folder of the package on
     share: float  # at least so much per cent of what passes under NumPy
     options: str = ""  # lines of pytest.ini
-    asserts: Sequence[str] = ()  # modules in which `type(x)` is of NumPy's classes
     out: dict[str, str] = field(default_factory=dict)  # beginnings of files that are left out: the reason
 
 
@@ -71,7 +55,7 @@ SUITES = {
         options="filterwarnings = error",
     ),
     "bottleneck": Suite("bottleneck", ["tests/*_test.py"], share=97, options="python_files = *_test.py"),
-    "dask": Suite("dask", ["array/tests/test_*.py"], share=99.5, asserts=["dask.array.utils"]),
+    "dask": Suite("dask", ["array/tests/test_*.py"], share=99.5),
     "h5py": Suite("h5py", ["tests/**/test_*.py"], share=99.5),
     "networkx": Suite("networkx", ["**/tests/test_*.py"], share=100),
     "numexpr": Suite("numexpr", ["tests/test_*.py"], share=100),
@@ -80,7 +64,6 @@ SUITES = {
         [f"tests/{part}/**/test_*.py" for part in PANDAS],
         share=99.3,
         options="filterwarnings = error\nxfail_strict = true",
-        asserts=["pandas._testing.asserters"],
         out={"pandas/tests/arrays/arrow/": "needs pyarrow"},
     ),
     "scipy": Suite("scipy", [f"{part}/**/tests/test_*.py" for part in SCIPY], share=99.9),
@@ -133,13 +116,9 @@ def copy_package(folder: Path, target: Path, library: Library) -> int:
     return count
 
 
-def settings_of(suite: Suite) -> dict[str, str]:
-    """Files beside the package that decide how pytest runs."""
+def options(suite: Suite) -> str:
     marks = "\n    ".join((*ELSEWHERE, "slow"))
-    return {
-        "options.ini": f"[pytest]\nmarkers =\n    {marks}\n{suite.options}\n",
-        "conftest.py": CONFTEST.format(modules=list(suite.asserts)),
-    }
+    return f"[pytest]\nmarkers =\n    {marks}\n{suite.options}\n"
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -148,7 +127,7 @@ def settings_of(suite: Suite) -> dict[str, str]:
 def fingerprint(suite: Suite, args: argparse.Namespace) -> str:
     """All that decides about the outcomes under NumPy."""
     versions = [f"{name} {version(name)}" for name in (suite.distribution, "numpy", "pytest")]
-    return f"{versions} {sys.version} {settings_of(suite)} {args.slow} {args.sample}"
+    return f"{versions} {sys.version} {options(suite)} {args.slow} {args.sample}"
 
 
 def judge_suite(name: str, args: argparse.Namespace, scratch: Path) -> tuple[Verdict, dict[str, Any]]:
@@ -158,8 +137,7 @@ def judge_suite(name: str, args: argparse.Namespace, scratch: Path) -> tuple[Ver
     folders: dict[Library, Path] = {"numpy": scratch / "plain", "raptors": scratch / "rewritten"}
     for library, target in folders.items():
         copy_package(folder, target, library)
-        for path, text in settings_of(suite).items():
-            (target / path).write_text(text)
+        (target / "options.ini").write_text(options(suite))
     files = [file for file in suite_files(folder, suite) if re.search(args.files, file)]
     key, cache = fingerprint(suite, args), suites.read_json(args.baseline)
     baseline = suites.cached(cache.get(name, {}), key)
