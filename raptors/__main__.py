@@ -265,6 +265,8 @@ def _calibrate_command() -> int:
             )
             shown[f"BLAS, {dtype}, {crew}"] = points
     print("\n".join(_table(shown | {"file": figures["file"]})))
+    if figures["disturbed"]:
+        print("another program ran on these processors: the figures may be wrong", file=sys.stderr)
     if figures["file"] is None:
         print("the figures could not be kept: see RAPTORS_TUNING_DIR", file=sys.stderr)
         return 1

@@ -65,7 +65,7 @@ def calibrate() -> dict[str, Any]:
     (``RAPTORS_TUNING_DIR``, or ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later
     processes, once they make a call that is long enough to share among threads; where that directory cannot
     be written, they hold for this process. Without them built-in figures are used. Nothing else should run
-    meanwhile.
+    meanwhile: what another program disturbs is measured again, up to three times.
 
     Returns
     -------
@@ -75,7 +75,8 @@ def calibrate() -> dict[str, Any]:
         length of a call on they are asked to help; "stream_from", from how many bytes of operands on the
         results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread and
         "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
-        None for never; "file", where it is kept, or None.
+        None for never; "disturbed", whether something else ran all the time; "file", where it is kept, or
+        None.
     """
     from raptors import _tuning  # no other call needs it
 

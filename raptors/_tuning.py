@@ -5,12 +5,13 @@ A program's first long call imports this; what only a kept file needs is importe
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 
@@ -32,11 +33,26 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def processors() -> set[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _blas() -> str:
+    """The BLAS library, which need not be loaded."""
+    library = os.path.basename(_core._blas_info(1)["requested"])
+    own = "raptors" in library
+    return f"openblas {_core._build()['openblas']}" if own else library[-60:] or "no blas"
+
+
 def file() -> str:
-    """Where the figures of this processor and version are kept, whether or not they are."""
+    """Where the figures of this processor, BLAS and version are kept, whether or not they are."""
     own = os.environ.get("RAPTORS_TUNING_DIR")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{processor()} {_core.get_simd()} {__version__}").strip("-")
+    key = f"{processor()} {len(processors())} {_core.get_simd()} {_blas()} {__version__}"
+    name = re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-")
     return os.path.join(own or os.path.join(cache, "raptors"), f"{name}.json")
 
 
@@ -46,7 +62,7 @@ _SIZES = (512, 1024, 2048)  # of square matrices
 
 
 def _use(figures: dict[str, Any]) -> None:
-    """Check all, then use all. What the first products found may be there alone."""
+    """Check all, then use all. What a program's products taught may be there alone."""
     blas_from = {
         (dtype, crew): float(least or 0)  # 0: never
         for dtype, row in figures["blas_from"].items()
@@ -76,7 +92,11 @@ def _use(figures: dict[str, Any]) -> None:
 
 
 def load() -> dict[str, Any]:
-    """Use what was kept, and return it; {}: there is nothing that can be used."""
+    """Use what was kept, and return it; {}: there is nothing that can be used.
+
+    What the products of this process teach is kept at its end.
+    """
+    atexit.register(_keep_learnt, os.getpid())
     try:
         with open(file(), encoding="utf-8") as kept:
             text = kept.read()
@@ -87,6 +107,17 @@ def load() -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return dict(figures)
+
+
+def _keep_learnt(process: int) -> None:
+    learnt = _core._learnt_blas_from()
+    if not learnt or os.getpid() != process:  # a forked child has the counts of its parent
+        return
+    figures = {"processor": processor(), "version": __version__, "blas_from": {}, **load()}
+    for wide, several, least in learnt:
+        row = figures["blas_from"].setdefault(DTYPES[wide], {})
+        row.setdefault(CREWS[several], least if least < float("inf") else None)
+    _keep(figures)
 
 
 def _flip(
@@ -138,36 +169,73 @@ def _measure_products(tell: Callable[[str], None]) -> dict[str, dict[str, float 
     return found
 
 
-def measure_flip(wide: bool, several: bool) -> None:
-    """Find from where on BLAS is faster for one dtype, on one thread or several, and keep that, too.
+def _worked() -> float | None:
+    """Seconds that the processors of this process have worked, for anybody; None: the system does not say."""
+    try:
+        with open("/proc/stat", encoding="ascii") as lines:
+            rows = [line.split() for line in lines if line.startswith("cpu")]
+    except OSError:
+        return None
+    names = {f"cpu{number}" for number in processors()}
+    # user, nice, system, irq, softirq, steal: what is neither idle nor a guest's
+    ticks = [sum(int(row[i]) for i in (1, 2, 3, 6, 7, 8)) for row in rows if row[0] in names]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
-    Called once, by the first product that is long enough, if nobody has measured that here.
+
+_Found = TypeVar("_Found")
+_TRIES = 3
+
+
+def _undisturbed(measure: Callable[[], _Found]) -> tuple[_Found, bool]:
+    """What `measure` finds, of several tries the first in which nobody else worked on these processors.
+
+    Returns that, and whether there was such a try; if not, the find of the least disturbed one.
     """
-    if not _core._load_blas():
-        return
-    dtype, crew = DTYPES[wide], CREWS[several]
-    flip = _flip(dtype, _core.get_num_threads() if several else 1, (512, 1024, 1536), 2, lambda line: None)
-    figures = {"processor": processor(), "version": __version__, "blas_from": {}, **load()}
-    figures["blas_from"].setdefault(dtype, {})[crew] = flip
-    _use(figures)
-    _keep(figures)
+    least, kept = float("inf"), None
+    for _ in range(_TRIES):
+        before, own, start = _worked(), time.process_time(), time.perf_counter()
+        found = measure()
+        after, seconds = _worked(), time.perf_counter() - start
+        if before is None or after is None:
+            return found, True
+        others = (after - before - (time.process_time() - own)) / seconds
+        if others < 0.1 + 0.03 / seconds:  # the system counts hundredths of a second
+            return found, True
+        if others < least:
+            least, kept = others, (found,)
+        time.sleep(0.3)
+    assert kept is not None
+    return kept[0], False
 
 
 def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> dict[str, Any]:
     """See `raptors.calibrate`. `tell` gets a line for every step done, and the share of all steps."""
     steps = 3 + len(_products()) * len(_SIZES)
-    done = 0
+    done, disturbed = 0, False
 
     def step(line: str) -> None:
         nonlocal done
         done += 1
-        tell(line, done / steps)
+        tell(line, min(done / steps, 1))
 
-    ops, folds = _core._measure_costs()
+    def find(measure: Callable[[], _Found]) -> _Found:
+        nonlocal disturbed, done
+        before = done
+
+        def again() -> _Found:
+            nonlocal done
+            done = before
+            return measure()
+
+        found, alone = _undisturbed(again)
+        disturbed |= not alone
+        return found
+
+    ops, folds = find(_core._measure_costs)
     step(f"add of float64: {ops.get('add', {}).get('float64', 0):.2f} ns an element")
-    hot, parked = _core._measure_hand_off()
+    hot, parked = find(_core._measure_hand_off)
     step(f"threads begin after {hot / 1e3:.1f} us, sleeping ones after {parked / 1e3:.1f} us")
-    stream_from = _core._measure_stream_from()
+    stream_from = find(_core._measure_stream_from)
     step(f"results are streamed from {stream_from / 2**20:.1f} MiB of operands on")
     # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late: half of
     # what its caller did meanwhile would have been its own, and the call pays for its cold cache, too.
@@ -183,7 +251,8 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
         "hand_off_ns": {"hot": hot, "parked": parked},
         "limits_ns": limits,
         "stream_from": stream_from,
-        "blas_from": _measure_products(step),
+        "blas_from": find(lambda: _measure_products(step)),
+        "disturbed": disturbed,
     }
     _use(figures)
     return {**figures, "file": _keep(figures)}

@@ -1225,6 +1225,46 @@ def test_array_namespace() -> None:
         assert raptors.__array_namespace_info__().default_device() == "cpu"
 
 
+MALFORMED = [
+    "a.__array_ufunc__()",
+    "a.__array_ufunc__(None)",
+    "a.__array_ufunc__(None, None, None)",
+    "a.__array_ufunc__(numpy.add, None, a)",
+    "a.__array_ufunc__(numpy.add, b'x', a)",
+    "a.__array_ufunc__(numpy.add, 'nosuch', a)",
+    "a.__array_ufunc__(numpy.add, '__call__')",
+    "a.__array_ufunc__(numpy.add, '__call__', a, a, foo=1)",
+    "a.__array_ufunc__(3, '__call__', a)",
+    "a.__array_ufunc__(ufunc=numpy.add)",
+    "a.__array_ufunc__(numpy.add, '__call__', a, a, out=(a, a))",
+    "a.__array_function__()",
+    "a.__array_function__(numpy.sum)",
+    "a.__array_function__(numpy.sum, (), ())",
+    "a.__array_function__(numpy.sum, 5, (a,), {})",
+    "a.__array_function__(numpy.sum, (5,), (a,), {})",
+    "a.__array_function__(numpy.sum, (int,), (a,), {})",
+    "a.__array_function__(numpy.sum, (type(a),), [a], {})",
+    "a.__array_function__(numpy.sum, (type(a),), (a,), [])",
+    "a.__array_function__(numpy.sum, (type(a),), (a,), {1: 2})",
+    "a.__array_function__(numpy.sum, (type(a),), (a,), {}, 1)",
+    "a.__array_function__(numpy.sum, (type(a),), (a,), {}, nosuch=1)",
+    "a.__array_function__(3, (type(a),), (a,), {})",
+    "a.__array_namespace__(foo=1)",
+    "a.__array_wrap__()",
+    "a.__reduce_ex__()",
+    "a.__reduce_ex__('x')",
+    "a.view(1, 2, 3, 4)",
+    "a.view(foo=1)",
+    "a.fill()",
+    "a.fill(1, 2)",
+]
+
+
+@pytest.mark.parametrize("expression", MALFORMED)
+def test_malformed_calls_have_numpys_errors(expression: str) -> None:
+    same_as_numpy(lambda xp: eval(expression, {"a": mine(xp, numpy.ones(3)), "np": xp, "numpy": numpy}))
+
+
 def test_array_wrap_and_array() -> None:
     a, p = ours(numpy.arange(3.0)), numpy.ones(3)
     assert a.__array__() is a

@@ -177,3 +177,36 @@ def test_masked_arrays_run_our_kernels() -> None:
         with counted() as count:
             eval(text, {"a": a, "b": b})
         assert count.native > 0, text
+
+
+def test_classes_equal_numpys() -> None:
+    """Libraries keep dictionaries by class, and compare type(a) == type(b)."""
+    pairs = [
+        *CLASSES.values(),
+        (raptors.ndarray, numpy.ndarray),
+        (raptors.random.Generator, numpy.random.Generator),
+        (raptors.random.RandomState, numpy.random.RandomState),
+    ]
+    for ours, numpys in pairs:
+        assert ours is not numpys
+        assert ours == numpys
+        assert numpys == ours
+        assert not ours != numpys
+        assert not numpys != ours
+        assert hash(ours) == hash(numpys)
+        assert {numpys: 1}[ours] == {ours: 1}[numpys] == 1
+        assert ours in (int, numpys)
+        assert ours not in (int, type)
+        assert ours != ours.__name__
+
+        class User(ours):  # type: ignore[misc, valid-type]
+            pass
+
+        assert User == User
+        assert User != ours
+        assert User != numpys
+        assert numpys != User
+        assert {User: 1}.get(numpys) is None
+    assert len({ours for ours, _ in pairs} | {numpys for _, numpys in pairs}) == len(pairs)
+    with pytest.raises(TypeError, match="not supported between"):
+        raptors.ndarray < numpy.ndarray  # noqa: B015

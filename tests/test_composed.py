@@ -349,3 +349,28 @@ def test_common_forms_are_native() -> None:
             call()
         assert count.native == 0, name
         assert [row["reason"] for row in count.rows] == [LOOP], name
+
+
+FAR = [2**31, 2**31 - 1, -(2**31), -(2**31) - 1, 2**63, -(2**63) - 1, 10**30, 401, -401, 400, 309, -309]
+
+
+@pytest.mark.parametrize("dtype", [*samples.DTYPES, "f2", "c8", "c16"])
+def test_round_far_from_the_point(dtype: str) -> None:
+    """Beyond a C int NumPy raises. Just below it takes seconds to find infinity, as for 400 decimals."""
+    found = Mismatches()
+    for a in (numpy.array([0, 1, 100]).astype(dtype), numpy.array(1).astype(dtype)):
+        for decimals in FAR:
+            fits = -(2**31) <= decimals < 2**31
+            asked = max(-400, min(decimals, 400)) if fits else decimals
+
+            def method(xp: Any, a: Any = a, d: int = decimals, asked: int = asked) -> Any:
+                return mine(xp, a).round(d if xp is raptors else asked)
+
+            def function(xp: Any, a: Any = a, d: int = decimals, asked: int = asked) -> Any:
+                return xp.round(mine(xp, a), decimals=d if xp is raptors else asked)
+
+            found.check((dtype, a.shape, decimals, "method"), method)
+            found.check((dtype, a.shape, decimals, "function"), function)
+    found.done(2 * 2 * len(FAR))
+    with numpy.errstate(all="ignore"):
+        assert numpy.isnan(raptors.round([1.5], 2**31 - 1)).all()

@@ -757,6 +757,61 @@ def test_clip(isa: str) -> None:
     count.require(0.5)
 
 
+CLIP_BOUNDS: list[Any] = [
+    *(None, 0, 1, -1, 127, 128, -128, -129, 255, 256, 32767, -32768, 65535, 65536, 2**31 - 1, -(2**31)),
+    *(2**32 - 1, 2**63 - 1, -(2**63), 2**64 - 1, 2**64, -(2**64), 10**30, -(10**30), True),
+    *(
+        0.5,
+        -0.0,
+        numpy.inf,
+        -numpy.inf,
+        numpy.nan,
+        1e300,
+        numpy.int8(-128),
+        numpy.uint8(255),
+        numpy.int64(300),
+    ),
+    *(numpy.float32(2.5), numpy.uint64(2**64 - 1), numpy.array([300, 2]), numpy.array([-3.5, 3.5])),
+    numpy.array([2, 1], "u1"),
+]
+
+
+@pytest.mark.parametrize("dtype", samples.DTYPES)
+def test_clip_with_every_pair_of_bounds(dtype: str) -> None:
+    """Python ints at or beyond an integer dtype's limits are no bounds, and do not promote."""
+    info = numpy.iinfo(dtype) if numpy.dtype(dtype).kind in "iu" else None
+    ends = [info.min, info.max, info.max - 1, info.min + 1] if info else []
+    a = numpy.array(ends[:2] or [1, 0], dtype)
+    bounds = [*CLIP_BOUNDS, *map(int, ends)]
+    found = Mismatches()
+    with counted() as count:
+        for low in bounds:
+            for high in bounds:
+
+                def body(xp: Any, low: Any = low, high: Any = high) -> Any:
+                    return xp.clip(mine(xp, a), mine(xp, low), mine(xp, high))
+
+                found.check((dtype, low, high), body, ANY_ZERO)
+        for low, high in (
+            (None, 300),
+            (-500, None),
+            (300, -300),
+            (0, 255),
+            (-128, 127),
+            (None, None),
+            (1, 2),
+        ):
+            found.check((low, high), lambda xp, b=(low, high): mine(xp, a).clip(*b), ANY_ZERO)
+            found.check((low, high), lambda xp, b=(low, high): mine(xp, a).clip(min=b[0], max=b[1]), ANY_ZERO)
+            found.check(
+                (low, high), lambda xp, b=(low, high): xp.clip(mine(xp, a), a_min=b[0], a_max=b[1]), ANY_ZERO
+            )
+            found.check((low, high), lambda xp, b=(low, high): mine(xp, a).clip(a_min=b[0], a_max=b[1]))
+            found.check((low, high), lambda xp, b=low: mine(xp, a).clip(a_min=b))
+    found.done(len(bounds) ** 2)
+    count.of("clip", "minimum", "maximum", "positive").require(0.1 if dtype == "?" else 0.4)
+
+
 def test_select(isa: str) -> None:
     """where(condition, x, y): every dtype, promotion, scalars, broadcasting; where(condition) is NumPy's."""
     found = Mismatches()

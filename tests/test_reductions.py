@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from typing import Any
 
 import numpy
@@ -619,3 +620,65 @@ def test_order_of_the_result(masked: bool) -> None:
             return np.sum(mine(np, a), axis=axis, keepdims=keepdims, **mask)
 
         same_as_numpy(body)
+
+
+# ---- outputs of objects --------------------------------------------------------------------------
+
+#: In each of them NumPy 2.4 writes bytes over references of the output, and the process may end.
+OVERWRITING = [
+    "np.add.reduce(a, dtype='f4', out=o)",
+    "np.add.reduce(a, 0, 'f4', (o,))",
+    "np.add.reduce([1.0, 2.0], dtype='f4', out=o)",
+    "np.add.reduce(a, dtype='c16', out=o)",
+    "np.add.reduce(a, dtype='i8', out=o, initial=5)",
+    "np.add.reduce(a, dtype='f4', out=o[None], keepdims=True)",
+    "np.maximum.reduce(a, dtype='f4', out=o, initial=1)",
+    "np.multiply.reduce(a, dtype='i8', out=o)",
+    "np.hypot.reduce(a, dtype='f4', out=o)",
+    "np.logical_and.reduce(a, dtype=bool, out=o)",
+    "numpy.add.reduce(np.array(a), dtype='f4', out=o)",
+    "numpy.hypot.reduce(np.array(a), dtype='f4', out=o)",
+    "np.sum(a, dtype='f4', out=o)",
+    "a.sum(dtype='f4', out=o)",
+    "np.prod(a, dtype='f4', out=o)",
+    "np.mean(a, dtype='f4', out=o)",
+    "np.mean(a.astype('f2'), out=o)",
+    "a.astype('f2').mean(out=o)",
+    "np.any(a, out=o)",
+    "np.any(a.astype(object), out=o)",
+    "a.all(out=o)",
+    "np.all([True, False], out=o)",
+]
+#: These are NumPy's, and give the right result.
+HARMLESS = [
+    "np.add.reduce(a, out=o)",
+    "np.add.reduce(a, dtype=object, out=o)",
+    "np.add.reduce(a, dtype='i8', out=o)",
+    "np.maximum.reduce(a, dtype='f4', out=o)",
+    "np.logical_or.reduce(a, out=o)",
+    "np.sum(a, out=o)",
+    "a.max(out=o)",
+    "np.mean(a, out=o)",
+    "np.mean(a.astype('i4'), out=o)",
+    "np.sum(a, dtype='nonsense', out=o)",
+]
+
+
+@pytest.mark.parametrize("expression", OVERWRITING)
+def test_an_output_of_objects_is_refused_where_numpy_would_end_the_process(expression: str) -> None:
+    element = object()
+    o = raptors.array(element, dtype=object)
+    references = sys.getrefcount(element)
+    with pytest.raises(TypeError, match="cannot write to an output of dtype object"):
+        eval(expression, {"np": raptors, "numpy": numpy, "a": raptors.array([1.0, 2.0]), "o": o})
+    assert o[()] is element
+    assert sys.getrefcount(element) == references
+
+
+@pytest.mark.parametrize("expression", HARMLESS)
+def test_an_output_of_objects(expression: str) -> None:
+    def body(xp: Any) -> Any:
+        o = xp.zeros((), object)
+        return eval(expression, {"np": xp, "a": mine(xp, numpy.array([1.0, 2.0])), "o": o}), o
+
+    same_as_numpy(body)

@@ -631,7 +631,8 @@ a.sum()
 print(*sorted(set(sys.modules) - before))
 """
         where = clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2")
-        assert python_ok(code, **where).split() == ["raptors._tuning"]
+        builtin = {"atexit"}
+        assert {*python_ok(code, **where).split()} - builtin == {"raptors._tuning"}
 
     def test_sound_file(self, tmp_path: Path) -> None:
         """The file that the damaged ones below differ from."""
@@ -674,68 +675,124 @@ print(*sorted(set(sys.modules) - before))
     LONG = """
 import sys, raptors as np
 from raptors import _raptors_core as core
-a = np.ones((1024, int(sys.argv[1])), "float32")
-b = np.ones((int(sys.argv[1]), 1024), "float32")
-assert (a @ b == a.shape[1]).all()
-print(core._blas_from(False, False))
+k, products, threads = map(int, sys.argv[1:])
+a, b = np.ones((1024, k), "float32"), np.ones((k, 1024), "float32")
+done = []
+for _ in range(products):
+    assert (a @ b == k).all()
+    c = a @ b
+    done.append(np.explain_last_dispatch()["backend"])
+print(core._blas_from(False, threads > 1), *done)
 """
 
-    def multiply(self, k: int, where: Path, policy: str = "auto") -> float:
+    def multiply(
+        self, k: int, where: Path, products: int, policy: str = "auto", threads: int = 1
+    ) -> tuple[float, list[str]]:
+        """From where on BLAS is faster, and who did every second product of (1024, k) and (k, 1024)."""
         environment = clean(
             RAPTORS_TUNING_DIR=str(where),
-            RAPTORS_NUM_THREADS="1",
+            RAPTORS_NUM_THREADS=str(threads),
             RAPTORS_BACKEND=policy,
             RAPTORS_BLAS="auto",
         )
-        done = python(f"import sys; sys.argv = ['', '{k}']\n{self.LONG}", **environment)
+        done = python(
+            f"import sys; sys.argv = ['', '{k}', '{products}', '{threads}']\n{self.LONG}", **environment
+        )
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        return float(done.stdout)
+        least, *backends = done.stdout.split()
+        return float(least), backends
 
     @pytest.mark.skipif(not core._load_blas(), reason="no BLAS library in this build")
-    def test_first_long_product_compares_with_blas(self, tmp_path: Path) -> None:
+    def test_a_programs_products_teach_who_is_faster(self, tmp_path: Path) -> None:
         never = float("inf")
         for policy, k in (("auto", 1000), ("raptors", 1024), ("blas", 1024)):
-            assert self.multiply(k, tmp_path, policy) == never
-            assert not list(tmp_path.iterdir())
-        found = self.multiply(1024, tmp_path)
+            assert self.multiply(k, tmp_path, 4, policy)[0] == never
+        assert self.multiply(1024, tmp_path, 2)[0] == never  # four products
+        assert not list(tmp_path.iterdir())
+        found, backends = self.multiply(1024, tmp_path, 6)
+        faster = "raptors" if found == never else "blas"
+        assert found in (never, 1024.0**3)
+        assert backends == ["blas"] * 3 + [faster] * 3  # the second of each pair
         (path,) = tmp_path.iterdir()
         kept = json.loads(path.read_text())
         assert kept["blas_from"] == {"float32": {"one": None if found == never else found}}
-        kept["blas_from"]["float32"]["one"] = 12345.0
-        path.write_text(json.dumps(self.SOUND | kept))
-        assert self.multiply(1024, tmp_path) == 12345
-        assert json.loads(path.read_text()) == self.SOUND | kept  # it was there: nothing was measured
+
+        for figure, faster in ((1000.0, "blas"), (1e12, "raptors")):
+            kept["blas_from"]["float32"]["one"] = figure
+            path.write_text(json.dumps(self.SOUND | kept))
+            assert self.multiply(1024, tmp_path, 4) == (figure, [faster] * 4)
+            assert json.loads(path.read_text()) == self.SOUND | kept  # it was there: nothing was learnt
         path.write_text(json.dumps(self.SOUND | {"blas_from": {"float64": {"one": 1e6}}}))
-        self.multiply(1024, tmp_path)
+        self.multiply(1024, tmp_path, 4)
         both = json.loads(path.read_text())  # what others have found stays
         assert both["ops"] == self.SOUND["ops"]
         assert both["blas_from"].keys() == {"float32", "float64"}
         path.write_text("{")
-        self.multiply(1024, tmp_path)
+        self.multiply(1024, tmp_path, 4)
         assert json.loads(path.read_text())["blas_from"].keys() == {"float32"}
         (tmp_path / "file").write_text("no folder")
-        self.multiply(1024, tmp_path / "file" / "below")
+        self.multiply(1024, tmp_path / "file" / "below", 4)
 
-    def test_comparing_with_blas_fails(self, tmp_path: Path) -> None:
-        """Ctrl-C ends the product; any other failure is told, and the product goes on."""
+    @pytest.mark.skipif(not core._load_blas(), reason="no BLAS library in this build")
+    def test_several_threads_of_blas_come_last(self, tmp_path: Path) -> None:
+        """They wait on their cores for more work, and would slow ours down."""
+        found, backends = self.multiply(1024, tmp_path, 5, threads=2)
+        faster = "raptors" if found == float("inf") else "blas"
+        assert backends == ["raptors", "blas", "blas", faster, faster]
+
+    @pytest.mark.skipif(not core._load_blas(), reason="no BLAS library in this build")
+    def test_the_first_long_product_is_one_product(self, tmp_path: Path) -> None:
+        """Nothing is measured beside it, nor loaded; and a forked child keeps nothing."""
         code = """
-import raptors as np
-from raptors import _tuning
+import os, sys, raptors as np
+from raptors import _raptors_core as core
 a = np.ones((1024, 1024), "float32")
-def fail(*arguments): raise error
-_tuning._flip = fail
-error = KeyboardInterrupt()
-try:
-    a @ a
-except KeyboardInterrupt:
-    print("stopped")
-assert (a @ a == 1024).all()
-error = ValueError("no reason")
-assert (a.astype("float64") @ a.astype("float64") == 1024).all()
+a @ a
+assert not core._blas_info(1)["loaded"]
+assert "raptors._tuning" in sys.modules and "tempfile" not in sys.modules
+for _ in range(5): a @ a
+assert core._learnt_blas_from()
+pid = os.fork()
+if pid == 0: sys.exit(0)
+os.waitpid(pid, 0)
+assert not os.listdir(os.environ["RAPTORS_TUNING_DIR"])
 """
-        done = python(code, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="1"))
-        assert (done.returncode, done.stdout) == (0, "stopped\n" if core._load_blas() else ""), done.stderr
-        assert ("comparing products with BLAS's" in done.stderr) == core._load_blas()
+        tmp_path.joinpath("kept").mkdir()
+        where = tmp_path / "kept"
+        python_ok(code, **clean(RAPTORS_TUNING_DIR=str(where), RAPTORS_NUM_THREADS="1", RAPTORS_BLAS="auto"))
+        assert len(list(where.iterdir())) == 1
+
+    def test_the_file_is_named_after_all_that_decides(self) -> None:
+        name = "from raptors import _tuning; print(_tuning.file())"
+        one = python_ok(
+            f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {name}", **clean()
+        )
+        names = {
+            python_ok(name, **clean(**s)) for s in ({}, {"RAPTORS_SIMD": "scalar"}, {"RAPTORS_BLAS": "none"})
+        }
+        assert len(names) == 3
+        assert (one in names) == (len(os.sched_getaffinity(0)) == 1)
+
+    def test_calibration_notices_others(self, tmp_path: Path) -> None:
+        """Another program on every processor: each step is tried again, and the figures say so."""
+        code = """
+import os, subprocess, sys
+from raptors import _tuning
+if not os.path.exists("/proc/stat"): sys.exit(0)
+tries = []
+def measure():
+    tries.append(1)
+    begin = _tuning.time.perf_counter()
+    while _tuning.time.perf_counter() < begin + 0.4: pass
+    return len(tries)
+others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in _tuning.processors()]
+try:
+    found, alone = _tuning._undisturbed(measure)
+finally:
+    for other in others: other.kill()
+assert not alone and len(tries) == 3 and found in (1, 2, 3), (found, alone, tries)
+"""
+        python_ok(code, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
 
     def test_import_reads_nothing(self, tmp_path: Path) -> None:
         code = """

@@ -289,13 +289,9 @@ const NativeRow* native_method[n_methods];
 Entry* method_entry[n_methods];
 PyMethodDef method_defs[n_methods + 8];
 
-PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                      PyObject* kwnames) {
-    declined = Why::borrowed;
-    if (const NativeRow* row = native_method[which]; row && is_ours(self)) {
-        PyObject* o = row->native(row->which, method_entry[which], self, args, nargs, kwnames);
-        if (o || PyErr_Occurred()) return o;
-    }
+// A method of NumPy's, on a base-class view if `views`.
+PyObject* call_bound(PyObject* method, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames, bool views) {
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     PyObject* stack[16];
     PyObject** given = stack;
@@ -306,13 +302,23 @@ PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize
     }
     given[0] = self;
     std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
+    PyObject* o = views ? call_numpy(method, given, nargs + 1, kwnames, false)
+                        : call_original(method, given, nargs + 1, kwnames);
+    if (given != stack) PyMem_Free(given);
+    return o;
+}
+
+PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
+    declined = Why::borrowed;
+    if (const NativeRow* row = native_method[which]; row && is_ours(self)) {
+        PyObject* o = row->native(row->which, method_entry[which], self, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
     // A subclass's method sees the object itself, yet exact arrays among its results become ours.
     bool const views = is_ours(self) && !any_overrides_ufunc(args, nargs, kwnames);
     if (views) count_numpy(method_entry[which], declined, self);
-    PyObject* o = views ? call_numpy(numpy_method[which], given, nargs + 1, kwnames, false)
-                        : call_original(numpy_method[which], given, nargs + 1, kwnames);
-    if (given != stack) PyMem_Free(given);
-    return o;
+    return call_bound(numpy_method[which], self, args, nargs, kwnames, views);
 }
 
 template <int which>
@@ -342,15 +348,7 @@ PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         }
         count_numpy(entry, Why::value, self);
     }
-    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
-    PyObject* given[4];
-    if (total > 3) {
-        PyErr_Format(PyExc_TypeError, "function takes at most 1 argument (%zd given)", total);
-        return nullptr;
-    }
-    given[0] = self;
-    std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
-    return PyObject_Vectorcall(base, given, static_cast<size_t>(nargs) + 1, kwnames);
+    return call_bound(base, self, args, nargs, kwnames, false);
 }
 
 // A ufunc's method on base-class views.
@@ -367,11 +365,11 @@ PyObject* call_on_views(PyObject* ufunc, PyObject* method, PyObject* const* args
 // argument overrides, and ours do: so refuse for foreign overrides only, then our kernels, then
 // NumPy's ufunc on views.
 PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    if (nargs < 2 || !PyUnicode_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "__array_ufunc__ requires at least 4 arguments");
-        return nullptr;
-    }
-    PyObject* ufunc = is_proxy(args[0]) ? wrapped(args[0]) : args[0];
+    PyObject* const ufunc = nargs && is_proxy(args[0]) ? wrapped(args[0])
+                            : nargs                    ? args[0]
+                                                       : nullptr;
+    if (nargs < 2 || !PyUnicode_Check(args[1]) || !PyObject_TypeCheck(ufunc, &PyUFunc_Type))
+        return call_bound(protocols.numpy_ufunc, self, args, nargs, kwnames, true);  // its error
     if (any_overrides_ufunc(args + 2, nargs - 2, kwnames)) {
         // An array class that calls super().__array_ufunc__ gets NumPy's default, which refuses
         // because of us. NumPy is asked again with base-class views, and the class then sees what
@@ -386,11 +384,13 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         return call_ufunc(ufunc, args + 2, nargs - 2, kwnames);
     const UfuncInfo* info = find_ufunc(ufunc);
     declined = Why::borrowed;
-    if (nargs > 2 && info && info->fold < n_folds &&
-        PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
-        PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2], args + 3,
-                                          nargs - 3, kwnames);
-        if (o || PyErr_Occurred()) return o;
+    if (nargs > 2 && PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
+        if (refuses_ufunc_reduce(ufunc, args + 3, nargs - 3, kwnames)) return nullptr;
+        if (info && info->fold < n_folds) {
+            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2],
+                                              args + 3, nargs - 3, kwnames);
+            if (o || PyErr_Occurred()) return o;
+        }
     }
     if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
     return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
@@ -421,10 +421,7 @@ PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
                    PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), &PyArray_Type) &&
                    finalizes_foreign(reinterpret_cast<PyTypeObject*>(args[i]));
     PyObject* given[4];
-    if (total > 3) {
-        PyErr_Format(PyExc_TypeError, "view() takes at most 2 arguments (%zd given)", total);
-        return nullptr;
-    }
+    if (total > 3) return call_bound(base, self, args, nargs, kwnames, false);  // its error
     std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
     given[0] = self;
     if (!foreign || !is_ours(self))
@@ -437,21 +434,20 @@ PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
 }
 
 // __array_function__(self, func, types, args, kwargs)
-PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* array_function(PyObject* self, PyObject* const* given, Py_ssize_t nargs,
+                         PyObject* kwnames) {
     static Signature signature = {4, 4, {"func", "types", "args", "kwargs"}, {}};
     PyObject* v[max_parameters];
-    if (!signature.parse(given, nargs, kwnames, v) || !v[0] || !v[1] || !v[2] || !v[3]) {
-        PyErr_SetString(PyExc_TypeError, "__array_function__() takes exactly 4 arguments");
-        return nullptr;
+    bool regular = signature.parse(given, nargs, kwnames, v) && v[0] && v[1] && v[2] && v[3] &&
+                   PyTuple_Check(v[2]) && PyDict_Check(v[3]);
+    if (regular) {
+        Py_ssize_t at = 0;
+        PyObject *key, *value;
+        while (regular && PyDict_Next(v[3], &at, &key, &value)) regular = PyUnicode_Check(key);
     }
-    if (!PyTuple_Check(v[2])) {
-        PyErr_SetString(PyExc_TypeError, "args must be a tuple.");
-        return nullptr;
-    }
-    if (!PyDict_Check(v[3])) {
-        PyErr_SetString(PyExc_TypeError, "kwargs must be a dict.");
-        return nullptr;
-    }
+    if (!regular)
+        return call_bound(protocols.numpy_function, self, given, nargs, kwnames,
+                          true);  // its error
     PyObject* types =
         PySequence_Fast(v[1], "types argument to ndarray.__array_function__ must be iterable");
     if (!types) return nullptr;
@@ -499,13 +495,7 @@ PyObject* array_function(PyObject*, PyObject* const* given, Py_ssize_t nargs, Py
 }
 
 // The constructor in what NumPy pickles is swapped for ours (in Python: raptors._pickle).
-PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
-    if (!is_ours(x))
-        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce_ex__",
-                                   "OO", x, protocol);
-    Views views;
-    PyObject* view = views.of(x);
-    PyObject* state = view ? PyObject_CallMethod(view, "__reduce_ex__", "O", protocol) : nullptr;
+PyObject* swap_constructor(PyObject* state) {
     if (!state) return nullptr;
     PyObject* hook = PyDict_GetItemString(namespace_hooks, "pickled");
     PyObject* swapped = hook ? PyObject_CallOneArg(hook, state) : new_ref(state);
@@ -513,12 +503,12 @@ PyObject* reduce_ex(PyObject* x, PyObject* protocol) {
     return swapped;
 }
 
-PyObject* reduce_plain(PyObject* x, PyObject*) {
-    if (!is_ours(x))
-        return PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyArray_Type), "__reduce__", "O",
-                                   x);
-    auto two = py::int_(2);
-    return reduce_ex(x, two.ptr());
+template <bool with_protocol>
+PyObject* reduce(PyObject* x, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    static PyObject* const base = PyObject_GetAttrString(
+        reinterpret_cast<PyObject*>(&PyArray_Type), with_protocol ? "__reduce_ex__" : "__reduce__");
+    PyObject* const state = call_bound(base, x, args, nargs, kwnames, is_ours(x));
+    return is_ours(x) ? swap_constructor(state) : state;
 }
 
 // User subclasses win over ours, scalars (-1e6) do not.
@@ -657,6 +647,23 @@ PyObject* meta_new(PyObject*, PyObject* args, PyObject* kwargs) {
     return PyObject_Call(base, given.ptr(), kwargs);
 }
 
+// raptors.ndarray and its kin (raptors/_classes.py) equal the classes that they stand for, with the
+// same hash, as raptors' functions equal NumPy's: libraries keep dictionaries by class, and compare
+// type(a) == type(b).
+PyObject* stands_for(PyObject* cls) {
+    static PyObject* const name = PyUnicode_InternFromString("_numpy");
+    if (is_array_type(cls)) return reinterpret_cast<PyObject*>(&PyArray_Type);
+    if (!PyType_Check(cls) || !PyType_IsSubtype(Py_TYPE(cls), meta_type)) return cls;
+    PyObject* const numpy = PyDict_GetItem(reinterpret_cast<PyTypeObject*>(cls)->tp_dict, name);
+    return numpy ? numpy : cls;
+}
+PyObject* meta_compare(PyObject* a, PyObject* b, int comparison) {
+    if (comparison != Py_EQ && comparison != Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    if (!PyType_Check(b)) Py_RETURN_NOTIMPLEMENTED;
+    return PyBool_FromLong((stands_for(a) == stands_for(b)) == (comparison == Py_EQ));
+}
+Py_hash_t meta_hash(PyObject* cls) { return PyType_Type.tp_hash(stands_for(cls)); }
+
 PyMethodDef meta_methods[] = {
     {"__instancecheck__", instance_check, METH_O, nullptr},
     {"__subclasscheck__", subclass_check, METH_O, nullptr},
@@ -701,8 +708,8 @@ void fill_method_defs(PyObject* numpy_type) {
     *more++ = {"view", with_keywords(view_method), keywords, nullptr};
     *more++ = {"__array_ufunc__", with_keywords(array_ufunc), keywords, nullptr};
     *more++ = {"__array_function__", with_keywords(array_function), keywords, nullptr};
-    *more++ = {"__reduce_ex__", reduce_ex, METH_O, nullptr};
-    *more++ = {"__reduce__", reduce_plain, METH_NOARGS, nullptr};
+    *more++ = {"__reduce_ex__", with_keywords(reduce<true>), keywords, nullptr};
+    *more++ = {"__reduce__", with_keywords(reduce<false>), keywords, nullptr};
     // Docs and text signatures are NumPy's.
     for (PyMethodDef* def = method_defs; def->ml_name; ++def) {
         PyObject* numpy = PyObject_GetAttrString(numpy_type, def->ml_name);
@@ -761,6 +768,8 @@ PyType_Slot array_slots[] = {
 PyType_Slot meta_slots[] = {
     SLOT(tp_methods, meta_methods),
     SLOT(tp_getattro, meta_getattro),
+    SLOT(tp_richcompare, meta_compare),
+    SLOT(tp_hash, meta_hash),
     {0, nullptr},
 };
 

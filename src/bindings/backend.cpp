@@ -1,5 +1,6 @@
 #include "backend.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -25,9 +26,17 @@ constexpr double never = std::numeric_limits<double>::infinity();
 // what AVX-512 of Zen 4 showed, where only long float64 products of one thread are slower than
 // OpenBLAS's, by 2 to 4 %.
 double blas_from[2][2] = {{never, never}, {1500.0 * 1500 * 1500, never}};  // [float64][several]
-bool measured[2][2];
-// A product of so many multiplications takes 10 to 100 ms: once, that may become a second.
-constexpr double worth_measuring = 1024.0 * 1024 * 1024;
+bool known[2][2];  // by a file, or calibrate()
+
+// Without figures, products of so many multiplications (10 to 100 ms) and more teach them: each
+// power of two by itself, by as many products of either.
+constexpr double worth_learning = 1024.0 * 1024 * 1024;
+constexpr int n_lengths = 16, products_of_each = 3;
+Lesson lessons[2][2][n_lengths];
+
+int length_of(double multiplications) {
+    return std::min(std::ilogb(multiplications / worth_learning), n_lengths - 1);
+}
 
 Policy checked_policy(const std::string& text, const char* who) {
     for (long p = 0; p < n_policies; ++p)
@@ -39,19 +48,6 @@ Policy checked_policy(const std::string& text, const char* who) {
 Policy current_policy() { return static_cast<Policy>(chosen_policy.get(process_policy)); }
 
 BlasType type_of(DType t) { return t == DType::float64 ? BlasType::float64 : BlasType::float32; }
-
-// The figures of this machine, measured now. Without them the built-in ones hold.
-void measure(bool wide, bool several) {
-    measured[wide][several] = true;  // by whoever comes first
-    try {
-        import_module("raptors._tuning").attr("measure_flip")(wide, several);
-    } catch (py::error_already_set& e) {
-        if (e.matches(PyExc_Exception))
-            e.discard_as_unraisable("raptors: comparing products with BLAS's");
-        else
-            e.restore();  // KeyboardInterrupt
-    }
-}
 
 double multiplications(const Product& p) {
     double all = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
@@ -69,22 +65,58 @@ Backend backend_for(DType t, const Product& p, double ns) {
     if (policy == automatic && !thought) return {};
     bool const wide = t == DType::float64, several = thought && current_threads() > 1;
     Backend chosen = {
-        nullptr, {policy_names[policy], false, multiplications(p), policy == library ? 0 : never}};
+        nullptr,
+        {policy_names[policy], false, multiplications(p), policy == library ? 0 : never},
+        nullptr};
     Offload& offload = chosen.offload;
     if (offload.multiplications == 0) return chosen;
     bool wanted = policy == library;
     if (policy == automatic && !p.batch_dims && p.m > 1 && p.n > 1) {
-        // The figures are those of the process's ISA.
-        if (!measured[wide][several] && offload.multiplications >= worth_measuring &&
-            active().isa == process_active.isa) {
-            measure(wide, several);
-            if (PyErr_Occurred()) return chosen;
-        }
         offload.blas_from = blas_from[wide][several];
         wanted = offload.multiplications >= offload.blas_from;
+        // The figures are those of the process's ISA.
+        if (!known[wide][several] && offload.multiplications >= worth_learning &&
+            active().isa == process_active.isa && *chosen_blas()) {
+            Lesson& lesson = lessons[wide][several][length_of(offload.multiplications)];
+            if (!lesson.learnt) {
+                // A library's threads may wait on their cores for more work, for a tenth of a
+                // second, and there slow ours down: with several threads ours come first.
+                int const ours = lesson.products[0];
+                wanted = several ? ours >= products_of_each : lesson.products[1] < ours;
+                chosen.lesson = &lesson;
+            }
+        }
     }
     if (wanted) chosen.library = blas_library();
     return chosen;
+}
+
+void learn(const Backend& backend, double ns) {
+    Lesson& lesson = *backend.lesson;
+    bool const by_blas = backend.offload.blas;
+    double const cost = ns / backend.offload.multiplications;
+    double& best = lesson.best[by_blas];
+    best = lesson.products[by_blas] ? std::min(best, cost) : cost;
+    ++lesson.products[by_blas];
+    if (lesson.learnt || std::min(lesson.products[0], lesson.products[1]) < products_of_each)
+        return;
+    lesson.learnt = true;
+    auto const i = &lesson - &lessons[0][0][0];
+    double& from = blas_from[i / (2 * n_lengths)][i / n_lengths % 2];
+    // Who is faster at one length is at shorter ones (ours) or longer ones (BLAS), too.
+    double const shortest = std::ldexp(worth_learning, static_cast<int>(i % n_lengths));
+    from =
+        lesson.best[1] < lesson.best[0] ? std::min(from, shortest) : std::max(from, 2 * shortest);
+}
+
+py::list learnt_blas_from() {
+    py::list found;
+    for (int wide = 0; wide < 2; ++wide)
+        for (int several = 0; several < 2; ++several)
+            if (std::any_of(lessons[wide][several], lessons[wide][several] + n_lengths,
+                            [](const Lesson& lesson) { return lesson.learnt; }))
+                found.append(py::make_tuple(wide != 0, several != 0, blas_from[wide][several]));
+    return found;
 }
 
 namespace {
@@ -163,7 +195,7 @@ void leave_backend_policy(const py::object& token) { chosen_policy.leave(token);
 double multiplications_for_blas(bool wide, bool several) { return blas_from[wide][several]; }
 void set_multiplications_for_blas(bool wide, bool several, double multiplications) {
     blas_from[wide][several] = multiplications > 0 ? multiplications : never;
-    measured[wide][several] = true;
+    known[wide][several] = true;
 }
 
 }  // namespace raptors

@@ -6,16 +6,28 @@
 
 namespace raptors {
 
+// How the two did the first long products of about one length: the best of so many.
+struct Lesson {
+    double best[2];  // nanoseconds a multiplication: ours, the library
+    int products[2];
+    bool learnt;
+};
+
 struct Backend {
     const Blas* library;  // nullptr: our kernels
     Offload offload;      // says so, too
+    Lesson* lesson;       // not nullptr: how long this product takes teaches who is faster
 };
 
 // Who is to do this product of floats, which takes our kernels `ns` nanoseconds: what the policy of
 // the context wants; under "auto", who is faster by the figures of this machine (ours are, where
-// neither threads nor BLAS are worth a thought). The first long product measures them if nobody
-// has. Without a library, check for an error: a warning of its loading that is one, or Ctrl-C.
+// neither threads nor BLAS are worth a thought). Without figures the first long products are done
+// by one and by the other. Without a library, check for an error: a warning of its loading that is
+// one.
 Backend backend_for(DType t, const Product& p, double ns);
+
+// That product took so long.
+void learn(const Backend& backend, double ns);
 
 // Whether the policy of the context wants BLAS wherever it can.
 bool wants_blas();
@@ -35,5 +47,7 @@ void leave_backend_policy(const pybind11::object& token);
 // several. To set: 0 or less is never.
 double multiplications_for_blas(bool wide, bool several);
 void set_multiplications_for_blas(bool wide, bool several, double multiplications);
+// Those figures that this process's own products have taught: (wide, several, multiplications).
+pybind11::list learnt_blas_from();
 
 }  // namespace raptors

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "borrow.h"
 #include "conversion.h"
 #include "elementwise.h"
 #include "frame/fpstatus.h"
@@ -164,15 +165,33 @@ bool parse_tolerance(PyObject* x, double otherwise, double* value) {
 
 }  // namespace
 
+// NumPy multiplies by ten as often as there are decimals, for seconds in the end. It is at infinity
+// long before that.
+constexpr npy_intp most_decimals = 400;
+
+PyObject* round_far(PyObject* self, npy_intp decimals, PyObject* out) {
+    static PyObject* const function =
+        py::object(import_module("numpy").attr("round")).release().ptr();
+    static PyObject* const method =  // warns where it is called
+        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "round");
+    if (PyArray_Check(self) && !is_exact(self)) return decline(Why::type);
+    auto const fewer = py::int_(decimals < 0 ? -most_decimals : most_decimals);
+    PyObject* const args[] = {self, fewer.ptr(), out ? out : Py_None};
+    return call_numpy(is_exact(self) ? method : function, args, 3, nullptr, true);
+}
+
 PyObject* round_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     npy_intp decimals = 0;
     if (!round_signature.parse(args, nargs, kwnames, slots) ||
         (slots[0] && !parse_integer(slots[0], &decimals)))
         return decline(Why::keyword);
+    if (decimals != static_cast<int>(decimals)) return decline(Why::value);
+    if (decimals > most_decimals || decimals < -most_decimals)
+        return round_far(self, decimals, slots[1]);
+    if (!is_exact(self)) return decline(Why::type);
     PyObject* const out = is_none(slots[1]) ? nullptr : slots[1];
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);

@@ -65,6 +65,7 @@ void define_figures(py::module_& m) {
     m.def("_set_pool_limits", &set_hand_off_limits);
     m.def("_set_blas_from", &set_multiplications_for_blas);
     m.def("_blas_from", &multiplications_for_blas);
+    m.def("_learnt_blas_from", &learnt_blas_from);
     m.def("_pool_stats", &pool_report);
     m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
 }

@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "conversion.h"
 #include "elementwise.h"
+#include "frame/clock.h"
 #include "frame/fpstatus.h"
 #include "frame/half.h"
 #include "object_cache.h"
@@ -211,6 +212,7 @@ bool run_product(const Table& table, Numbers numbers, const Product& p, Offload*
     const Blas* const library = backend.library;
     bool& by_blas = backend.offload.blas;
     bool done = true;
+    int64_t const start = backend.lesson ? now_ns() : 0;
     clear_fp_status();
     run_work(
         ns, [&](int threads) { return share_for(table, numbers, p, threads); },
@@ -219,8 +221,9 @@ bool run_product(const Table& table, Numbers numbers, const Product& p, Offload*
             done = by_blas || multiply(table, numbers, p, share);
         },
         library != nullptr);
-    if (!done) PyErr_NoMemory();
     *offload = backend.offload;
+    if (!done) PyErr_NoMemory();
+    if (done && backend.lesson) learn(backend, static_cast<double>(now_ns() - start));
     return done;
 }
 

@@ -416,6 +416,46 @@ PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* sel
     return PyArray_Scalar(element, descr_of(DType::int64), nullptr);
 }
 
+// ---- outputs of objects
+// NumPy (2.4) puts the initial value of a reduction into its output as bytes of the loop's dtype.
+// Among objects they overwrite references, and the process ends sooner or later; eight bytes of
+// zero are no reference and do no harm. `identity`: PyUFunc_Zero, PyUFunc_One (or another number)
+// or PyUFunc_None. True: an error is set.
+bool refuses_object_output(PyObject* out, PyArray_Descr* loop, int identity, PyObject* initial) {
+    if (out && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == 1)
+        out = PyTuple_GET_ITEM(out, 0);
+    if (!out || !PyArray_Check(out) || fields(out)->descr->type_num != NPY_OBJECT) return false;
+    bool const starts = initial ? initial != Py_None : identity != PyUFunc_None;
+    bool const harmless = !initial && identity == PyUFunc_Zero && PyDataType_ELSIZE(loop) == 8;
+    if (loop->type_num == NPY_OBJECT || !starts || harmless) return false;
+    PyErr_Format(PyExc_TypeError,
+                 "a reduction in %S cannot write to an output of dtype object; its dtype may be "
+                 "object, or the output's %S",
+                 loop, loop);
+    return true;
+}
+
+// The same for a dtype that is given; nullptr or None: NumPy takes a loop of objects.
+bool refuses_object_output_of(PyObject* out, PyObject* dtype, int identity, PyObject* initial) {
+    PyArray_Descr* loop = nullptr;
+    if (is_none(out) || is_none(dtype)) return false;
+    if (!PyArray_DescrConverter(dtype, &loop)) {
+        PyErr_Clear();  // NumPy says what is wrong
+        return false;
+    }
+    bool const refused = refuses_object_output(out, loop, identity, initial);
+    Py_DECREF(loop);
+    return refused;
+}
+
+// The loop that a method or function takes where no dtype is given and NumPy does not leave the
+// choice to the ufunc; nullptr: it does.
+PyArray_Descr* loop_of_method(Reduce what, PyObject* self) {
+    if (what == Reduce::any || what == Reduce::all) return descr_of(DType::boolean);
+    bool const half = PyArray_Check(self) && fields(self)->descr->type_num == NPY_HALF;
+    return what == Reduce::mean && half ? descr_of(DType::float32) : nullptr;
+}
+
 PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
@@ -614,7 +654,32 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
         if (!form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
         for (int i = 0; i < form.signature.n; ++i) call.given[form.parameter[i]] = slots[i];
     }
+    if (PyObject* const out = call.given[p_out]; out && out != Py_None) [[unlikely]] {
+        int const identity = traits[index(fold_of(what))].identity;  // -1 is PyUFunc_None
+        PyArray_Descr* const loop =
+            is_none(call.given[p_dtype]) ? loop_of_method(what, self) : nullptr;
+        if (loop ? refuses_object_output(out, loop, identity, call.given[p_initial])
+                 : refuses_object_output_of(out, call.given[p_dtype], identity,
+                                            call.given[p_initial]))
+            return nullptr;
+    }
     return reduce(what, entry, self, call);
+}
+
+bool refuses_ufunc_reduce(PyObject* ufunc, PyObject* const* args, Py_ssize_t nargs,
+                          PyObject* kwnames) {
+    PyObject* slots[max_parameters];
+    if ((!nargs && !kwnames) || !sum_form.signature.parse(args, nargs, kwnames, slots))
+        return false;
+    static_assert(p_dtype == 1 && p_out == 2 && p_initial == 4);  // as the signature has them
+    if (is_none(slots[p_out]) || is_none(slots[p_dtype])) return false;
+    PyObject* const value = PyObject_GetAttrString(ufunc, "identity");
+    if (!value) return true;
+    int const identity = value == Py_None      ? PyUFunc_None
+                         : PyObject_Not(value) ? PyUFunc_Zero
+                                               : PyUFunc_One;
+    Py_DECREF(value);
+    return refuses_object_output_of(slots[p_out], slots[p_dtype], identity, slots[p_initial]);
 }
 
 PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,

@@ -22,6 +22,11 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
 PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                               Py_ssize_t nargs, PyObject* kwnames);
 
+// Whether NumPy must not be asked to do ufunc.reduce with these arguments (after the array); if so,
+// a TypeError is set.
+bool refuses_ufunc_reduce(PyObject* ufunc, PyObject* const* args, Py_ssize_t nargs,
+                          PyObject* kwnames);
+
 // var and std. which: these bits.
 constexpr int variance_root = 1, variance_function = 2;  // std; the function, not the method
 PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,

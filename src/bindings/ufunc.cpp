@@ -128,6 +128,7 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
     Proxy* p = proxy(self);
     declined = Why::borrowed;
     if (which == 0 && nargs) {
+        if (refuses_ufunc_reduce(p->fn, args + 1, nargs - 1, kwnames)) return nullptr;
         const UfuncInfo* info = find_ufunc(p->fn);
         if (info && info->fold < n_folds) {
             PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0],
