@@ -120,7 +120,6 @@ def _twin(name: str) -> types.ModuleType:
     numpys = sys.modules[name]
     if last.startswith("_") or not parent.__name__.startswith("raptors"):
         return numpys  # private modules are NumPy's, whatever raptors has by that name
-    # An attribute of that name may stand for the module only until its first use.
     own = "raptors" + name.removeprefix("numpy")
     try:
         return _python_import_module(own)
