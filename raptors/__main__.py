@@ -201,15 +201,17 @@ def _run_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> i
         return _status(lambda: not compare.compare_program(program, report=options.report, **chosen))
     if chosen:
         parser.error(f"--{next(iter(chosen))} needs --compare")
-    if interactive and not sys.flags.interactive:
+    if interactive and program is not None and not sys.flags.interactive:
         _run.restart_interactively(["run", *arguments])
+    if interactive and program is None and (sys.flags.ignore_environment or sys.flags.no_site):
+        parser.error("python's -E, -I and -S leave a session without raptors: run a program")
     _processes.begin(options.report)
-    path0: _run.Path0 = "keep" if sys.flags.safe_path else "replace"
     if interactive and program is None:
-        numpys = importlib.import_module("numpy").__version__
-        _run.begin_session(f"raptors {__version__} in the place of NumPy {numpys}", path0)
-    else:
-        _run.run(program or _run.Program("stdin", "", ()), path0)
+        numpys = sys.modules["numpy"].__version__  # an import here gives raptors from now on
+        greeting = f"raptors {__version__} in the place of NumPy {numpys}"
+        _run.begin_session(greeting, *["-i"] * options.interactive)
+    path0: _run.Path0 = "keep" if sys.flags.safe_path else "replace"
+    _run.run(program or _run.Program("stdin", "", ()), path0)
     return 0
 
 

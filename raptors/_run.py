@@ -108,26 +108,13 @@ def _load_stdin(program: Program) -> tuple[types.CodeType, dict[str, object]]:
     return code, {"__loader__": importlib.machinery.BuiltinImporter}
 
 
-def _make_main() -> types.ModuleType:
+def _execute(program: Program, path0: Path0) -> None:
+    """Set the process up as `python` does for the program, and run it."""
     main = types.ModuleType("__main__")
     if sys.version_info < (3, 14):
         main.__annotations__ = {}
     vars(main)["__builtins__"] = builtins
-    return main
 
-
-def _set_up(main: types.ModuleType, argv: Sequence[str], folder: str, path0: Path0) -> None:
-    if path0 == "insert":
-        sys.path.insert(0, folder)
-    elif path0 == "replace":
-        sys.path[0] = folder
-    sys.argv[:] = argv
-    sys.modules["__main__"] = main
-
-
-def _execute(program: Program, path0: Path0) -> None:
-    """Set the process up as `python` does for the program, and run it."""
-    main = _make_main()
     folder, name = "", program.target
     if program.kind == "code":
         load, name = _load_code, "-c"
@@ -140,7 +127,12 @@ def _execute(program: Program, path0: Path0) -> None:
         if pkgutil.get_importer(name) is not None:
             folder = os.path.join(os.getcwd(), name)
             path0 = "insert" if path0 == "keep" else path0
-    _set_up(main, [name, *program.arguments], folder, path0)
+    if path0 == "insert":
+        sys.path.insert(0, folder)
+    elif path0 == "replace":
+        sys.path[0] = folder
+    sys.argv[:] = [name, *program.arguments]
+    sys.modules["__main__"] = main
     code, scope = load(program)
     vars(main).update(scope)
     exec(code, vars(main))
@@ -199,6 +191,13 @@ def python() -> list[str]:
     return [sys.executable, *vars(subprocess)["_args_from_interpreter_flags"]()]
 
 
+def begin_session(greeting: str, *switches: str) -> NoReturn:
+    """Put the interpreter's own session in the place of this process, which leads a run."""
+    if not sys.flags.quiet:
+        print(greeting, file=sys.stderr, flush=True)
+    os.execv(sys.executable, [*python(), *switches])
+
+
 def restart_interactively(arguments: Sequence[str]) -> NoReturn:
     """Put ``python -i`` with this command line in the place of this process.
 
@@ -210,29 +209,6 @@ def restart_interactively(arguments: Sequence[str]) -> NoReturn:
     hide = "" if sys.flags.safe_path else f"sys.path[0] = {folder!r}; "
     start = f"import sys; {hide}from raptors.__main__ import main; main()"
     os.execv(sys.executable, [*python(), "-i", "-c", start, *arguments])
-
-
-def begin_session(greeting: str, path0: Path0) -> None:
-    """Set the process up as `python` does for a session without a program."""
-    main = _make_main()
-    vars(main)["__loader__"] = importlib.machinery.BuiltinImporter
-    _set_up(main, [""], "", path0)
-    if not sys.flags.quiet:
-        print(f"Python {sys.version} on {sys.platform}", file=sys.stderr)
-        if not sys.flags.no_site:
-            words = '"help", "copyright", "credits" or "license"'
-            print(f"Type {words} for more information.", file=sys.stderr)
-        print(greeting, file=sys.stderr, flush=True)
-    startup = "" if sys.flags.ignore_environment else os.environ.get("PYTHONSTARTUP")
-    if startup:
-        try:
-            with io.open_code(startup) as file:
-                code = compile(file.read(), startup, "exec", dont_inherit=True)
-            exec(code, vars(main))
-        except OSError as error:
-            print(f"Could not open PYTHONSTARTUP\n{type(error).__name__}: {error}", file=sys.stderr)
-        except Exception as error:
-            sys.excepthook(type(error), error, _users_part(error.__traceback__))
 
 
 # Measuring --------------------------------------------------------------------------------------

@@ -564,7 +564,7 @@ def session(folder: Path, *words: str, typed: Sequence[str], **settings: str) ->
 @pytest.mark.parametrize("words", [[], ["run"], ["run", "-i"]])
 def test_session_without_a_program(folder: Path, words: Sequence[str]) -> None:
     startup = folder / "startup.py"
-    startup.write_text("import numpy\nstarted = numpy.__name__\n")
+    startup.write_text("import numpy\nstarted = numpy.__name__\nprint('once')\n")
     typed = [
         "import numpy as np, sys",
         "print('names', np.__name__, started, __name__, sys.argv, sys.path[:1], hasattr(sys, 'ps1'))",
@@ -575,11 +575,12 @@ def test_session_without_a_program(folder: Path, words: Sequence[str]) -> None:
     ]
     status, shown = session(folder, *words, typed=typed, PYTHONSTARTUP=str(startup))
     assert status == 3
-    assert shown.startswith(f"Python {sys.version} on {sys.platform}\n")
-    assert f"raptors {raptors_version} in the place of NumPy {numpy.__version__}\n>>> " in shown
+    greeting = f"raptors {raptors_version} in the place of NumPy {numpy.__version__}\n"
+    assert shown.startswith(f"{greeting}Python {sys.version} on {sys.platform}\n")
     assert "\nnames raptors raptors __main__ [''] [''] True\n" in shown
     assert 'Traceback (most recent call last):\n  File "<stdin' in shown
     assert "ZeroDivisionError" in shown
+    assert shown.count("\nonce\n") == 1
     assert "\nraptors 1\n" in shown
 
 
@@ -606,6 +607,23 @@ def test_session_after_a_program(folder: Path, ending: str, told: str) -> None:
         assert before == ""
     assert "\nnames raptors 4 ['program.py', 'a']\n" in after
     assert after.endswith("native: 0 of 0 calls\ncounted in 0 processes\n")
+
+
+def test_session_is_counted(folder: Path) -> None:
+    (folder / "temporary").mkdir()
+    typed = ["import numpy as np", "a = np.ones(3) + 1", "exit(4)"]
+    status, shown = session(folder, "--report", typed=typed, TMPDIR=str(folder / "temporary"))
+    assert status == 4
+    assert shown.endswith("native: 2 of 2 calls\ncounted in 1 process\n")
+    assert list((folder / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("switch", ["-E", "-I", "-S"])
+def test_session_that_cannot_be(folder: Path, switch: str) -> None:
+    path = os.pathsep.join(sys.path) if switch == "-S" else ""
+    done = python(folder, switch, "-m", "raptors", "run", "-i", PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "python's -E, -I and -S leave a session without raptors" in done.stderr
 
 
 def test_session_as_the_environment_wants(folder: Path) -> None:
