@@ -1,19 +1,15 @@
-# A private copy of OpenBLAS from the build requirement scipy-openblas64, beside the module. Sets openblas_version;
-# empty: the build goes on without it.
+# A private copy of OpenBLAS from scipy-openblas64, beside the module. Sets openblas_version; empty: the build goes on
+# without it.
 set(openblas_version "")
-set(openblas_least 0.3.33.112) # products by several threads at once are right since then
 if(RAPTORS_OPENBLAS AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
   execute_process(COMMAND ${Python_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/openblas.py find
     OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-  if(found)
+  if(NOT found)
+    message(WARNING "No BLAS in the package: scipy-openblas64 is not installed, or too old")
+  else()
     list(GET found 0 openblas_version)
     list(GET found 1 library)
     list(GET found 2 licence)
-  endif()
-  if(openblas_version VERSION_LESS openblas_least)
-    message(WARNING "No BLAS in the package: scipy-openblas64 ${openblas_least} or newer is not installed")
-    set(openblas_version "")
-  else()
     message(STATUS "OpenBLAS ${openblas_version}: ${library}")
     set(openblas_copy ${CMAKE_CURRENT_BINARY_DIR}/libopenblas_raptors.so)
     add_custom_command(OUTPUT ${openblas_copy}

@@ -1,4 +1,4 @@
-"""The OpenBLAS of the build requirement scipy-openblas64, for a private copy in the package.
+"""The OpenBLAS of scipy-openblas64, for a private copy in the package.
 
 openblas.py find                       prints its version, its library and its licence, separated by ";"
 openblas.py copy LIBRARY TARGET NAME   copies the library and gives the copy a soname of its own
@@ -9,19 +9,55 @@ calls of its own functions would go to a copy that another package has loaded gl
 
 from __future__ import annotations
 
+import os
+import platform
 import struct
+import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+LEAST = "0.3.33.112"  # products by several threads at once are right since then
+REQUIREMENT = f"scipy-openblas64>={LEAST}"
+OPTION = "cmake.define.RAPTORS_OPENBLAS"  # to decide it: OFF, or ON without a look at the index
+
 DT_NULL, DT_STRTAB, DT_SONAME, DT_SYMBOLIC = 0, 5, 14, 16
 PT_LOAD, PT_DYNAMIC = 1, 2
+
+
+def is_to_be_had() -> bool:
+    """Whether pip, as it is set up here, finds it."""
+    options = ("--dry-run", "--ignore-installed", "--no-deps", "--no-input", "--disable-pip-version-check")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, REQUIREMENT],
+        env={**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def requirements(settings: Mapping[str, str | list[str]] | None) -> list[str]:
+    """What a build with these settings needs beside the requirements in pyproject.toml."""
+    option = (settings or {}).get(OPTION)
+    if option is not None:
+        return [] if str(option).upper() in ("OFF", "0", "NO", "FALSE") else [REQUIREMENT]
+    wheels = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+    return [REQUIREMENT] if wheels and is_to_be_had() else []
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def find() -> str:
     try:
         wheel = metadata.distribution("scipy-openblas64")
     except metadata.PackageNotFoundError:
+        return ""
+    if numbers(wheel.version) < numbers(LEAST):
         return ""
     files = {Path(file).name: str(wheel.locate_file(file)) for file in wheel.files or ()}
     library, licence = files.get("libscipy_openblas64_.so"), files.get("LICENSE.txt")

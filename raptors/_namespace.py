@@ -5,6 +5,7 @@ No Python function stands at the surface where NumPy has a builtin: `class T: ar
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -125,7 +126,7 @@ def _begin_mirror(name: str, source: types.ModuleType) -> types.ModuleType:
         if key not in _IDENTITY:
             setattr(made, key, value if key.startswith("_") else translate(name, key, value))
     if hasattr(source, "__getattr__"):  # where NumPy has none, the interpreter looks names up the fast way
-        vars(made)["__getattr__"] = lambda key: getattr(source, key)
+        vars(made)["__getattr__"] = functools.partial(_core._ask, source, made)
     vars(made)["__reduce_ex__"] = _reducer(name)
     if name == "raptors.random":
         from raptors import _random

@@ -12,7 +12,7 @@ _IDENTITY = (
     "copies, or not, by `numpy.asarray(x) is x`, which holds for no subclass: asarray makes a view in C"
 )
 _NAME = "compares a message that names the class: raptors.ndarray, not numpy.ndarray"
-_ROUNDING = "compares the results of NumPy's LU and of raptors' exactly, which are rounded differently in the last place"
+_ROUNDING = "compares NumPy's LU and raptors' exactly, which are rounded differently in the last place"
 
 _UNITS = "astropy/units/tests/"
 _FUNCTIONS = f"{_UNITS}test_quantity_non_ufuncs.py::TestLinAlg::"

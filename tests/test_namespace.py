@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy
 import pytest
-from helpers import python_ok
+from helpers import python, python_ok
 
 import raptors
 from raptors import _borrowed
@@ -304,3 +304,51 @@ thread.join()
 print(status, raptors.linalg.norm(raptors.ones(4)))
 """
     assert python_ok(code, "-W", "ignore::DeprecationWarning").strip() == "0 2.0"
+
+
+def failure(call: Any) -> AttributeError:
+    with pytest.raises(AttributeError) as raised:
+        call()
+    return raised.value
+
+
+MIRRORED = [module for module in MODULES if module.partition(".")[0] not in _borrowed.MODULES]
+
+
+@pytest.mark.parametrize("module", MIRRORED)
+def test_unknown_names_are_not_blamed_on_numpy(module: str) -> None:
+    ours, numpys = both(module)
+    found, theirs = failure(lambda: ours.nosuch), failure(lambda: numpys.nosuch)
+    assert str(found) == f"module {ours.__name__!r} has no attribute 'nosuch'"
+    assert str(theirs) == str(found).replace("raptors", "numpy")
+    assert (found.name, found.obj) == ("nosuch", ours)
+
+
+@pytest.mark.parametrize("name", ["float_", "NINF", "product", "bool8", "int", "complex"])
+def test_names_that_are_gone_have_numpys_hint(name: str) -> None:
+    found, theirs = failure(lambda: getattr(raptors, name)), failure(lambda: getattr(numpy, name))
+    assert str(found) == str(theirs).replace("module 'numpy'", "module 'raptors'")
+    assert found.name == theirs.name
+    assert found.obj is (None if theirs.obj is None else raptors)
+
+
+SUGGESTIONS = {"arrange": "arange", "linalg.norn": "norm", "lib.stride_trick": "stride_tricks"}
+
+
+@pytest.mark.parametrize(("wrong", "right"), SUGGESTIONS.items())
+def test_misspelt_names_get_a_suggestion(wrong: str, right: str) -> None:
+    said = python(f"import raptors as np; np.{wrong}").stderr.splitlines()[-1]
+    assert said.startswith("AttributeError: module 'raptors")
+    assert f". Did you mean: '{right}'" in said
+
+
+def test_deprecated_names_of_submodules_warn_the_caller() -> None:
+    """Where NumPy points: at the line that asks."""
+    told = []
+    for library in (numpy, raptors):
+        submodule = library.typing
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _ = submodule.NBitBase
+        told.append([(w.category, w.filename) for w in caught])
+    assert told[0] == told[1]

@@ -52,7 +52,27 @@ void adopt_package(const py::object& module, const py::frozenset& submodules,
 
 py::object find_name(const py::object& name) {
     if (py::handle(submodule_names).contains(name)) return py::handle(submodule_finder)(name);
-    return py::handle(numpy).attr(name);
+    return ask(py::reinterpret_borrow<py::object>(numpy),
+               py::reinterpret_borrow<py::object>(package), name);
+}
+
+py::object ask(const py::object& source, const py::object& own, const py::object& name) {
+    PyObject* const found = PyObject_GetAttr(source.ptr(), name.ptr());
+    if (found) return py::reinterpret_steal<py::object>(found);
+    py::error_already_set error;
+    if (!error.matches(PyExc_AttributeError)) throw error;
+    auto const subject = [](const py::object& module) {
+        return "module " + py::repr(module.attr("__name__")).cast<std::string>() + " ";
+    };
+    auto text = py::str(error.value()).cast<std::string>();
+    std::string const theirs = subject(source);
+    if (text.starts_with(theirs)) text.replace(0, theirs.size(), subject(own));
+    // Of names that are gone NumPy tells all: without a name the interpreter suggests no others.
+    auto const told = error.value().attr("name");
+    auto const ours = py::handle(PyExc_AttributeError)(
+        text, py::arg("name") = told, py::arg("obj") = told.is_none() ? py::none() : own);
+    PyErr_SetObject(PyExc_AttributeError, ours.ptr());
+    throw py::error_already_set();
 }
 
 }  // namespace raptors

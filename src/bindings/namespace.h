@@ -12,5 +12,9 @@ void adopt_package(const pybind11::object& module, const pybind11::frozenset& su
 // A name that is not among the package's: a submodule that nobody used yet, or NumPy's word on it.
 // Asked from C, so that NumPy's warnings point at the caller.
 pybind11::object find_name(const pybind11::object& name);
+// A name of the module `source`; where it has none, in its words an error of `own`, which stands
+// for it.
+pybind11::object ask(const pybind11::object& source, const pybind11::object& own,
+                     const pybind11::object& name);
 
 }  // namespace raptors
