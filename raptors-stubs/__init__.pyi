@@ -1,12 +1,7 @@
 # raptors as type checkers see it: NumPy's own types and raptors' functions. No program imports this folder.
 from typing import Any
 
-# These two stand before and after NumPy's of the same name: mypy keeps the first, pyright the last.
-from raptors._config import show_config as show_config
-from raptors._config import show_runtime as show_runtime
-
-# isort: split
-from numpy import *  # type: ignore[assignment, no-redef]
+from numpy import *
 from numpy import __array_api_version__ as __array_api_version__
 from numpy import _CopyMode as _CopyMode
 from numpy import _core as _core
@@ -19,10 +14,10 @@ from numpy import version as version
 from raptors import memory as memory
 from raptors._backend import backend_policy as backend_policy
 from raptors._backend import set_backend_policy as set_backend_policy
+from raptors._config import build_info as build_info
 from raptors._config import report as report
 from raptors._config import reset_report as reset_report
-from raptors._config import show_config as show_config  # noqa: F811
-from raptors._config import show_runtime as show_runtime  # noqa: F811
+from raptors._config import runtime_info as runtime_info
 from raptors._config import simd as simd
 from raptors._threads import calibrate as calibrate
 from raptors._threads import set_num_threads as set_num_threads

@@ -38,6 +38,9 @@ from raptors._config import (
     available_isas as available_isas,
 )
 from raptors._config import (
+    build_info as build_info,
+)
+from raptors._config import (
     explain_last_dispatch as explain_last_dispatch,
 )
 from raptors._config import (
@@ -53,6 +56,9 @@ from raptors._config import (
     reset_report as reset_report,
 )
 from raptors._config import (
+    runtime_info as runtime_info,
+)
+from raptors._config import (
     show_config as show_config,
 )
 from raptors._config import (
@@ -61,6 +67,7 @@ from raptors._config import (
 from raptors._config import (
     simd as simd,
 )
+from raptors._environment import warn_of_unknown as _warn_of_unknown
 from raptors._namespace import populate as _populate
 from raptors._raptors_core import ndarray as ndarray
 from raptors._threads import (
@@ -77,4 +84,5 @@ from raptors._threads import (
 )
 from raptors._version import __version__ as __raptors_version__  # noqa: F401
 
+_warn_of_unknown()
 _populate(globals())

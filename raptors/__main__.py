@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import contextlib
+import difflib
 import importlib
-import io
 import json
 import math
 import os
-import platform
+import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Literal
 
-from raptors import _run
+from raptors import _processes, _run
 from raptors._version import __version__
 
 __all__ = ["main"]
 
 DESCRIPTION = "NumPy-compatible arrays in less time: run programs with raptors in NumPy's place."
 
-RUN_USAGE = "raptors run [options] (script.py | -m module | -c code | -) [arguments ...]"
+RUN_USAGE = "raptors [run] [options] [script.py | -m module | -c code | -] [arguments ...]"
+
+USAGE = f"""\
+{RUN_USAGE}
+       raptors (calibrate | info) [options]"""
 
 RUN_DESCRIPTION = """\
 Run a program as python would, with raptors in NumPy's place: the program's own files get raptors
-where they import numpy, installed libraries and the standard library go on with NumPy.
+where they import numpy, installed libraries go on with NumPy. What the standard library and pytest
+import at the program's word is the program's. Without a program, an interactive session begins,
+or the program comes from standard input where that is no terminal.
 
 With --compare the program runs under NumPy and under raptors in turn, each time in a process of its
 own with the same arguments and the same standard input; what it prints, its exit status and its
-times are compared. The program's own output is not shown.
+times are compared. The program's own output is not shown. What it does to files and elsewhere, it
+does in each run.
 """
 
 RUN_EPILOG = """\
+The word run may be left out; a script that is named like a command needs it.
 Options of raptors come before the program; all that follows it belongs to the program.
-Processes that the program starts through multiprocessing follow it; others get plain NumPy.
 
-exit status: the program's own; with --compare 0 if both agree, 1 if not; 2 after a usage error
+Processes that the program starts with the same Python get raptors, too, and --report counts their
+calls: those of multiprocessing, of subprocess, of os.system and the like. For this, PYTHONPATH has
+one folder more in the program's environment, and there is a variable _RAPTORS_RUN. A child without
+these two, or under -E, -I or -S, gets plain NumPy; so does a Python that has not this raptors.
+
+exit status: the program's own; with --compare 0 if both agree, 1 if not or if the program fails;
+2 after a usage error
 
 examples:
   raptors run simulation.py --steps 1000
   raptors run --report -m package.tool input.csv
   raptors run --compare --rounds 3 simulation.py
+  raptors run -i analysis.py
 """
 
 
@@ -64,11 +76,11 @@ _rounds.__name__ = "number of rounds"  # as argparse names it in "invalid ... va
 _tolerance.__name__ = "tolerance"
 
 
-def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """The parser of the whole command line and the one of ``run``."""
-    parser = argparse.ArgumentParser(prog="raptors", description=DESCRIPTION, allow_abbrev=False)
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """The parser of the whole command line and those of the commands."""
+    parser = argparse.ArgumentParser(prog="raptors", usage=USAGE, description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"raptors {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="command", prog="raptors")
 
     run = commands.add_parser(
         "run",
@@ -78,6 +90,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+    )
+    run.add_argument(
+        "-i", action="store_true", dest="interactive", help="afterwards, begin an interactive session"
     )
     run.add_argument("--compare", action="store_true", help="run under NumPy and under raptors, and compare")
     run.add_argument(
@@ -113,12 +128,13 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     info = commands.add_parser(
         "info",
-        help="show versions, instruction sets, threads, build and settings",
-        description="Show versions, instruction sets, threads, build and settings in force.",
+        help="show versions, instruction set, threads, BLAS, settings and problems",
+        description="Show versions, instruction set, threads, BLAS, settings in force and what is wrong.",
         allow_abbrev=False,
     )
-    info.add_argument("--json", action="store_true", help="as JSON")
-    return parser, run
+    info.add_argument("--all", action="store_true", help="then all that is known, with NumPy's build")
+    info.add_argument("--json", action="store_true", help="all that is known as JSON")
+    return parser, commands.choices
 
 
 # run --------------------------------------------------------------------------------------------
@@ -146,13 +162,22 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], _run.Program | None]:
         index += 2 if word in VALUED else 1
     options = [word for word in arguments[:index] if word != "--"]
     rest = list(arguments[index:])
-    return options, _run.Program("script", rest[0], rest[1:]) if rest else None
+    if not rest:
+        return options, None
+    return options, _run.Program("stdin" if rest[0] == "-" else "script", rest[0], rest[1:])
 
 
-def _show_report(process: int) -> None:
-    if os.getpid() == process:  # not a forked child that ends as a normal program does
-        with contextlib.suppress(BrokenPipeError):
-            print(importlib.import_module("raptors").report(), file=sys.stderr)
+def _status(command: Callable[[], int]) -> int:
+    """What a command that prints returns, or what a shell makes of the signal that stops it."""
+    try:
+        status = int(command())
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # nobody reads on, so what is still to be written at exit goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
 
 
 def _run_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
@@ -160,93 +185,63 @@ def _run_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> i
     if program is None and words and words[-1] in ("-m", "-c"):
         parser.error(f"argument expected for the {words[-1]} option")
     options = parser.parse_args(words)
-    if program is None:
-        parser.error("what to run is missing: a script, -m module or -c code")
     chosen = {
         name: value for name in ("rounds", "rtol", "atol") if (value := getattr(options, name)) is not None
     }
-    if not options.compare:
-        if chosen:
-            parser.error(f"--{next(iter(chosen))} needs --compare")
-        if options.report:
-            # Registered before the program's own functions, so it comes after them.
-            atexit.register(_show_report, os.getpid())
-        _run.install()
-        _run.run(program, "keep" if sys.flags.safe_path else "replace")
-        return 0
-    if program.kind == "script" and program.target != "-" and not os.path.exists(program.target):
-        parser.error(f"there is no file {program.target!r}")
-    from raptors import _compare
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    interactive = options.interactive or (terminal and (program is None or bool(sys.flags.inspect)))
+    if options.compare:
+        if program is None:
+            parser.error("what to compare is missing: a script, -m module or -c code")
+        if options.interactive:
+            parser.error("-i and --compare exclude each other")
+        if program.kind == "script" and not os.path.exists(program.target):
+            parser.error(f"there is no file {program.target!r}")
+        compare = importlib.import_module("raptors._compare")
+        return _status(lambda: not compare.compare_program(program, report=options.report, **chosen))
+    if chosen:
+        parser.error(f"--{next(iter(chosen))} needs --compare")
+    if interactive and program is not None and not sys.flags.interactive:
+        _run.restart_interactively(["run", *arguments])
+    if interactive and program is None and (sys.flags.ignore_environment or sys.flags.no_site):
+        parser.error("python's -E, -I and -S leave a session without raptors: run a program")
+    _processes.begin(options.report)
+    if interactive and program is None:
+        numpys = sys.modules["numpy"].__version__  # an import here gives raptors from now on
+        greeting = f"raptors {__version__} in the place of NumPy {numpys}"
+        _run.begin_session(greeting, *["-i"] * options.interactive)
+    path0: _run.Path0 = "keep" if sys.flags.safe_path else "replace"
+    _run.run(program or _run.Program("stdin", "", ()), path0)
+    return 0
 
-    try:
-        return 0 if _compare.compare_program(program, report=options.report, **chosen) else 1
-    except KeyboardInterrupt:
-        return 130  # what a shell makes of it
+
+def _check_word(parser: argparse.ArgumentParser, commands: Collection[str], arguments: Sequence[str]) -> None:
+    """End with a usage error if the word that names a program, or should name a command, names neither."""
+    _, program = _split(arguments)
+    if program is not None and program.kind == "script" and not os.path.exists(program.target):
+        close = difflib.get_close_matches(program.target, commands, 1)
+        hint = f"; did you mean the command {close[0]!r}?" if close else ""
+        parser.error(f"there is neither a command nor a file {program.target!r}{hint}")
 
 
 # info -------------------------------------------------------------------------------------------
 
 
-def _ask(name: str) -> Any:
-    """What raptors' function of that name says, or None if there is none."""
-    function = getattr(importlib.import_module("raptors"), name, None)
-    return None if function is None else function()
+def _info_command(options: argparse.Namespace) -> int:
+    from raptors import _info
 
-
-def _build() -> Any:
-    show_config = importlib.import_module("raptors").show_config
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            return show_config(mode="dicts")
-        except TypeError:
-            return show_config()
-
-
-def _information() -> dict[str, Any]:
-    isas = _ask("available_isas")
-    told: dict[str, Any] = {
-        "raptors": __version__,
-        "numpy": importlib.import_module("numpy").__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "isa": _ask("get_simd"),
-        "available_isas": None if isas is None else list(isas),
-        "threads": _ask("get_num_threads"),
-    }
-    for name, value in (_ask("show_runtime") or {}).items():
-        if told.get(name) is None:
-            told[name] = value
-    told["build"] = _build()
-    told["environment"] = {
-        name: value for name, value in sorted(os.environ.items()) if name.startswith("RAPTORS_")
-    }
-    return told
-
-
-def _table(information: Mapping[str, Any], indent: int = 0) -> list[str]:
-    rows = []
-    for name, value in information.items():
-        title = f"{'':{indent}}{str(name).replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            rows += [title, *_table(value, indent + 2)] if value else [f"{title:24} none"]
-            continue
-        if isinstance(value, list | tuple):
-            value = ", ".join(map(str, value)) or "none"
-        rows.append(f"{title:24} {'unknown' if value is None else value}")
-    return rows
-
-
-def _info_command(as_json: bool) -> int:
-    information = _information()
-    if as_json:
-        print(json.dumps(information, indent=2, default=str))
+    _info.try_blas()
+    if options.json:
+        print(json.dumps(_info.details(), indent=2, allow_nan=False))
     else:
-        print("\n".join(_table(information)))
+        print("\n".join(_info.summary()))
+        if options.all:
+            print("\n".join(["", *_info.table(_info.details())]))
     return 0
 
 
 def _calibrate_command() -> int:
+    info = importlib.import_module("raptors._info")
     tuning = importlib.import_module("raptors._tuning")
 
     def tell(line: str, share: float) -> None:
@@ -264,7 +259,7 @@ def _calibrate_command() -> int:
                 "never" if least is None else f"from {round(least ** (1 / 3))} x {round(least ** (1 / 3))} on"
             )
             shown[f"BLAS, {dtype}, {crew}"] = points
-    print("\n".join(_table(shown | {"file": figures["file"]})))
+    print("\n".join(info.table(shown | {"file": figures["file"]})))
     if figures["disturbed"]:
         print("another program ran on these processors: the figures may be wrong", file=sys.stderr)
     if figures["file"] is None:
@@ -273,19 +268,28 @@ def _calibrate_command() -> int:
     return 0
 
 
+def _answer(words: Sequence[str]) -> int:
+    parser, commands = _parsers()
+    if words and (words[0] in {"-h", "--help", "--version"} or words[0] in commands.keys() - {"run"}):
+        options = parser.parse_args(words)
+        calibrate = options.command == "calibrate"
+        return _status(_calibrate_command if calibrate else lambda: _info_command(options))
+    if words[:1] == ["run"]:
+        return _run_command(commands["run"], words[1:])
+    _check_word(parser, commands, words)
+    return _run_command(commands["run"], words)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
     Raises SystemExit after ``--help``, ``--version`` and usage errors (status 2), and whatever a
     program raises that ``run`` was asked to run.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    parser, run = _parsers()
-    if words[:1] == ["run"]:
-        return _run_command(run, words[1:])
-    options = parser.parse_args(words)
-    return _calibrate_command() if options.command == "calibrate" else _info_command(options.json)
+    return _answer(sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not `sys.exit(0)`: a session of `python -i` comes after it.
+    if status := main():
+        sys.exit(status)

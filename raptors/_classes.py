@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy
 
+from raptors import _pickle
 from raptors import _raptors_core as _core
 
 
@@ -57,6 +58,9 @@ def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> N
     body |= {"__module__": module, "__doc__": base.__doc__, "__slots__": (), "_numpy": base}
     if views:
         body["__array_function__"] = lambda self, *call: _array.__array_function__(*call)
+    for key, value in body.items():
+        if isinstance(value, types.FunctionType):  # what pickles and tracebacks name
+            value.__name__, value.__qualname__, value.__module__ = key, f"{base.__name__}.{key}", module
     for key in (*dir(base), *special):
         value = inspect.getattr_static(base, key)
         if key in body or (key.startswith("_") and key not in special) or key in _INHERITED:
@@ -108,6 +112,7 @@ def adopting_instance(path: str, value: Any) -> Any:
     if made is None:
         body = {key: adopting(f"{path}.{key}", getattr(base, key)) for key in special}
         body |= {"__module__": base.__module__, "__doc__": base.__doc__, "__slots__": ()}
+        body["__reduce__"] = lambda self: (_pickle.by_path, (path,))
         made = _instances[id(value)] = copy.copy(value)
         made.__class__ = type(base.__name__, (base,), body)
     return made

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple
 
-from raptors import _run
+from raptors import _processes, _run
 
 __all__ = ["Comparison", "Difference", "compare_outputs", "compare_program"]
 
@@ -136,7 +136,8 @@ class Run(NamedTuple):
     error: str
     whole: float
     program: float | None
-    report: Mapping[str, Any]
+    report: Any
+    processes: int
 
 
 def _content(file: IO[bytes]) -> str:
@@ -145,21 +146,21 @@ def _content(file: IO[bytes]) -> str:
 
 
 def _run_once(library: Library, program: _run.Program, stdin: IO[bytes] | None) -> Run:
-    # The switches that this interpreter was started with, which hold for the program as well.
-    switches: list[str] = vars(subprocess)["_args_from_interpreter_flags"]()
     path0 = "keep" if sys.flags.safe_path else "insert"
     # Files, not pipes: a process that the program leaves behind would keep a pipe open.
     with (
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as error,
         tempfile.TemporaryFile() as record,
+        tempfile.TemporaryDirectory(prefix="raptors-run-", ignore_cleanup_errors=True) as counts,
     ):
         # -P: a checkout of raptors in the current folder is not the raptors to be measured.
-        command = [sys.executable, *switches, "-P", _run.__file__]
+        command = [*_run.python(), "-P", _run.__file__]
         command += [library, str(record.fileno()), path0]
         command += [program.kind, program.target, *program.arguments]
         if stdin is not None:
             stdin.seek(0)
+        plain = library == "numpy"
         start = time.perf_counter()
         status = subprocess.run(
             command,
@@ -167,18 +168,12 @@ def _run_once(library: Library, program: _run.Program, stdin: IO[bytes] | None) 
             stdout=output,
             stderr=error,
             pass_fds=[record.fileno()],
+            env=_processes.plain_environment() if plain else _processes.environment(folder=counts),
             check=False,
         ).returncode
         whole = time.perf_counter() - start
-        measured = json.loads(_content(record) or "{}")
-        return Run(
-            status,
-            _content(output),
-            _content(error),
-            whole,
-            measured.get("seconds"),
-            measured.get("report") or {},
-        )
+        seconds = json.loads(_content(record) or "null")
+        return Run(status, _content(output), _content(error), whole, seconds, *_processes.counted(counts))
 
 
 def _spool_stdin() -> IO[bytes] | None:
@@ -190,15 +185,26 @@ def _spool_stdin() -> IO[bytes] | None:
     return spool
 
 
+def _show_progress(text: str) -> None:
+    """Write over the line of progress, where somebody sits and waits."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def _collect(program: _run.Program, rounds: int) -> dict[Library, list[Run]]:
+    """The runs, as many under each; the round in which one fails is the last."""
     runs: dict[Library, list[Run]] = {library: [] for library in LIBRARIES}
     stdin = _spool_stdin()
     try:
         for number in range(rounds):
             # Each goes first in turn: a machine that slows down or warms up favours neither.
             for library in LIBRARIES if number % 2 == 0 else LIBRARIES[::-1]:
+                _show_progress(f"round {number + 1} of {rounds}, {SHOWN[library]} ...")
                 runs[library].append(_run_once(library, program, stdin))
+            if any(runs[library][-1].status for library in LIBRARIES):
+                break
     finally:
+        _show_progress("")
         if stdin is not None:
             stdin.close()
     return runs
@@ -213,8 +219,8 @@ def _quoted(line: str | None) -> str:
 
 def _judge_stream(
     name: str, numpys: Sequence[str], ours: Sequence[str], rtol: float, atol: float
-) -> tuple[bool, list[str]]:
-    """Whether all texts of one stream agree, and lines that say so."""
+) -> tuple[str, list[str]]:
+    """What is wrong where not all texts of one stream agree, and lines that compare them."""
     # What NumPy's own runs do not agree on (times, unseeded random numbers) says nothing.
     unstable: set[int] = set()
     for text in numpys[1:]:
@@ -232,43 +238,75 @@ def _judge_stream(
         if outcome.agree:
             continue
         first = outcome.differences[0]
-        return False, [
+        return name, [
             f"{name:12} DIFFERENT at line {first.line}: {first.reason}",
             f"{'':12} NumPy:   {_quoted(first.first)}",
             f"{'':12} raptors: {_quoted(first.second)}",
             *note,
         ]
     if unstable and len(unstable) >= lines:
-        return False, [f"{name:12} not comparable: NumPy's own runs agree on no line", *note]
+        none = f"{name:12} not comparable: NumPy's own runs agree on no line"
+        return f"{name} (not comparable)", [none, *note]
     if not lines:
-        return True, [f"{name:12} empty under both"]
+        return "", [f"{name:12} empty under both"]
     inexact = max(outcome.inexact for outcome in outcomes)
     largest = max(outcome.largest for outcome in outcomes)
     text = f"{name:12} agree: {lines - len(unstable)} lines with {outcomes[0].numbers} numbers"
     if inexact:
         text += f", {inexact} of them not in every digit (by {largest:.1g} of their size at most)"
-    return True, [text, *note]
+    return "", [text, *note]
 
 
 def _status(status: int) -> str:
     return f"signal {-status}" if status < 0 else str(status)
 
 
-def _judge(runs: Mapping[Library, Sequence[Run]], rtol: float, atol: float) -> tuple[bool, list[str]]:
-    statuses = {library: sorted({run.status for run in runs[library]}) for library in LIBRARIES}
-    shown = {library: ", ".join(map(_status, statuses[library])) for library in LIBRARIES}
-    agree = statuses["numpy"] == statuses["raptors"]
+def _ending(status: int) -> str:
+    return _status(status) if status < 0 else f"status {status}"
+
+
+def _judge(runs: Mapping[Library, Sequence[Run]], rtol: float, atol: float) -> tuple[list[str], list[str]]:
+    """What the two do not agree in, and lines that compare them."""
+    apart = []
     text = []
     for name in ("output", "error"):
         numpys, ours = ([getattr(run, name) for run in runs[library]] for library in LIBRARIES)
-        same, said = _judge_stream(f"std{name[:3]}", numpys, ours, rtol, atol)
-        agree &= same
+        wrong, said = _judge_stream(f"std{name[:3]}", numpys, ours, rtol, atol)
+        apart += [wrong] if wrong else []
         text += said
-    if statuses["numpy"] == statuses["raptors"]:
-        text.append(f"{'exit status':12} {shown['numpy']} under both")
+    statuses = [sorted({run.status for run in runs[library]}) for library in LIBRARIES]
+    one, other = (", ".join(map(_status, some)) for some in statuses)
+    if statuses[0] == statuses[1]:
+        text.append(f"{'exit status':12} {one} under both")
     else:
-        text.append(f"{'exit status':12} DIFFERENT: NumPy {shown['numpy']}, raptors {shown['raptors']}")
-    return agree, text
+        apart.append("exit status")
+        text.append(f"{'exit status':12} DIFFERENT: NumPy {one}, raptors {other}")
+    return apart, text
+
+
+def _failure_rows(failed: Mapping[Library, Run]) -> list[str]:
+    """What the failed runs wrote to standard error, once if it is the same."""
+    texts: dict[str, str] = {}
+    for library, run in failed.items():
+        text = run.error.rstrip()
+        texts[text] = "both" if text in texts else SHOWN[library]
+    rows = []
+    for text, where in texts.items():
+        if text:
+            rows += ["", f"standard error under {where}:", text]
+    return rows
+
+
+def _verdict(failed: Mapping[Library, Run], apart: Sequence[str]) -> str:
+    endings = {library: _ending(run.status) for library, run in failed.items()}
+    if len(endings) == 1:
+        ((library, ending),) = endings.items()
+        return f"FAILED under {SHOWN[library]} alone, with {ending}"
+    if endings:
+        one, other = endings.values()
+        how = one if one == other else f"{one} under NumPy, {other} under raptors"
+        return f"FAILED under both, with {how}"
+    return f"DIFFERENT in {' and '.join(apart)}" if apart else "agree"
 
 
 def _time_rows(runs: Mapping[Library, Sequence[Run]]) -> list[str]:
@@ -289,13 +327,12 @@ def _time_rows(runs: Mapping[Library, Sequence[Run]]) -> list[str]:
     return rows
 
 
-def _share_row(report: Mapping[str, Any]) -> str:
-    native, total, share = (report.get(name) for name in ("native_calls", "total_calls", "share"))
-    if native is None or total is None:
-        return f"{'native calls':12} unknown"
+def _share_row(run: Run) -> str:
+    native, total = run.report.native_calls, run.report.total_calls
     if not total:
         return f"{'native calls':12} none: the program called nothing of raptors"
-    return f"{'native calls':12} {native} of {total} ({native / total if share is None else share:.1%})"
+    where = "" if run.processes == 1 else f" in {run.processes} processes"
+    return f"{'native calls':12} {native} of {total} ({native / total:.1%}){where}"
 
 
 def compare_program(
@@ -305,29 +342,31 @@ def compare_program(
     rtol: float = 1e-6,
     atol: float = 0.0,
     report: bool = False,
-    file: IO[str] | None = None,
 ) -> bool:
     """Run a program `rounds` times under NumPy and under raptors, and print how they compare.
 
-    Returns whether they agree in standard output, standard error and exit status. With `report`,
-    raptors' ledger of the last run follows. Standard input, unless it is a terminal, is read to its
-    end first and given to every run.
+    Returns whether no run failed and they agree in standard output and standard error. With `report`,
+    raptors' ledger of the last run follows; the last line is the verdict. Standard input, unless it is a
+    terminal, is read to its end first and given to every run.
     """
-    runs = _collect(program, rounds)
-    agree, verdict = _judge(runs, rtol, atol)
-    last = runs["raptors"][-1].report
-    flag = {"script": "", "module": "-m ", "code": "-c "}[program.kind]
+    flag = {"module": "-m ", "code": "-c "}.get(program.kind, "")
     tolerance = f"relative tolerance {rtol:g}" + (f", absolute {atol:g}" if atol else "")
-    told = [
-        f"{flag}{program.target} under NumPy and under raptors, {rounds} rounds",
-        f"numbers compared with {tolerance}; whole numbers and text must be equal",
-        "",
-        *verdict,
-        _share_row(last),
-        "",
-        *_time_rows(runs),
-    ]
+    print(
+        f"{flag}{program.target} runs {2 * rounds} times, with all that it does to files and elsewhere: "
+        f"{rounds} under NumPy, {rounds} under raptors\n"
+        f"numbers compared with {tolerance}; whole numbers and text must be equal\n",
+        flush=True,
+    )
+    runs = _collect(program, rounds)
+    apart, rows = _judge(runs, rtol, atol)
+    last = {library: runs[library][-1] for library in LIBRARIES}
+    failed = {library: run for library, run in last.items() if run.status}
+    done = len(runs["numpy"])
+    told = [*rows, _share_row(last["raptors"]), "", *_time_rows(runs)]
+    if done < rounds:
+        told.append(f"stopped after round {done} of {rounds}, in which the program failed")
+    told += _failure_rows(failed)
     if report:
-        told += ["", str(last.get("text", "no report"))]
-    print("\n".join(told), file=file or sys.stdout)
-    return agree
+        told += ["", str(last["raptors"].report)]
+    print("\n".join([*told, "", f"{'verdict':12} {_verdict(failed, apart)}"]))
+    return not failed and not apart

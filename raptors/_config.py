@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy
 
-from raptors import _borrowed
+from raptors import _environment
 from raptors import _raptors_core as _core
 from raptors._context import Choice
 from raptors._version import __version__
@@ -56,9 +55,10 @@ class Report:
     Attributes
     ----------
     rows : list of dict
-        One per function, dtype and reason: function, dtype, native (calls that ran our kernels), blas (those
-        of them that the BLAS library did), numpy (calls that NumPy served), reason (why NumPy), contiguous
-        and strided (native calls by layout).
+        One per function, dtype and reason: function, dtype (of the first array among the arguments, or
+        else of the result; "other": of another package, "none": neither is an array), native (calls that
+        ran our kernels), blas (those of them that the BLAS library did), numpy (calls that NumPy served),
+        reason (why NumPy), contiguous and strided (native calls by layout).
     """
 
     rows: list[dict[str, Any]]
@@ -80,11 +80,11 @@ class Report:
         return self.native_calls / total if total else float("nan")
 
     def __str__(self) -> str:
-        lines = [f"{'function':<20} {'dtype':<9} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
+        lines = [f"{'function':<20} {'dtype':<11} {'native':>9} {'strided':>9} {'numpy':>9}  reason"]
         ranked = sorted(self.rows, key=lambda row: -(row["native"] + row["numpy"]))
         lines += [
-            f"{r['function']:<20} {r['dtype']:<9} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
-            f"{(r['reason'] == 'borrowed' and _borrowed.reason(r['function'])) or r['reason']}"
+            f"{r['function']:<20} {r['dtype']:<11} {r['native']:>9} {r['strided']:>9} {r['numpy']:>9}  "
+            f"{r['reason']}"
             for r in ranked
         ]
         lines.append(f"native: {self.native_calls} of {self.total_calls} calls")
@@ -101,31 +101,38 @@ def reset_report() -> None:
     _core._reset_report()
 
 
-@overload
-def show_config(mode: None = None) -> dict[str, Any]: ...
-@overload
-def show_config(mode: str) -> dict[str, Any] | None: ...
-def show_config(mode: str | None = None) -> dict[str, Any] | None:
-    """How this build was made: version, compiler, flags, build_type, system, isas, openblas.
+def build_info() -> dict[str, Any]:
+    """How this build was made: version, compiler, flags, openblas, build_type, system, isas.
 
-    "openblas" is the version of the copy in the package, "" without one; `show_runtime` tells which one runs.
+    "openblas" is the version of the copy in the package, "" without one; `runtime_info` tells which one runs.
+    """
+    return {"version": __version__, **_core._build()}
+
+
+@overload
+def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
+@overload
+def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
+    """Print how NumPy was built, as `numpy.show_config` does, and then how raptors was.
 
     Parameters
     ----------
     mode : {"stdout", "dicts"}, optional
-        As in `numpy.show_config`: NumPy's configuration, printed or returned as a dict, which then
-        has the entry "raptors", too.
+        "dicts" returns NumPy's dict with the entry "raptors", which is `build_info()`, and prints nothing.
 
     Raises
     ------
     AttributeError
         Another mode, as NumPy says.
     """
-    build = {"version": __version__, **_core._build()}
-    if mode is None:
-        return build
-    numpys: dict[str, Any] | None = numpy.show_config(mode=mode)  # type: ignore[call-overload]
-    return numpys if numpys is None else {**numpys, "raptors": build}
+    found: dict[str, Any] | None = numpy.show_config(mode=mode)  # type: ignore[call-overload]
+    if found is not None:
+        return {**found, "raptors": build_info()}
+    from raptors import _info
+
+    print("\n".join(["", "raptors", *_info.table(build_info(), indent=2)]))
+    return None
 
 
 def _blas() -> dict[str, Any]:
@@ -137,15 +144,16 @@ def _blas() -> dict[str, Any]:
             "this version makes mistakes where several threads multiply at once (OpenMathLib/OpenBLAS 5836); "
             "raptors' own calls take turns, those of other libraries that share it do not"
         )
-    return {**info, "zero_copy_share": 1 - copied / calls if calls else float("nan")}
+    return {**info, "zero_copy_share": 1 - copied / calls if calls else None}
 
 
-def show_runtime() -> dict[str, Any]:
+def runtime_info() -> dict[str, Any]:
     """What runs now: versions, platform, ISA, BLAS, threads, memory, RAPTORS_* variables.
 
     "blas": "loaded", "requested" (a file or a name; "": none) and "error" (why it could not be loaded); once
     it is loaded "name", "version", "filepath", "interface", "threading_layer", "num_threads" and others, as
-    threadpoolctl has them; "calls" of it, and "zero_copy_share", for how many of them no operand was copied.
+    threadpoolctl has them; "calls" of it, and "zero_copy_share", for how many of them no operand was copied
+    (None before the first call).
     """
     return {
         "raptors": __version__,
@@ -160,5 +168,13 @@ def show_runtime() -> dict[str, Any]:
         "threads": _core.get_num_threads(),
         "pool": _core._pool_stats(),
         "memory": _core._memory_stats(),
-        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("RAPTORS_")},
+        "environment": _environment.chosen(),
     }
+
+
+def show_runtime() -> None:
+    """Print what `numpy.show_runtime` prints, and then what `raptors info` does."""
+    numpy.show_runtime()
+    from raptors import _info
+
+    print("\n".join(["", *_info.summary()]))

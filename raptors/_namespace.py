@@ -12,15 +12,17 @@ import os
 import sys
 import threading
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy
 
-from raptors import _borrowed, _classes
+from raptors import _borrowed, _classes, _integrations, _pickle
 from raptors import _raptors_core as _core
 
-_FUNCTIONS = (types.FunctionType, type(numpy.sum))
-_BUILTINS = ("builtin_function_or_method", "cython_function_or_method", "method")
+#: Classes of functions. Those of the first kind bind, as attributes of a class, to its instances.
+_BINDING = ("function", type(numpy.sum).__name__, "cython_function_or_method")
+_BUILTINS = ("builtin_function_or_method", "method")
 _proxies: dict[int, Any] = {}
 _mirrors: dict[str, types.ModuleType] = {}
 #: Mirrors that one thread is making, of modules that name each other: they are seen when all are whole.
@@ -59,12 +61,6 @@ _SUBMODULES = frozenset(
 )
 
 
-def by_path(path: str) -> Any:
-    """The object at "raptors.sub.name": how proxies are unpickled."""
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
-
-
 def _is_masked(path: str) -> bool:
     return path.split(".")[1:2] == ["ma"]
 
@@ -92,8 +88,9 @@ def translate(path: str, name: str, value: Any) -> Any:
         return _classes.adopting_instance(f"{path}.{name}", value)
     if isinstance(value, numpy.ufunc):
         return _proxy(path, name, value, False)
-    if type(value) in _FUNCTIONS or type(value).__name__ in _BUILTINS:
-        return _proxy(path, name, value, type(value) in _FUNCTIONS)
+    kind = type(value).__name__
+    if kind in _BINDING or kind in _BUILTINS:
+        return _proxy(path, name, value, kind in _BINDING)
     return value
 
 
@@ -129,6 +126,7 @@ def _begin_mirror(name: str, source: types.ModuleType) -> types.ModuleType:
             setattr(made, key, value if key.startswith("_") else translate(name, key, value))
     if hasattr(source, "__getattr__"):  # where NumPy has none, the interpreter looks names up the fast way
         vars(made)["__getattr__"] = lambda key: getattr(source, key)
+    vars(made)["__reduce_ex__"] = _reducer(name)
     if name == "raptors.random":
         from raptors import _random
 
@@ -136,6 +134,11 @@ def _begin_mirror(name: str, source: types.ModuleType) -> types.ModuleType:
     if name == "raptors.typing" and isinstance(source.NDArray, types.GenericAlias):
         vars(made)["NDArray"] = types.GenericAlias(_core.ndarray, source.NDArray.__args__)
     return made
+
+
+def _reducer(name: str) -> Callable[[int], Any]:
+    """The method __reduce_ex__ of the module `name`: pickles name it, and give it back."""
+    return lambda protocol: (_pickle.by_path, (name,))
 
 
 def _show(mirrors: dict[str, types.ModuleType]) -> None:
@@ -159,28 +162,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_other_threads)
 
 
-def _stand_in(key: str, names: dict[str, Any]) -> types.ModuleType:
-    """The submodule `key` until its first use: nothing of it is imported before."""
-    module = types.ModuleType(f"raptors.{key}")
-    real: types.ModuleType | None = None
-
-    def load() -> types.ModuleType:
-        nonlocal real
-        with _making:
-            if real is None:
-                name = f"numpy.{key}"
-                found = getattr(numpy, key) if key == "emath" else importlib.import_module(name)
-                found = found if key in _borrowed.MODULES else mirror(found.__name__)
-                vars(module).update(vars(found))  # at once: other threads look names up here meanwhile
-                if "__getattr__" not in vars(found):
-                    vars(module).pop("__getattr__", None)
-                if names.get(key) is module:
-                    names[key] = found
-                real = found
-        return real
-
-    vars(module).update(__getattr__=lambda attribute: getattr(load(), attribute), __dir__=lambda: dir(load()))
-    return module
+def _submodule(key: str) -> types.ModuleType:
+    """The package's submodule `key`, on its first use: nothing of it is imported before."""
+    found: types.ModuleType = translate("raptors", key, getattr(numpy, key))
+    vars(sys.modules["raptors"])[key] = found
+    return found
 
 
 class _MirrorFinder:
@@ -209,15 +195,6 @@ class _MirrorFinder:
         sys.modules[module.__name__] = importlib.import_module(numpy_name) if own else mirror(numpy_name)
 
 
-def _pickled(state: Any) -> Any:
-    """(constructor, arguments[, state]) of numpy.ndarray.__reduce_ex__, with our type in its place."""
-    from raptors import _pickle
-
-    if state[0].__name__ == "_frombuffer":
-        return (_pickle.frombuffer, *state[1:])
-    return (state[0], (_core.ndarray, *state[1][1:]), *state[2:])
-
-
 def _use_handler() -> None:
     """NumPy's own results and temporaries come from raptors' memory."""
     _core._use_handler()
@@ -234,8 +211,8 @@ def populate(names: dict[str, Any]) -> None:
     package = sys.modules["raptors"]
     if not _core._disabled():
         _use_handler()
-    _core._bind({"pickled": _pickled})
-    _core._bind_path(by_path)
+    _core._bind({"pickled": _pickle.reduce_array})
+    _core._bind_reducer(_pickle.reduce_function)
     own = set(names)
     public = [key for key in dir(numpy) if not key.startswith("_") and key not in _SUBMODULES]
     for key in public:
@@ -248,22 +225,20 @@ def populate(names: dict[str, Any]) -> None:
     for key in (*array_api, "__config__", "__numpy_submodules__", "matrixlib"):
         if hasattr(numpy, key):
             names[key] = getattr(numpy, key)
+    names["_ArrayType"] = type(_core.ndarray)  # pickles of classes that users derive name it
     names["__all__"] = sorted(numpy.__all__)
 
     for key, value in vars(numpy).items():
         if key.startswith("_") and not key.startswith("__"):
             names.setdefault(key, value)  # private names are NumPy's own objects
-    for key in sorted(_SUBMODULES):
-        if f"numpy.{key}" in sys.modules and key in _borrowed.MODULES:
-            names[key] = sys.modules[f"numpy.{key}"]
-        elif importlib.util.find_spec(f"numpy.{key}") is not None or hasattr(numpy, key):
-            names[key] = _stand_in(key, names)
 
     def __dir__() -> list[str]:
         hidden = {"annotations", "matlib", "version"}
         return sorted({*public, *own, *_SUBMODULES, *array_api} - hidden)
 
     names["__dir__"] = __dir__
-    names["__getattr__"] = _core._ask_numpy
-    _core._adopt_package(package)
+    names["__getattr__"] = _core._find_name
+    names["__reduce_ex__"] = _reducer("raptors")
+    _core._adopt_package(package, _SUBMODULES, _submodule)
     sys.meta_path.append(_MirrorFinder)
+    _integrations.register()

@@ -19,7 +19,7 @@ def _subclass(base: type) -> Any:
         "__qualname__": base.__name__,
         "__doc__": base.__doc__,
         "__slots__": (),
-        "__reduce__": _reduce,
+        "__reduce__": __reduce__,
         "_numpy": base,
     }
     for key, value in vars(base).items():
@@ -28,13 +28,9 @@ def _subclass(base: type) -> Any:
     return Twin(base.__name__, (base,), body)
 
 
-def _reduce(self: Any) -> Any:
-    state = self._numpy.__reduce__(self)
-    if type(self) is Generator:
-        return (make_generator, *state[1:])
-    if type(self) is RandomState:
-        return (make_random_state, *state[1:])
-    return state
+def __reduce__(self: Any) -> Any:  # the name by which a bound one is pickled
+    make = make_generator if self._numpy is _numpy_random.Generator else make_random_state
+    return (make, *self._numpy.__reduce__(self)[1:])
 
 
 def make_generator(*args: Any) -> Any:
@@ -45,6 +41,25 @@ def make_generator(*args: Any) -> Any:
 def make_random_state(*args: Any) -> Any:
     """Unpickles a RandomState."""
     return RandomState(_numpy_pickle.__randomstate_ctor(*args)._bit_generator)
+
+
+def reduce_method(function: Any) -> Any:
+    """How NumPy pickles the functions that are methods of one hidden RandomState: with its state.
+
+    None for other functions.
+    """
+    owner = getattr(function, "__self__", None)
+    if not isinstance(owner, _numpy_random.RandomState):
+        return None
+    _, arguments, state = owner.__reduce__()
+    return (make_method, (function.__name__, arguments, state))
+
+
+def make_method(name: str, arguments: Any, state: Any) -> Any:
+    """Unpickles a method of a RandomState."""
+    owner = make_random_state(*arguments)
+    owner.__setstate__(state)
+    return getattr(owner, name)
 
 
 def default_rng(seed: Any = None) -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+from types import ModuleType
 from typing import Any, SupportsIndex
 
 from raptors import _raptors_core as _core
 from raptors._context import Choice
+from raptors._hooks import when_imported
 
 get_num_threads = _core.get_num_threads
 
@@ -81,3 +83,12 @@ def calibrate() -> dict[str, Any]:
     from raptors import _tuning  # no other call needs it
 
     return _tuning.calibrate()
+
+
+def _tell_threadpoolctl(threadpoolctl: ModuleType) -> None:
+    from raptors import _threadpoolctl
+
+    _threadpoolctl.register(threadpoolctl)
+
+
+when_imported("threadpoolctl", _tell_threadpoolctl)

@@ -44,7 +44,6 @@ OUT = {
     "tests/test_configtool.py": "the command numpy-config",
     "tests/test_lazyloading.py": "imports numpy in a process of its own",
     "tests/test_numpy_config.py": "NumPy's build information",
-    "tests/test_numpy_version.py": "NumPy's version",
     "tests/test_reloading.py": "reloads NumPy's modules",
     "tests/test_scripts.py": "the command f2py",
     "tests/test_warnings.py": "reads NumPy's sources",

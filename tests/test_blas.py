@@ -27,9 +27,9 @@ PRODUCTS = int(os.environ.get("RAPTORS_PRODUCTS", "1000"))
 FORKS = int(os.environ.get("RAPTORS_FORKS", "100"))
 LEAST = (0, 3, 33, 112)  # OpenMathLib/OpenBLAS 5836
 TYPES = ("float32", "float64", "complex64", "complex128")
-INFO = "print(__import__('json').dumps(raptors.show_runtime()['blas']))"
+INFO = "print(__import__('json').dumps(raptors.runtime_info()['blas']))"
 
-packaged = pytest.mark.skipif(not raptors.show_config()["openblas"], reason="built without OpenBLAS")
+packaged = pytest.mark.skipif(not raptors.build_info()["openblas"], reason="built without OpenBLAS")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
@@ -64,8 +64,8 @@ class TestLoading:
 import raptors, os
 tasks = len(os.listdir("/proc/self/task"))
 a = raptors.ones(10) + 1
-raptors.show_config()
-info = raptors.show_runtime()["blas"]
+raptors.build_info()
+info = raptors.runtime_info()["blas"]
 maps = open("/proc/self/maps").read()
 from raptors import _raptors_core as core
 before = "openblas_raptors" in maps
@@ -73,7 +73,7 @@ core._load_blas()
 after = "openblas_raptors" in open("/proc/self/maps").read()
 print(info["loaded"], before, after)
 """
-        after = bool(raptors.show_config()["openblas"])
+        after = bool(raptors.build_info()["openblas"])
         assert python_ok(code, **clean()).split() == ["False", "False", str(after)]
 
     @packaged
@@ -81,7 +81,7 @@ print(info["loaded"], before, after)
         info = ask(LOAD)
         assert info["loaded"]
         assert info["name"] == "OpenBLAS"
-        assert info["version"] == raptors.show_config()["openblas"]
+        assert info["version"] == raptors.build_info()["openblas"]
         assert numbers(info["version"]) >= LEAST
         assert not info["races"]
         assert "warning" not in info
@@ -161,22 +161,6 @@ assert "without BLAS: " in str(caught[0].message)
         assert done.returncode == 1
         assert "RuntimeWarning: raptors goes on without BLAS" in done.stderr
 
-    @packaged
-    def test_threadpoolctl_finds_it(self) -> None:
-        pytest.importorskip("threadpoolctl")
-        code = f"""
-import raptors, json, threadpoolctl
-{LOAD}
-mine = [i for i in threadpoolctl.threadpool_info() if "openblas_raptors" in i["filepath"]]
-with threadpoolctl.threadpool_limits(1):
-    limited = raptors.show_runtime()["blas"]["num_threads"]
-print(json.dumps([mine, limited]))
-"""
-        (mine,), limited = json.loads(python_ok(code, **clean()))
-        assert mine["internal_api"] == "openblas"
-        assert mine["version"] == raptors.show_config()["openblas"]
-        assert limited == 1
-
 
 @packaged
 class TestCalls:
@@ -202,10 +186,10 @@ class TestCalls:
         assert (c == 4).all()
 
     def test_statistics(self) -> None:
-        before = raptors.show_runtime()["blas"]["calls"]
+        before = raptors.runtime_info()["blas"]["calls"]
         a = numpy.ones((4, 4))
         core._blas_multiply(a, a.T, numpy.empty((4, 4)), 1)
-        after = raptors.show_runtime()["blas"]
+        after = raptors.runtime_info()["blas"]
         assert after["calls"] == before + 1
         assert after["zero_copy_share"] == 1.0
 

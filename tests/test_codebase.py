@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import raptors
+from raptors import _environment
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = ROOT / "src" / "kernels"
@@ -223,11 +224,14 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "tempfile": "keeps what the compared programs print",
     },
     "_tuning.py": {"tempfile": "keeps the figures of `calibrate()`"},
+    "_integrations.py": {"pickle": "joblib.dump pickles an array of objects whole"},
     "_run.py": {
         "compile": "`raptors run` runs the user's program, as python does",
         "exec": "as compile",
-        "__import__": "the hook that gives raptors to the user's files",
+        "os.execv": "an interactive session of python takes the place of the command",
     },
+    "_imports.py": {"__import__": "the hook that gives raptors to the user's files"},
+    "_processes.py": {"tempfile": "keeps the counts of the processes of a run"},
 }
 
 
@@ -349,6 +353,25 @@ def test_links_lead_somewhere() -> None:
                 if not (path.parent / target).exists():
                     broken.append(f"{name(path)}: {target}")
     assert broken == []
+
+
+def variables(pattern: str, *paths: Path) -> set[str]:
+    return {name for p in paths for name in re.findall(pattern, p.read_text(encoding="utf-8"))}
+
+
+def test_environment_variables_are_listed_and_documented() -> None:
+    package = [*sources(BINDINGS, KERNELS / "frame"), *sorted((ROOT / "raptors").glob("*.py"))]
+    read = variables(r"""\w(?:\(|\[)"(RAPTORS_[A-Z_]+)\"""", *package)
+    assert read == {*_environment.KNOWN}
+    rows = re.findall(r"^\| (`RAPTORS_.*?) \|", text("docs/dispatch.md"), re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"\w+", row)] == [*_environment.KNOWN]
+    read = {
+        *variables(r"""environ\S*[([]"(RAPTORS_[A-Z_]+)\"""", *(ROOT / "tests").glob("*.py")),
+        *variables(r"""\w\("(RAPTORS_[A-Z_]+)\"""", *(ROOT / "tests" / "cpp").glob("*.cpp")),
+        *variables(r"[$]{?(RAPTORS_[A-Z_]+)", *(ROOT / ".ci").iterdir()),
+    }
+    assert read - {*_environment.KNOWN} == {*_environment.TESTS}
+    assert [name for name in _environment.TESTS if name not in text("CONTRIBUTING.md")] == []
 
 
 @pytest.mark.parametrize("script", ["run", "nightly", "coverage", "tidy", "bench-smoke"])

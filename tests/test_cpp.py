@@ -41,7 +41,7 @@ def test_every_cpp_test_has_a_source(names: list[str]) -> None:
 
 def environment() -> dict[str, str]:
     """With the BLAS library that the installed package would load, for test_blas.cpp."""
-    library = raptors.show_runtime()["blas"]["requested"]
+    library = raptors.runtime_info()["blas"]["requested"]
     return {**os.environ, "RAPTORS_TEST_BLAS": library} if library else dict(os.environ)
 
 

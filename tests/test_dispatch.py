@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import os
 import threading
+import warnings
 from typing import Any
 
 import numpy
@@ -25,6 +26,7 @@ from helpers import (
 )
 
 import raptors
+from raptors import _borrowed, _environment
 
 native = pytest.mark.skipif(DISABLED, reason="RAPTORS_DISABLE is set")
 NAMES = ("scalar", "avx2", "avx512", "neon", "auto")
@@ -272,6 +274,87 @@ def test_bad_environment(name: str) -> None:
     assert len(last) < 1000
 
 
+BAD_VALUES = {
+    **{"SIMD": "mmx", "BACKEND": "mkl", "BLAS": "/nowhere.so", "CACHE_MAX_BYTES": "lots"},
+    **dict.fromkeys(("DISABLE", "OBJECT_CACHE", "ALLOC_DEBUG", "FAIL_STICKY"), "off"),
+    **dict.fromkeys(("NUM_THREADS", "MIN_PARALLEL", "FAIL_THREAD", "FAIL_ALLOC"), "two"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES.items())
+def test_bad_values_are_named_and_shown(name: str, value: str) -> None:
+    needed = {"RAPTORS_FAIL_ALLOC": "1000000"} if name == "FAIL_STICKY" else {}
+    for bad, shown in ((value, repr(value)), (f"{value}\udcff", f"{value}\\udcff")):  # the byte 0xFF
+        done = python("import raptors", **needed, **{f"RAPTORS_{name}": bad})
+        assert done.returncode == 1
+        last = done.stderr.rstrip().splitlines()[-1]
+        assert last.startswith(f"ImportError: RAPTORS_{name}")
+        assert shown in last
+
+
+def test_unknown_variables_are_told_once() -> None:
+    code = """
+import sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import raptors
+    import raptors.linalg
+(warning,) = caught
+assert (warning.category, warning.filename) == (RuntimeWarning, "<string>")
+print(warning.message)
+"""
+    said = python_ok(code, RAPTORS_NUM_THREAD="1", RAPTORS_ZZ="", RAPTORS_TEST_ISAS="best").strip()
+    assert said.endswith("variables: RAPTORS_NUM_THREAD (is RAPTORS_NUM_THREADS meant?), RAPTORS_ZZ")
+
+
+def test_known_variables_are_silent() -> None:
+    tests = dict.fromkeys(_environment.TESTS, "1")
+    done = python("import raptors", "-W", "error", RAPTORS_TUNING_DIR="/nowhere", **tests)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---- what is printed and returned ----------------------------------------------------------------
+
+
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
+    """NumPy's text, then ours; NumPy's dict with ours in it."""
+    build = raptors.build_info()
+    assert build["version"] == raptors.__raptors_version__
+    assert raptors.show_config(mode="dicts") == {**numpy.show_config(mode="dicts"), "raptors": build}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, without pyyaml
+        numpy.show_config()
+        theirs = capsys.readouterr().out
+        assert raptors.show_config() is None
+    text = capsys.readouterr().out
+    assert text.startswith(theirs)
+    own = text[len(theirs) :].splitlines()
+    assert own[:2] == ["", "raptors"]
+    assert [line.split()[-1] for line in own if line.startswith("  version ")] == [build["version"]]
+    with pytest.raises(AttributeError, match="Invalid `mode`"):
+        raptors.show_config("text")
+
+
+def test_show_runtime(capsys: pytest.CaptureFixture[str]) -> None:
+    numpy.show_runtime()
+    theirs = capsys.readouterr().out
+    assert raptors.show_runtime() is None
+    text = capsys.readouterr().out
+    assert text.startswith(theirs)
+    own = text[len(theirs) :].splitlines()
+    assert own[:2] == ["", f"{'raptors':20} {raptors.__raptors_version__}"]
+    assert f"{'threads for a call':20} {raptors.get_num_threads()}" in own
+
+
+def test_runtime_info() -> None:
+    found = raptors.runtime_info()
+    assert found["raptors"] == raptors.__raptors_version__
+    assert found["numpy"] == numpy.__version__
+    assert found["isa"] == raptors.get_simd()
+    assert found["threads"] == raptors.get_num_threads()
+    assert set(found["environment"]) == {name for name in os.environ if name.startswith("RAPTORS_")}
+
+
 # ---- the ledger ----------------------------------------------------------------------------------
 
 
@@ -334,6 +417,76 @@ def test_what_numpy_serves_is_counted(label: str, call: Any) -> None:
     assert count.native == 0, count.rows
     assert count.total >= 1, label
     assert count.reasons()
+
+
+DTYPES_WITHOUT_KERNELS = {
+    **{"e": "float16", "g": "longdouble", "F": "complex64", "D": "complex128", "G": "clongdouble"},
+    **{"O": "object", "S3": "bytes", "U3": "str", "V4": "void", "f4,i2": "void"},
+    **{"M8[s]": "datetime64", "m8[s]": "timedelta64", "T": "StringDType"},
+}
+
+
+@native
+@pytest.mark.parametrize(("dtype", "name"), DTYPES_WITHOUT_KERNELS.items())
+def test_every_dtype_is_named(dtype: str, name: str) -> None:
+    """Whoever serves the call."""
+    a = ours(numpy.zeros(3, dtype))
+    with counted() as count:
+        _ = a[1:], raptors.concatenate([a, a]), raptors.take(a, [0]), a.take([0]), raptors.zeros(3, dtype)
+    assert {row["dtype"] for row in count.rows} == {name}
+    assert (count.native, count.total) == (1, 5)
+    assert raptors.explain_last_dispatch()["dtype"] == name
+
+
+@native
+def test_a_call_without_arrays_is_named_by_its_result() -> None:
+    calls = [
+        (lambda: raptors.linspace(0, 1, 5, dtype="f4"), "float32"),
+        (lambda: raptors.sort([3, 1]), "int64"),
+        (lambda: raptors.median([1, 2.0]), "float64"),
+        (lambda: raptors.exp(1.0), "float64"),
+        (lambda: raptors.linalg.eig([[1, 0], [0, 1j]]), "complex128"),
+        (lambda: raptors.frombuffer(b"1234", ">i2"), "int16"),
+        (lambda: raptors.multiply(2, numpy.ones(3, "c8")), "complex64"),
+        (lambda: numpy.multiply(2, ours(numpy.ones(3, "c8"))), "complex64"),
+        (lambda: raptors.concatenate([numpy.ones(3, "f2")]), "float16"),
+        (lambda: raptors.result_type("f4", "f8"), "none"),
+    ]
+    for call, dtype in calls:
+        with counted() as count:
+            call()
+        assert [row["dtype"] for row in count.rows] == [dtype]
+        assert count.native == 0
+    with counted() as count, pytest.raises(ValueError, match="axis"):
+        raptors.sort([3], axis=2)
+    assert [(row["dtype"], row["numpy"]) for row in count.rows] == [("none", 1)]
+
+
+@native
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "complex128"])
+def test_native_products_are_counted_by_their_dtype(dtype: str) -> None:
+    a = raptors.ones((70, 70)).astype(dtype)
+    with counted() as count:
+        _ = a @ a
+    assert [(row["dtype"], row["native"]) for row in count.rows] == [(dtype, 1)]
+    with raptors.backend_policy("blas"), counted() as count:
+        _ = raptors.inner(a, a)
+    assert [row["dtype"] for row in count.rows] == [dtype]
+    assert all(row["blas"] <= row["native"] for row in count.rows)
+
+
+@native
+def test_reasons_of_borrowed_functions() -> None:
+    """The reason is that of the list, in the rows, the table and the explanation."""
+    with counted() as count:
+        raptors.sort(ours(numpy.arange(3.0)))
+        last = raptors.explain_last_dispatch()
+        raptors.fft.fft([1.0])
+        text = str(raptors.report())
+    reasons = {row["function"]: row["reason"] for row in count.rows}
+    assert reasons == {name: _borrowed.reason(name) for name in ("sort", "fft.fft")}
+    assert all(reason in text for reason in reasons.values())
+    assert last["reason"] == reasons["sort"]
 
 
 @native

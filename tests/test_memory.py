@@ -298,9 +298,31 @@ def test_environment() -> None:
         for value in ("-1", "many", "1.5"):
             done = run("import raptors", expect=1, **{name: value})
             assert f"{name} must be a number" in done.stderr
+            assert repr(value) in done.stderr
     failing = "import raptors, numpy\ntry: raptors.empty(10**5)\nexcept MemoryError: print('refused')"
     if not DISABLED:
         assert run(failing, RAPTORS_FAIL_ALLOC="1", RAPTORS_FAIL_STICKY="1").stdout == "refused\n"
+
+
+SIZES = {
+    **{"64k": 64_000, "512MB": 512_000_000, "2 gb": 2 * 10**9, "3T": 3 * 10**12, "7B": 7},
+    **{"64Ki": 64 << 10, "512MiB": 512 << 20, "2 gib": 2 << 30, "3TiB": 3 << 40},
+}
+
+
+@pytest.mark.parametrize(("value", "bytes"), SIZES.items())
+def test_sizes_with_units(value: str, bytes: int) -> None:
+    code = "import raptors; print(raptors.memory.stats().limit)"
+    assert int(run(code, RAPTORS_CACHE_MAX_BYTES=value).stdout) == bytes
+
+
+@pytest.mark.parametrize(
+    "value", ["GB", "1X", "1GBB", "1 G B", "1kB,", "0x10", "+1", " 1", "1e9", "9999999999T", str(2**63)]
+)
+def test_sizes_that_are_none(value: str) -> None:
+    done = run("import raptors", expect=1, RAPTORS_CACHE_MAX_BYTES=value)
+    assert "RAPTORS_CACHE_MAX_BYTES must be a number of bytes" in done.stderr
+    assert repr(value) in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

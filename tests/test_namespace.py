@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
+import operator
 import os
+import pydoc
 import subprocess
 import sys
 import types
@@ -106,7 +109,7 @@ def test_the_list_of_borrowed_names_is_true() -> None:
     assert _borrowed.reason("linalg.norm") == _borrowed.SUBMODULES["linalg"]
 
 
-LOOKS = ("__name__", "__qualname__", "__module__", "__doc__", "__text_signature__", "__wrapped__")
+LOOKS = ("__name__", "__qualname__", "__module__", "__doc__", "__text_signature__")
 
 
 def signature(f: Any) -> Any:
@@ -128,6 +131,10 @@ def test_functions_look_like_numpys(module: str) -> None:
         assert repr(f) == repr(g)
         assert isinstance(f, type(g)) or not isinstance(g, numpy.ufunc)
         assert signature(f) == signature(g), name
+        assert inspect.isroutine(f) or not inspect.isroutine(g), name
+        assert inspect.getdoc(f) == inspect.getdoc(g), name
+        if isinstance(g, types.FunctionType):  # by this, inspect finds its source
+            assert inspect.unwrap(f) is inspect.unwrap(g), name
         for attribute in LOOKS:
             assert getattr(f, attribute, None) == getattr(g, attribute, None), (name, attribute)
 
@@ -163,6 +170,27 @@ def test_the_version_that_programs_ask_for_is_numpys() -> None:
         ours, numpys = both(module)
         for name in ("__version__", "version", "full_version"):
             assert getattr(ours, name, None) is getattr(numpys, name, None), (module, name)
+
+
+def test_tools_see_numpys_functions() -> None:
+    """np.sum, a dispatcher in NumPy, and np.isscalar, a plain function there."""
+    for name in ("sum", "isscalar"):
+        f, g = getattr(raptors, name), getattr(numpy, name)
+        assert inspect.getsource(f) == inspect.getsource(g)
+        assert (
+            pydoc.plain(pydoc.render_doc(f)).split("\n")[2:]
+            == pydoc.plain(pydoc.render_doc(g)).split("\n")[2:]
+        )
+        wrapper: Any = functools.wraps(f)(lambda *args: None)
+        assert (wrapper.__name__, wrapper.__doc__, wrapper.__wrapped__) == (name, g.__doc__, f)
+
+
+@pytest.mark.parametrize("name", ["sum", "isscalar", "array", "add", "random.seed", "random.normal"])
+def test_functions_bind_as_numpys(name: str) -> None:
+    """As attributes of a class."""
+    f, g = (operator.attrgetter(name)(library) for library in (raptors, numpy))
+    bound, numpys = (type("Holder", (), {"attribute": x})().attribute for x in (f, g))
+    assert (bound is f) == (numpys is g)
 
 
 IMPORTS = """\

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import pty
 import shutil
 import signal
 import subprocess
@@ -14,9 +16,12 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import pytest
 
+import raptors as raptors_module
 from raptors import _compare
+from raptors._version import __version__ as raptors_version
 
 LIBRARY = """
 import importlib
@@ -24,6 +29,8 @@ import numpy
 names = [numpy.__name__, importlib.import_module("numpy.linalg").__name__]
 def run(code, scope):
     exec(code, scope)
+def load(name):
+    return importlib.import_module(name)
 """
 
 
@@ -94,9 +101,30 @@ def write(folder: Path, name: str, source: str) -> str:
         ("import numpy.polynomial.polynomial as p; print(p.polyval(2, [1, 2]))", "5.0"),
         ("from numpy.lib import stride_tricks; print(stride_tricks.as_strided.__name__)", "as_strided"),
         ("import numpy._core as c; print(c.__name__)", "numpy._core"),
+        ("import numpy.linalg as la, numpy; la.norm = 3; print(numpy.linalg.norm)", "3"),
+        ("import installed; print(installed.load('numpy').__name__)", "numpy"),
+        ("import pkgutil; print(pkgutil.resolve_name('numpy.linalg').__name__)", "raptors.linalg"),
+        ("import pydoc; print(pydoc.locate('numpy').__name__)", "raptors"),
+        ("import timeit; timeit.timeit('print(numpy.__name__)', 'import numpy', number=1)", "raptors"),
+        ("import code; code.InteractiveConsole().push('import numpy; print(numpy.__name__)')", "raptors"),
+        ("import profile as p; p.Profile().runctx('import numpy; print(numpy.__name__)', {}, {})", "raptors"),
+        (
+            "import threading; d = {}; t = threading.Thread(target=exec, args=('import numpy', d))\n"
+            "t.start(); t.join(); print(d['numpy'].__name__)",
+            "raptors",
+        ),
+        ("import runpy; print(runpy.run_path('module.py')['np'].__name__)", "raptors"),
+        ("import runpy; print(runpy.run_module('module')['np'].__name__)", "raptors"),
+        ("import runpy; print(*runpy.run_module('installed')['names'])", "numpy numpy.linalg"),
+        (
+            "from unittest.mock import patch; import numpy as np\n"
+            "with patch('numpy.linalg.norm', 3), patch('numpy.sum', 4): print(np.linalg.norm, np.sum)",
+            "3 4",
+        ),
     ],
 )
 def test_program_gets_raptors(folder: Path, source: str, names: str) -> None:
+    write(folder, "module.py", "import numpy as np")
     name = write(folder, "program.py", source)
     assert output(raptors(folder, "run", name)).strip() == names
 
@@ -144,28 +172,243 @@ def test_raptors_itself_keeps_numpy(folder: Path) -> None:
     assert output(raptors(folder, "run", "-c", source)) == "[1. 1.] True\n"
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing_follows(folder: Path, method: str) -> None:
-    name = write(
+def test_pytest_imports_for_the_program(folder: Path) -> None:
+    write(
+        folder,
+        "test_program.py",
+        """
+        import importlib, sys
+        from unittest import mock
+        import pytest
+        import installed
+
+        def test_importorskip():
+            assert pytest.importorskip("numpy").__name__ == "raptors"
+            assert pytest.importorskip("numpy", minversion="2.0").__name__ == "raptors"
+            assert pytest.importorskip(modname="numpy.linalg").__name__ == "raptors.linalg"
+            assert importlib.import_module("numpy").__name__ == "raptors"
+            assert installed.load("numpy").__name__ == "numpy"
+
+        def test_too_old():
+            pytest.importorskip("numpy", minversion="99")
+
+        def test_absent():
+            pytest.importorskip("numpy.absent")
+
+        def test_monkeypatch(monkeypatch):
+            import numpy as np
+            monkeypatch.setattr("numpy.sum", 3)
+            assert np.sum == 3 != sys.modules["numpy"].sum
+
+        @mock.patch("numpy.sum", 4)
+        def test_patch():
+            import numpy as np
+            assert np.sum == 4 != sys.modules["numpy"].sum
+
+        def test_approx_is_pytests_own():
+            import raptors
+            before = raptors.report().total_calls
+            assert sys.modules["numpy"].ones(2) == pytest.approx(sys.modules["numpy"].ones(2))
+            assert raptors.report().total_calls == before
+        """,
+    )
+    done = raptors(folder, "run", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "test_program.py")
+    assert done.stdout.splitlines()[-1].startswith("4 passed, 2 skipped")
+    for line, reason in (15, "module 'numpy' has __version__"), (18, "could not import 'numpy.absent'"):
+        assert f"test_program.py:{line}: {reason}" in done.stdout
+
+
+def test_pytest_in_other_processes(folder: Path) -> None:
+    pytest.importorskip("xdist")
+    source = "import pytest\ndef test():\n  assert pytest.importorskip('numpy').__name__ == 'raptors'\n"
+    write(folder, "test_program.py", source)
+    words = ["-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider", "test_program.py"]
+    assert "1 passed" in raptors(folder, "run", *words).stdout
+
+
+def test_doctests(folder: Path) -> None:
+    example = ">>> import numpy\n>>> print(numpy.__name__)\nraptors\n"
+    write(folder, "text.txt", example)
+    write(folder, "module.py", f'"""\n{example}"""')
+    write(
         folder,
         "program.py",
         """
-        import multiprocessing, sys
-        import numpy as np
-        import installed
-        class Task:
-            def __call__(self):
-                import numpy
-                return np.__name__, numpy.__name__, *installed.names
-        def work(task):
-            return task()
-        if __name__ == "__main__":
-            with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
-                print(*pool.apply(work, [Task()]))
+        import doctest, module
+        print(doctest.testfile("text.txt"), doctest.testmod(module), doctest.testmod(module, globs={}))
         """,
     )
-    printed = raptors(folder, "run", name, method).stdout
-    assert printed == "raptors raptors numpy numpy.linalg\n"
+    assert output(raptors(folder, "run", "program.py")).count("failed=0, attempted=2") == 3
+    words = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--doctest-modules",
+        "--doctest-glob=*.txt",
+        "module.py",
+        "text.txt",
+    ]
+    assert "2 passed" in raptors(folder, "run", "-m", "pytest", *words).stdout
+
+
+# Child processes --------------------------------------------------------------------------------
+
+WORKERS = """
+    import multiprocessing, sys
+    import numpy as np
+    import installed
+    class Task:
+        def __call__(self):
+            import numpy
+            np.ones(3) + 1
+            return np.__name__, numpy.__name__, *installed.names
+    def work(task):
+        return task()
+    if __name__ == "__main__":
+        with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+            print(*pool.apply(work, [Task()]))
+"""
+
+CHILD = """
+    import sys
+    import numpy
+    import installed
+    numpy.ones(3) + 1
+    print(numpy.__name__, *installed.names, sys.argv[1:])
+"""
+
+
+def counts(text: str) -> dict[str, int]:
+    """How often each function ran natively, of a report."""
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return {row[0]: int(row[2]) for row in rows if len(row) > 4 and row[2].isdigit()}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_follows(folder: Path, method: str) -> None:
+    name = write(folder, "program.py", WORKERS)
+    done = raptors(folder, "run", "--report", name, method)
+    assert done.stdout == "raptors raptors numpy numpy.linalg\n"
+    # A pool ends its workers by a signal.
+    assert counts(done.stderr) == {"ones": 1, "add": 1}
+    assert "counted in 1 process\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.run([sys.executable, 'child.py', 'a'])",
+        "subprocess.run([sys.executable, '-m', 'child', 'a'])",
+        "subprocess.run([sys.executable, '-c', 'import child', 'a'])",
+        "subprocess.run([sys.executable, '-P', 'child.py', 'a'], env={**os.environ, 'A': 'b'})",
+        "os.system(f'{sys.executable} child.py a')",
+        "os.spawnv(os.P_WAIT, sys.executable, [sys.executable, 'child.py', 'a'])",
+        "os.execv(sys.executable, [sys.executable, 'child.py', 'a'])",
+        "os.execl(sys.executable, sys.executable, 'child.py', 'a')",
+        "os.execvpe(sys.executable, [sys.executable, 'child.py', 'a'], os.environ)",
+        "sys.argv.append('a')\nif os.fork(): os.wait()\nelse: import child; sys.stdout.flush(); os._exit(0)",
+        "sys.argv.append('a')\nif os.fork(): os.wait()\nelse: import child",
+    ],
+)
+def test_child_processes_follow(folder: Path, start: str) -> None:
+    write(folder, "child.py", CHILD)
+    name = write(folder, "program.py", f"import os, subprocess, sys, numpy\nnumpy.zeros(3) - 1\n{start}\n")
+    done = raptors(folder, "run", "--report", name)
+    assert done.stdout == "raptors numpy numpy.linalg ['a']\n"
+    assert counts(done.stderr) == {"ones": 1, "add": 1, "zeros": 1, "subtract": 1}
+    assert done.stderr.count("native: 4 of 4 calls\ncounted in 2 processes\n") == 1
+
+
+def test_counts_of_a_child_that_is_terminated(folder: Path) -> None:
+    write(folder, "child.py", CHILD + "    print('ready', flush=True)\n    sys.stdin.read()\n")
+    source = """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "child.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        while child.stdout.readline() != b"ready\\n": pass
+        child.terminate()
+        print(child.wait())
+    """
+    done = raptors(folder, "run", "--report", write(folder, "program.py", source))
+    assert done.stdout == f"{-signal.SIGTERM}\n"
+    assert counts(done.stderr) == {"ones": 1, "add": 1}
+
+
+@pytest.mark.parametrize("switch", ["-I", "-E", "-S"])
+def test_isolated_children_get_numpy(folder: Path, switch: str) -> None:
+    write(folder, "child.py", "import sys; print('raptors._imports' in sys.modules)")
+    source = f"import subprocess, sys; subprocess.run([sys.executable, {switch!r}, 'child.py'])"
+    assert output(raptors(folder, "run", write(folder, "program.py", source))) == "False\n"
+
+
+def test_other_pythons_as_children_get_numpy(folder: Path) -> None:
+    """One of another version, and one that has not this raptors."""
+    write(folder, "other/raptors/__init__.py", "")
+    write(folder, "child.py", "import sys; print('raptors._imports' in sys.modules, sys.path[0])")
+    source = """
+        import os, subprocess, sys
+        _, rest = os.environ["_RAPTORS_RUN"].split(":", 1)
+        subprocess.run([sys.executable, "child.py"], env={**os.environ, "_RAPTORS_RUN": f"cpython-27:{rest}"})
+        path = os.environ["PYTHONPATH"].replace(os.pathsep, f"{os.pathsep}other{os.pathsep}", 1)
+        subprocess.run([sys.executable, "child.py"], env={**os.environ, "PYTHONPATH": path})
+        subprocess.run([sys.executable, "child.py"])
+    """
+    done = raptors(folder, "run", write(folder, "program.py", source))
+    assert output(done) == f"False {folder}\nFalse {folder}\nTrue {folder}\n"
+
+
+def test_sitecustomize_of_the_user_runs_in_children(folder: Path) -> None:
+    write(folder, "own/sitecustomize.py", "import sys; sys.own = __file__")
+    write(folder, "broken/sitecustomize.py", "1 / 0")
+    source = """
+        import os, subprocess, sys
+        show = "import sys; print(getattr(sys, 'own', None), 'sitecustomize' in sys.modules, sys.path)"
+        subprocess.run([sys.executable, "-c", show])
+    """
+    name = write(folder, "program.py", source)
+    for own in ("own", "broken", "none"):
+        path = os.pathsep.join(filter(None, (str(folder / own), os.environ.get("PYTHONPATH"))))
+        plain = python(folder, name, PYTHONPATH=path)
+        followed = raptors(folder, "run", name, PYTHONPATH=path)
+        assert (followed.stdout, followed.stderr) == (plain.stdout, plain.stderr)
+        assert (own == "own") == (str(folder / "own") in followed.stdout.split("[")[0])
+
+
+def test_children_load_raptors_only_for_numpy(folder: Path) -> None:
+    show = "import sys; print('raptors' in sys.modules, 'numpy' in sys.modules)"
+    source = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {show!r}])"
+    assert output(raptors(folder, "run", "-c", source)) == "False False\n"
+
+
+def test_children_get_the_raptors_of_the_run(folder: Path) -> None:
+    write(folder, "raptors/__init__.py", "raise ImportError('a checkout')")
+    write(folder, "child.py", "import numpy; print(numpy.__name__, numpy.ones(2))")
+    source = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import child'])"
+    done = python(folder, "-P", "-m", "raptors", "run", "-c", source)
+    assert output(done) == "raptors [1. 1.]\n"
+
+
+def test_a_run_within_a_run(folder: Path) -> None:
+    write(folder, "child.py", CHILD)
+    source = """
+        import subprocess, sys
+        for words in (["run"], ["run", "--compare", "--rounds=1"]):
+            subprocess.run([sys.executable, "-m", "raptors", *words, "child.py"])
+    """
+    done = raptors(folder, "run", "--report", write(folder, "program.py", source))
+    assert done.stdout.startswith("raptors numpy numpy.linalg []\n")
+    assert "NumPy:   numpy numpy numpy.linalg []\n" in done.stdout
+    assert counts(done.stderr) == {"ones": 1, "add": 1}
+
+
+@pytest.mark.parametrize("ending", ["pass", "os._exit(3)", "sys.exit(3)", "os.kill(os.getpid(), 15)", "1/0"])
+def test_nothing_is_left_behind(folder: Path, ending: str) -> None:
+    (folder / "temporary").mkdir()
+    write(folder, "child.py", CHILD)
+    source = f"import os, subprocess, sys\nsubprocess.run([sys.executable, 'child.py'])\n{ending}\n"
+    name = write(folder, "program.py", source)
+    done = raptors(folder, "run", "--report", name, TMPDIR=str(folder / "temporary"))
+    assert "native: 2 of 2 calls" in done.stderr
+    assert list((folder / "temporary").iterdir()) == []
 
 
 # As with plain python ---------------------------------------------------------------------------
@@ -290,6 +533,117 @@ def test_report_comes_last_and_on_standard_error(folder: Path) -> None:
     assert len(done.stderr.splitlines()) > 1
 
 
+# Sessions ---------------------------------------------------------------------------------------
+
+
+def session(folder: Path, *words: str, typed: Sequence[str], **settings: str) -> tuple[int, str]:
+    """Run raptors in a terminal, type a line at each prompt, and return the status and what was shown."""
+    ours, theirs = pty.openpty()
+    # The plain terminal and, from Python 3.13 on, the plain session: no colours, no redrawn lines.
+    settings = {"TERM": "dumb", "PYTHON_BASIC_REPL": "1", **settings}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "raptors", *words],
+        cwd=folder,
+        env={**os.environ, **settings},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown, lines = b"", iter(typed)
+    with contextlib.suppress(OSError):  # the other side is closed
+        while piece := os.read(ours, 4096):
+            shown += piece
+            if shown.endswith(b">>> "):
+                os.write(ours, f"{next(lines, 'exit()')}\n".encode())
+    os.close(ours)
+    return process.wait(60), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "-i"]])
+def test_session_without_a_program(folder: Path, words: Sequence[str]) -> None:
+    startup = folder / "startup.py"
+    startup.write_text("import numpy\nstarted = numpy.__name__\nprint('once')\n")
+    typed = [
+        "import numpy as np, sys",
+        "print('names', np.__name__, started, __name__, sys.argv, sys.path[:1], hasattr(sys, 'ps1'))",
+        "1 / 0",
+        "import subprocess",
+        "_ = subprocess.run([sys.executable, '-c', 'import numpy; print(numpy.__name__, 1)'])",
+        "exit(3)",
+    ]
+    status, shown = session(folder, *words, typed=typed, PYTHONSTARTUP=str(startup))
+    assert status == 3
+    greeting = f"raptors {raptors_version} in the place of NumPy {numpy.__version__}\n"
+    assert shown.startswith(f"{greeting}Python {sys.version} on {sys.platform}\n")
+    assert "\nnames raptors raptors __main__ [''] [''] True\n" in shown
+    assert 'Traceback (most recent call last):\n  File "<stdin' in shown
+    assert "ZeroDivisionError" in shown
+    assert shown.count("\nonce\n") == 1
+    assert "\nraptors 1\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [
+        ("", ""),
+        ("1 / 0", "ZeroDivisionError: division by zero\n"),
+        ("sys.exit(3)", "SystemExit: 3\n"),
+    ],
+)
+def test_session_after_a_program(folder: Path, ending: str, told: str) -> None:
+    name = write(folder, "program.py", f"import sys\nimport numpy as np\nx = 4\n{ending}\n")
+    typed = ["print('names', np.__name__, x, sys.argv)", "import sys; sys.exit(5)"]
+    status, shown = session(folder, "run", "-i", "--report", name, "a", typed=typed)
+    before, _, after = shown.partition(">>> ")
+    assert status == 5
+    if told:
+        frame = f'  File "{folder / name}", line 4, in <module>\n'
+        assert before.startswith(f"Traceback (most recent call last):\n{frame}")
+        assert before.endswith(told)
+        assert before.count("  File") == 1
+    else:
+        assert before == ""
+    assert "\nnames raptors 4 ['program.py', 'a']\n" in after
+    assert after.endswith("native: 0 of 0 calls\ncounted in 0 processes\n")
+
+
+def test_session_is_counted(folder: Path) -> None:
+    (folder / "temporary").mkdir()
+    typed = ["import numpy as np", "a = np.ones(3) + 1", "exit(4)"]
+    status, shown = session(folder, "--report", typed=typed, TMPDIR=str(folder / "temporary"))
+    assert status == 4
+    assert shown.endswith("native: 2 of 2 calls\ncounted in 1 process\n")
+    assert list((folder / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("switch", ["-E", "-I", "-S"])
+def test_session_that_cannot_be(folder: Path, switch: str) -> None:
+    path = os.pathsep.join(sys.path) if switch == "-S" else ""
+    done = python(folder, switch, "-m", "raptors", "run", "-i", PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "python's -E, -I and -S leave a session without raptors" in done.stderr
+
+
+def test_session_as_the_environment_wants(folder: Path) -> None:
+    status, shown = session(folder, "-c", "x = 6", typed=["x * 7", "exit(2)"], PYTHONINSPECT="1")
+    assert (status, shown.startswith(">>> "), "\n42\n" in shown) == (2, True, True)
+
+
+def test_session_from_a_pipe(folder: Path) -> None:
+    done = raptors(folder, "run", "-i", "-c", "x = 6", stdin="import numpy\nprint(numpy.__name__, x * 7)\n")
+    assert (done.returncode, done.stdout) == (0, "raptors 42\n")
+    assert done.stderr.startswith(">>> ")
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "--report"]])
+def test_program_from_a_pipe(folder: Path, words: Sequence[str]) -> None:
+    source = "import numpy, sys\nprint(numpy.__name__, sys.argv, sys.path[0], __name__)\nsys.exit(4)\n"
+    done = raptors(folder, *words, stdin=source)
+    assert (done.returncode, done.stdout) == (4, "raptors ['']  __main__\n")
+
+
 # --compare --------------------------------------------------------------------------------------
 
 
@@ -334,6 +688,10 @@ def test_compare_runs_numpy_without_raptors(folder: Path) -> None:
     ("ending", "reported"),
     [
         ("sys.exit(np.__name__ == 'raptors')", "exit status  DIFFERENT: NumPy 0, raptors 1"),
+        (
+            "print(np.__name__, file=sys.stderr); print(np.__name__)",
+            "verdict      DIFFERENT in stdout and stderr",
+        ),
         ("sys.stderr.write(np.__name__)", "stderr       DIFFERENT at line 1"),
         ("print(1.0 + 1e-3 * (np.__name__ == 'raptors'))", "1.0 and 1.001 differ by 0.001 of their size"),
         ("print(7 + (np.__name__ == 'raptors'))", "the whole numbers 7 and 8 differ"),
@@ -353,23 +711,98 @@ def test_compare_tolerance(folder: Path) -> None:
     assert compare(folder, source, options=["--atol=1e-3"]).returncode == 0
 
 
-def test_compare_equal_failure(folder: Path) -> None:
-    done = compare(folder, "import numpy as np\nnp.ones(2) + np.ones(3)\n")
-    assert "exit status  1 under both" in output(done)
-    assert "stderr       agree" in done.stdout
+NAME = "import numpy; name = numpy.__name__"
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "shown"),
+    [
+        (["-m", "absent"], "both, with status 1", "No module named absent\n"),
+        (["-c", "a b"], "both, with status 1", "SyntaxError: invalid syntax\n"),
+        (["-c", "import numpy as np; np.ones(2) + np.ones(3)"], "both, with status 1", "ValueError: "),
+        (["-c", "import sys; sys.exit(3)"], "both, with status 3", ""),
+        (["-c", f"{NAME}; assert name != 'raptors', 'x'"], "raptors alone, with status 1", "Error: x\n"),
+        (["-c", f"{NAME}; assert name != 'numpy', 'x'"], "NumPy alone, with status 1", "Error: x\n"),
+        (
+            ["-c", f"{NAME}; import sys; sys.exit(len(name))"],
+            "both, with status 5 under NumPy, status 7 under raptors",
+            "",
+        ),
+        (["-c", "import os; os.kill(os.getpid(), 9)"], "both, with signal 9", ""),
+    ],
+)
+def test_compare_failure(folder: Path, words: Sequence[str], verdict: str, shown: str) -> None:
+    done = raptors(folder, "run", "--compare", "--rounds", "3", "--report", *words)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert last_line(done) == f"verdict      FAILED under {verdict}"
+    where = verdict.partition(",")[0].removesuffix(" alone")
+    assert done.stdout.count(f"\nstandard error under {where}:\n") == bool(shown)
+    assert shown in done.stdout
+    assert "stopped after round 1 of 3, in which the program failed\n" in done.stdout
+
+
+def test_compare_shows_both_errors_where_they_differ(folder: Path) -> None:
+    done = compare(folder, "import sys\nimport numpy as np\nsys.exit(np.__name__)\n")
+    assert last_line(done) == "verdict      FAILED under both, with status 1"
+    assert "\nstandard error under NumPy:\nnumpy\n\nstandard error under raptors:\nraptors\n" in done.stdout
 
 
 def test_compare_abrupt_end(folder: Path) -> None:
-    done = compare(folder, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    assert "exit status  signal 9 under both" in output(done)
+    done = compare(folder, "import numpy as np, os\nnp.ones(3) + 1\nos._exit(0)\n")
+    assert "exit status  0 under both" in output(done)
     assert "not measured" in done.stdout
+    assert "native calls 2 of 2" in done.stdout
+
+
+def test_compare_tells_before_what_is_repeated(folder: Path) -> None:
+    source = "import os\nfor name in 'started', 'times':\n  open(name, 'a').write('1')\n"
+    done = compare(folder, source)
+    assert output(done).startswith("program.py runs 4 times, with all that it does to files and elsewhere: ")
+    assert (folder / "times").read_text() == "1111"
+    assert last_line(done) == "verdict      agree"
+
+
+def test_compare_counts_all_processes(folder: Path) -> None:
+    name = write(folder, "program.py", WORKERS.replace("print(*pool", "str(*pool").replace("str(*", "len("))
+    done = raptors(folder, "run", "--compare", "--rounds=1", "--report", name, "spawn")
+    assert "native calls 2 of 2 (100.0%)\n" in output(done)
+    assert counts(done.stdout.partition("function  ")[2]) == {"ones": 1, "add": 1}
+
+
+def test_compare_gives_up_where_nobody_reads(folder: Path) -> None:
+    source = "import numpy\nopen('times', 'a').write('1')\nprint(numpy.__name__)\n"
+    write(folder, "program.py", source)
+    command = f"{sys.executable} -P -m raptors run --compare --rounds 1 program.py"
+    for reader, runs in ("head -3", "11"), ("true", None):
+        (folder / "times").unlink(missing_ok=True)
+        shell = f"{{ {command}; echo status $? >&2; }} | {{ {reader}; }}"
+        done = subprocess.run(
+            ["sh", "-c", shell], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.stderr == f"status {128 + signal.SIGPIPE}\n"
+        if runs:
+            assert (folder / "times").read_text() == runs
+            assert done.stdout.startswith("program.py runs 2 times")
+
+
+def test_compare_shows_progress_on_a_terminal(folder: Path) -> None:
+    status, shown = session(folder, "run", "--compare", "--rounds", "1", "-c", "pass", typed=[])
+    assert status == 0
+    lines = [f"\r\x1b[Kround 1 of 1, {name} ..." for name in ("NumPy", "raptors")]
+    assert f"{''.join(lines)}\r\x1b[Kstdout       empty under both\n" in shown
+    assert shown.endswith("\nverdict      agree\n")
 
 
 def test_compare_leaves_out_what_changes_by_itself(folder: Path) -> None:
     done = compare(folder, "import os\nprint('pid', os.getpid())\nprint('same')\n")
     assert "agree: 1 lines" in output(done)
     assert "1 left out" in done.stdout
-    assert compare(folder, "import os\nprint(os.getpid())\n").returncode == 1
+    done = compare(folder, "import os\nprint(os.getpid())\n")
+    assert (done.returncode, last_line(done)) == (1, "verdict      DIFFERENT in stdout (not comparable)")
 
 
 def test_compare_survives_a_program_that_closes_descriptors(folder: Path) -> None:
@@ -429,10 +862,11 @@ def test_compare_outputs_counts() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "required: command"),
-        (["walk"], "invalid choice"),
-        (["run"], "what to run is missing"),
-        (["run", "--report"], "what to run is missing"),
+        (["walk"], "there is neither a command nor a file 'walk'\n"),
+        (["inof", "--json"], "nor a file 'inof'; did you mean the command 'info'?"),
+        (["--report", "absent.py"], "there is neither a command nor a file 'absent.py'\n"),
+        (["run", "--compare"], "what to compare is missing"),
+        (["run", "--compare", "-i", "x.py"], "-i and --compare exclude each other"),
         (["run", "-m"], "argument expected for the -m option"),
         (["run", "--compare", "-c"], "argument expected for the -c option"),
         (["run", "--wrong", "x.py"], "unrecognized arguments: --wrong"),
@@ -451,6 +885,33 @@ def test_usage_errors(folder: Path, words: Sequence[str], message: str) -> None:
     assert message in done.stderr
 
 
+def test_run_may_be_left_out(folder: Path) -> None:
+    source = "import numpy, sys; print(numpy.__name__, sys.argv[1:], sys.path[0])"
+    write(folder, "info", source)
+    write(folder, "module.py", source)
+    for words in (
+        ["module.py"],
+        ["-m", "module"],
+        ["-c", source],
+        ["./info"],
+        ["run", "info"],
+        ["--", "info"],
+    ):
+        where = "" if words[0] == "-c" else folder
+        assert output(raptors(folder, *words, "a")) == f"raptors ['a'] {where}\n"
+    assert "raptors ['a'] \n" in raptors(folder, "--report", "-", "a", stdin=source).stdout
+    assert last_line(raptors(folder, "--compare", "--rounds=1", "-c", "pass")) == "verdict      agree"
+    assert output(raptors(folder, "info")).startswith("raptors  ")
+
+
+def test_commands_end_quietly_where_nobody_reads(folder: Path) -> None:
+    command = f"{{ {sys.executable} -P -m raptors info; echo status $? >&2; }} | true"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == f"status {128 + signal.SIGPIPE}\n"
+
+
 def test_options_end_with_two_hyphens(folder: Path) -> None:
     write(folder, "-odd.py", "import sys; print(sys.argv)")
     assert output(raptors(folder, "run", "--", "-odd.py", "--", "a")) == "['-odd.py', '--', 'a']\n"
@@ -462,21 +923,79 @@ def test_help(folder: Path, words: Sequence[str]) -> None:
 
 
 def test_version(folder: Path) -> None:
+    assert output(raptors(folder, "--version")) == f"raptors {raptors_version}\n"
+
+
+def bare(**settings: str) -> dict[str, str]:
+    """No variable of raptors but these, whatever the suite runs with."""
+    return {**{name: "" for name in os.environ if name.startswith("RAPTORS_")}, **settings}
+
+
+TITLES = (
+    *("raptors", "NumPy", "Python", "system", "processor", "instruction set", "threads for a call", "BLAS"),
+    *("matrix products by", "memory of arrays", "kept for new arrays", "figures for choices"),
+    *("environment", "problems"),
+)
+
+
+def screen(text: str) -> dict[str, list[str]]:
+    """The values by title; lines without a title belong to the one before."""
+    shown: dict[str, list[str]] = {}
+    title = ""
+    for line in text.splitlines():
+        title = line[:20].rstrip() or title
+        shown.setdefault(title, []).append(line[21:])
+    return shown
+
+
+def test_info_is_one_screen(folder: Path) -> None:
+    text = output(raptors(folder, "info", **bare(RAPTORS_NUM_THREADS="1", RAPTORS_CACHE_MAX_BYTES="2GiB")))
+    assert len(text.splitlines()) <= 24
+    shown = screen(text)
+    assert tuple(shown) == TITLES
     from raptors._version import __version__
 
-    assert output(raptors(folder, "--version")) == f"raptors {__version__}\n"
+    assert shown["raptors"] == [__version__]
+    assert shown["NumPy"] == [numpy.__version__]
+    assert shown["threads for a call"] == ["1"]
+    assert shown["kept for new arrays"][0].endswith("of at most 2.0 GiB")
+    assert "RAPTORS_NUM_THREADS=1" in shown["environment"]
 
 
-def test_info(folder: Path) -> None:
-    shown = output(raptors(folder, "info"))
-    for title in ("raptors", "numpy", "python", "isa", "threads", "build", "environment"):
-        assert any(line.startswith(title) for line in shown.splitlines())
+def test_info_tells_problems(folder: Path) -> None:
+    write(folder, "file", "")
+    wrong = {"DISABLE": "1", "SIMD": "scalar", "ODD": "", "BLAS": "absent", "TUNING_DIR": "file/x"}
+    done = raptors(folder, "info", **bare(**{f"RAPTORS_{name}": value for name, value in wrong.items()}))
+    problems = "\n".join(screen(done.stdout)["problems"])
+    for word in ("RAPTORS_DISABLE", "is scalar", "not know: RAPTORS_ODD", "no BLAS: absent", "file/x"):
+        assert word in problems
+    assert len(done.stdout.splitlines()) <= 24
+    many = bare(**{f"RAPTORS_ODD{i}": "x" * 1000 for i in range(50)})
+    lines = raptors(folder, "info", **many).stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) < 250
+
+
+def test_info_all(folder: Path) -> None:
+    """The screen, then the rest, which has what the dicts of the library have."""
+    text = output(raptors(folder, "info", "--all"))
+    screen_of, rest = text.split("\n\n")
+    assert tuple(screen(screen_of)) == TITLES
+    titles = {line.split("  ")[0] for line in rest.splitlines()}
+    assert titles >= {key.replace("_", " ") for key in raptors_module.runtime_info()}
+    assert titles >= {"build", "numpy build"}
 
 
 def test_info_json(folder: Path) -> None:
-    shown = json.loads(output(raptors(folder, "info", "--json", RAPTORS_NUM_THREADS="1")))
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = output(raptors(folder, "info", "--json", RAPTORS_NUM_THREADS="1"))
+    shown = json.loads(text, parse_constant=refuse)
+    assert shown["blas"]["zero_copy_share"] is None
+    assert shown["build"] == raptors_module.build_info()
+    assert shown["numpy_build"] == numpy.show_config(mode="dicts")
     assert shown["python"] == platform.python_version()
     assert shown["environment"]["RAPTORS_NUM_THREADS"] == "1"
     assert shown["isa"] in shown["available_isas"]
-    assert shown["build"]
     assert shown["threads"] >= 1

@@ -5,9 +5,11 @@ RAPTORS_FORKS and RAPTORS_EXITS set how often a process forks, and ends with wor
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -304,7 +306,7 @@ for place in (0, 100_000, 199_999):
 with warnings.catch_warnings():
     warnings.simplefilter("error")
     a / a
-assert np.show_runtime()["pool"]["shared"] > 3
+assert np.runtime_info()["pool"]["shared"] > 3
 """
         python_ok(code, **SHARED)
 
@@ -313,7 +315,7 @@ assert np.show_runtime()["pool"]["shared"] > 3
 import raptors as np
 a = np.arange(300_000.0)
 assert (a + a).sum() == 300_000 * 299_999.0
-print(np.show_runtime()["pool"]["workers"])
+print(np.runtime_info()["pool"]["workers"])
 """
         assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="1")) == 0
         assert int(python_ok(code, **SHARED, RAPTORS_FAIL_THREAD="3")) == 2
@@ -801,3 +803,135 @@ np.ones(8) + 1
 assert "raptors._tuning" not in sys.modules
 """
         python_ok(code, **clean(RAPTORS_TUNING_DIR=str(tmp_path)))
+
+
+LIMITS = """
+import json, sys
+{imports}
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
+assert raptors.build_info()["openblas"] == "" or not raptors.runtime_info()["blas"]["loaded"]
+{first}
+
+def found():
+    return {{i["internal_api"]: i for i in threadpool_info() if "raptors" in i["filepath"]}}
+
+def ran():
+    a = raptors.ones((300, 300))
+    _ = a + a
+    threads = [raptors.explain_last_dispatch()["threads"]]
+    with raptors.backend_policy("blas"):
+        _ = a @ a
+    threads.append(raptors.explain_last_dispatch()["threads"])
+    return [*threads, raptors.runtime_info()["blas"].get("num_threads")]
+
+{body}
+"""
+THREADPOOLCTL_FIRST = "import threadpoolctl; threadpoolctl.threadpool_info(); import raptors"
+FIRST_PRODUCT = "a = raptors.ones((9, 9)); raptors.set_backend_policy('blas'); _ = a @ a"
+packaged = pytest.mark.skipif(not raptors.build_info()["openblas"], reason="built without OpenBLAS")
+
+
+@native
+class TestThreadpoolctl:
+    @pytest.fixture(autouse=True)
+    def _needs_it(self) -> None:
+        pytest.importorskip("threadpoolctl", "3.5")
+
+    def ask(self, body: str, imports: str = "import raptors", first: str = "") -> Any:
+        unset = dict.fromkeys(("RAPTORS_BLAS", "RAPTORS_BACKEND", "OPENBLAS_NUM_THREADS"), "")
+        environment = clean(**SHARED, **unset)
+        return json.loads(python_ok(LIMITS.format(imports=imports, first=first, body=body), **environment))
+
+    @packaged
+    @pytest.mark.parametrize("first", ["", FIRST_PRODUCT], ids=["before the first product", "after"])
+    @pytest.mark.parametrize("imports", ["import raptors", THREADPOOLCTL_FIRST], ids=["earlier", "later"])
+    def test_both_are_shown_and_limited(self, imports: str, first: str) -> None:
+        """And the limit holds for the first product; afterwards all is as before."""
+        body = """
+shown = found()
+with threadpool_limits(2):
+    inside, two = ran(), found()
+with threadpool_limits(1):
+    alone = ran()
+after = found()
+print(json.dumps([shown, inside, two, alone, after]))
+"""
+        shown, inside, two, alone, after = self.ask(body, imports, first)
+        assert set(shown) == {"raptors", "openblas"}
+        pool, blas = shown["raptors"], shown["openblas"]
+        assert (pool["user_api"], blas["user_api"]) == ("raptors", "blas")
+        assert (pool["version"], pool["num_threads"]) == (raptors.__raptors_version__, 4)
+        assert pool["prefix"] == "_raptors_core"
+        assert Path(pool["filepath"]).samefile(cast(str, core.__file__))
+        assert (blas["version"], blas["num_threads"]) == (raptors.build_info()["openblas"], usable())
+        assert inside == [2, 2, min(2, usable())]
+        assert two["raptors"]["num_threads"] == 2
+        assert two["openblas"]["num_threads"] == min(2, usable())
+        assert alone == [1, 1, 1]
+        assert after == shown
+
+    def test_limits_of_scikit_learn(self) -> None:
+        """One controller for all calls, which limits the libraries of one kind."""
+        body = """
+controller = ThreadpoolController()
+with controller.limit(limits=1, user_api="blas"):
+    blas = ran()
+with controller.limit(limits=1, user_api="raptors"):
+    pool = ran()
+@controller.wrap(limits=1)
+def wrapped():
+    return ran()
+print(json.dumps([blas, pool, wrapped(), raptors.get_num_threads()]))
+"""
+        blas, pool, wrapped, after = self.ask(body)
+        assert blas[0] == 4
+        assert blas[2] in (1, None)
+        assert pool == [1, 1, pool[2]]
+        assert pool[2] in (1, None)
+        assert wrapped == pool
+        assert after == 4
+
+    def test_choice_of_a_context_wins(self) -> None:
+        """And is not taken for the number that is restored."""
+        body = """
+with raptors.threads(3), threadpool_limits(1):
+    inside = [raptors.get_num_threads(), found()["raptors"]["num_threads"]]
+    raptors.set_num_threads(2)
+print(json.dumps([*inside, raptors.get_num_threads()]))
+"""
+        assert self.ask(body) == [3, 1, 4]
+
+    def test_any_number_is_taken(self) -> None:
+        body = """
+numbers = []
+for n in (0, -3, 1, 256, 100_000):
+    with threadpool_limits(n, user_api="raptors"):
+        numbers.append(raptors.get_num_threads())
+print(json.dumps(numbers))
+"""
+        assert self.ask(body) == [1, 1, 1, 256, 256]
+
+    @linux
+    def test_a_restored_number_follows_the_processors_again(self) -> None:
+        code = """
+import os, time, raptors, threadpoolctl
+with threadpoolctl.threadpool_limits(1):
+    pass
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+time.sleep(1.1)  # so long a number is kept
+print(raptors.get_num_threads())
+"""
+        assert python_ok(code, **clean()).strip() == "1"
+
+    def test_foreign_library_of_that_name(self, tmp_path: Path) -> None:
+        """It is not asked for anything, and not taken for raptors."""
+        if not LINUX:
+            pytest.skip("copies a shared library")
+        library = importlib.import_module("numpy.random._bounded_integers").__file__
+        shutil.copy(str(library), tmp_path / "_raptors_core_other.so")
+        body = f"""
+import ctypes
+ctypes.CDLL({str(tmp_path / "_raptors_core_other.so")!r})
+print(json.dumps([i["prefix"] for i in threadpool_info() if i["internal_api"] == "raptors"]))
+"""
+        assert self.ask(body) == ["_raptors_core"]

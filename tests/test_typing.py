@@ -37,8 +37,6 @@ UNTYPED = re.compile(
     r"f2py\..+|fft\.helper|linalg\.(linalg|lapack_lite)|ma\.timer_comparison"
     r"|testing\.print_coercion_tables|typing\.mypy_plugin|(.+\.)?(tests|conftest)"
 )
-# Ours bear a NumPy name and give something else.
-OURS = {"show_config", "show_runtime"}
 # NumPy's texts that the ordinary run checks, too.
 SAMPLE = (
     "fail/array_constructors.pyi",
@@ -360,8 +358,8 @@ assert_type(np.memory.trim(), int)
 assert_type(np.report().rows, list[dict[str, Any]])
 assert_type(np.report().share, float)
 assert_type(np.report().native_calls, int)
-assert_type(np.show_config(), dict[str, Any])
-assert_type(np.show_runtime(), dict[str, Any])
+assert_type(np.build_info(), dict[str, Any])
+assert_type(np.runtime_info(), dict[str, Any])
 np.reset_report()
 np.simd("auto")
 with simd("scalar") as chosen:
@@ -446,7 +444,7 @@ def every_name() -> str:
     """Reveals the type of every public name of every module that has a stub."""
     modules = public_modules()
     lines = ["import numpy as np"]
-    lines += [f"reveal_type(np.{name})" for name in public_names("numpy", modules) if name not in OURS]
+    lines += [f"reveal_type(np.{name})" for name in public_names("numpy", modules)]
     for module in filter(lambda module: has_stub(f"numpy.{module}"), modules):
         alias = module.replace(".", "_")
         lines.append(f"import numpy.{module} as {alias}")

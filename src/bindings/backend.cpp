@@ -8,6 +8,7 @@
 
 #include "array.h"
 #include "context.h"
+#include "environment.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -41,8 +42,8 @@ int length_of(double multiplications) {
 Policy checked_policy(const std::string& text, const char* who) {
     for (long p = 0; p < n_policies; ++p)
         if (text == policy_names[p]) return static_cast<Policy>(p);
-    throw py::value_error(std::string(who) + " must be \"auto\", \"raptors\" or \"blas\", not \"" +
-                          (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "\"");
+    throw py::value_error(std::string(who) + " must be \"auto\", \"raptors\" or \"blas\", not " +
+                          quoted(text));
 }
 
 Policy current_policy() { return static_cast<Policy>(chosen_policy.get(process_policy)); }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "array.h"
+#include "environment.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -39,10 +40,8 @@ std::string wanted_library() {
     if (name == "none") return "";
     if (name.size() > longest_name ||
         (name.find('/') != std::string::npos && access(env, R_OK) != 0))
-        throw py::value_error(
-            "RAPTORS_BLAS must be auto, none, the name of a library or a file that can be read, "
-            "not '" +
-            (name.size() > 200 ? name.substr(0, 200) + "..." : name) + "'");
+        refuse_value("RAPTORS_BLAS",
+                     "auto, none, the name of a library or a file that can be read");
     return name;
 }
 

@@ -850,7 +850,7 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
         return nullptr;
     }
     count_native(entry, t, layout_of(f), s.kept, s.n);
-    if (offload.policy) count_offload(entry, t, offload);
+    if (offload.policy) count_offload(entry, offload);
     return out ? out : as_scalar(element, t, num);
 }
 
@@ -955,7 +955,7 @@ PyObject* tensordot_native(int which, Entry* entry, PyObject* self, PyObject* co
     Py_DECREF(product);
     if (!out) return nullptr;
     count_native(entry, t, layout_of(f), nd, dims);
-    if (p.offload.policy) count_offload(entry, t, p.offload);
+    if (p.offload.policy) count_offload(entry, p.offload);
     return out;
 }
 

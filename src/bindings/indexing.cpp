@@ -158,8 +158,8 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         return element(f, t, part.data);
     }
     PyObject* view = new_view(self, part.nd, part.dims, part.strides, part.data, f->descr);
-    if (view && t != no_dtype)
-        count_native(getitem_entry, t, Layout::strided, f->nd, f->dimensions);
+    if (view)
+        count_native(getitem_entry, column_of(f->descr), Layout::strided, f->nd, f->dimensions);
     return view;
 }
 

@@ -1,5 +1,6 @@
 #include "ledger.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <string>
@@ -49,9 +50,71 @@ const char* const why_text[n_whys] = {
     "advanced indexing",
     "no kernel: NumPy's own loop",
 };
+// After those of dtypes.def.
+const char* const column_text[n_columns - n_dtypes] = {
+    "float16", "longdouble", "complex64",  "complex128",  "clongdouble", "object", "bytes",
+    "str",     "void",       "datetime64", "timedelta64", "StringDType", "other",  "none",
+};
 const char* const layout_text[n_layouts] = {"contiguous", "scalar", "strided"};
 
+const char* name_of(Column c) {
+    return index(c) < n_dtypes ? dtype_info[index(c)].name : column_text[index(c) - n_dtypes];
+}
+
+// Why NumPy serves a call of that function.
+std::string reason(const Entry& e, Why why) {
+    if (why == Why::borrowed) {
+        py::object const known = import_module("raptors._borrowed").attr("reason")(e.name);
+        if (!known.is_none()) return known.cast<std::string>();
+    }
+    return why_text[static_cast<int>(why)];
+}
+
 }  // namespace
+
+Column column_without_kernels(PyArray_Descr* descr) {
+    switch (descr->type_num) {
+        case NPY_HALF:
+            return Column::float16;
+        case NPY_LONGDOUBLE:
+            return Column::longdouble;
+        case NPY_CFLOAT:
+            return Column::complex64;
+        case NPY_CDOUBLE:
+            return Column::complex128;
+        case NPY_CLONGDOUBLE:
+            return Column::clongdouble;
+        case NPY_OBJECT:
+            return Column::object;
+        case NPY_STRING:
+            return Column::bytes;
+        case NPY_UNICODE:
+            return Column::str;
+        case NPY_VOID:
+            return Column::structured;
+        case NPY_DATETIME:
+            return Column::datetime64;
+        case NPY_TIMEDELTA:
+            return Column::timedelta64;
+        case NPY_VSTRING:
+            return Column::string;
+        default: {  // of the other byte order, say
+            auto const num = static_cast<unsigned>(descr->type_num);
+            DType const t = num < n_type_nums ? dtype_of_num[num] : no_dtype;
+            return t == no_dtype ? Column::other : static_cast<Column>(t);
+        }
+    }
+}
+
+PyObject* first_array(PyObject* const* args, Py_ssize_t n) {
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        PyObject* x = args[i];
+        if ((PyTuple_Check(x) || PyList_Check(x)) && PySequence_Fast_GET_SIZE(x))
+            x = PySequence_Fast_GET_ITEM(x, 0);
+        if (PyArray_Check(x)) return x;
+    }
+    return nullptr;
+}
 
 Entry* new_entry(const char* name) {
     static auto* by_name = new std::unordered_map<std::string, Entry*>;
@@ -68,56 +131,52 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
     LastDispatch& last = last_dispatch;
     last.entry = e;
     last.nd = -1;
-    last.dtype = no_dtype;
+    last.dtype = Column::none;
     last.why = process_active.table ? why : Why::disabled;
     last.isa = active().isa;
     last.threads = last.next_threads = 1;
     if (operand && PyArray_Check(operand)) {
         Fields const* f = fields(operand);
-        last.dtype = dtype_of(f->descr);
+        last.dtype = column_of(f->descr);
         last.nd = f->nd;
         for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
         last.layout =
             PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
+    } else if (operand && PyArray_IsScalar(operand, Generic)) {
+        PyArray_Descr* const descr = PyArray_DescrFromScalar(operand);
+        if (descr) last.dtype = column_of(descr);
+        Py_XDECREF(descr);
     }
-    ++e->numpy[static_cast<int>(last.why)][index(last.dtype)];
+    if (!e->numpy)
+        e->numpy = static_cast<uint64_t*>(std::calloc(n_whys * n_columns, sizeof(uint64_t)));
+    if (e->numpy) ++e->numpy[static_cast<size_t>(last.why) * n_columns + index(last.dtype)];
 }
 
 py::list report_rows() {
     py::list out;
+    auto add = [&](const char* function, Column c, uint64_t flat, uint64_t strided, uint64_t blas,
+                   uint64_t numpy, const std::string& reason) {
+        py::dict row;
+        row["function"] = function;
+        row["dtype"] = name_of(c);
+        row["native"] = flat + strided;
+        row["blas"] = blas;
+        row["numpy"] = numpy;
+        row["reason"] = reason;
+        row["contiguous"] = flat;
+        row["strided"] = strided;
+        out.append(row);
+    };
     for (const Named& named : entries()) {
         const Entry& e = named.entry;
-        for (int t = 0; t <= n_dtypes; ++t) {
-            const char* dtype = t < n_dtypes ? dtype_info[t].name : "other";
-            if (t < n_dtypes) {
-                uint64_t const strided = e.native[t][static_cast<int>(Layout::strided)];
-                uint64_t const flat = e.native[t][0] + e.native[t][1];
-                if (strided + flat) {
-                    py::dict row;
-                    row["function"] = named.name;
-                    row["dtype"] = dtype;
-                    row["native"] = strided + flat;
-                    row["blas"] = e.blas[t];
-                    row["numpy"] = 0;
-                    row["reason"] = "";
-                    row["contiguous"] = flat;
-                    row["strided"] = strided;
-                    out.append(row);
-                }
-            }
-            for (int w = 1; w < n_whys; ++w)
-                if (e.numpy[w][t]) {
-                    py::dict row;
-                    row["function"] = named.name;
-                    row["dtype"] = dtype;
-                    row["native"] = 0;
-                    row["blas"] = 0;
-                    row["numpy"] = e.numpy[w][t];
-                    row["reason"] = why_text[w];
-                    row["contiguous"] = 0;
-                    row["strided"] = 0;
-                    out.append(row);
-                }
+        for (size_t c = 0; c < n_columns; ++c) {
+            auto const column = static_cast<Column>(c);
+            uint64_t const strided = e.native[c][static_cast<int>(Layout::strided)];
+            uint64_t const flat = e.native[c][0] + e.native[c][1];
+            if (strided + flat) add(e.name, column, flat, strided, e.blas[c], 0, "");
+            for (size_t w = 1; e.numpy && w < n_whys; ++w)
+                if (uint64_t const n = e.numpy[w * n_columns + c])
+                    add(e.name, column, 0, 0, 0, n, reason(e, static_cast<Why>(w)));
         }
     }
     return out;
@@ -127,7 +186,8 @@ void reset_report() {
     for (Named& named : entries()) {
         std::memset(named.entry.native, 0, sizeof named.entry.native);
         std::memset(named.entry.blas, 0, sizeof named.entry.blas);
-        std::memset(named.entry.numpy, 0, sizeof named.entry.numpy);
+        if (named.entry.numpy)
+            std::memset(named.entry.numpy, 0, sizeof(uint64_t) * n_whys * n_columns);
     }
 }
 
@@ -144,8 +204,7 @@ py::object explain_last_dispatch() {
         for (int i = 0; i < known; ++i) shape[static_cast<size_t>(i)] = py::int_(last.shape[i]);
         d["shape"] = shape;
     }
-    d["dtype"] = last.dtype == no_dtype ? py::object(py::none())
-                                        : py::str(dtype_info[index(last.dtype)].name);
+    d["dtype"] = last.dtype == Column::none ? py::object(py::none()) : py::str(name_of(last.dtype));
     d["layout"] =
         last.nd < 0 ? py::object(py::none()) : py::str(layout_text[static_cast<int>(last.layout)]);
     bool const product = native && last.offload.policy;
@@ -157,7 +216,7 @@ py::object explain_last_dispatch() {
                              ", by the backend policy"
                   : native ? std::string("native kernel, ") +
                                  layout_text[static_cast<int>(last.layout)] + " operands"
-                           : std::string(why_text[static_cast<int>(last.why)]);
+                           : reason(*last.entry, last.why);
     if (product) {
         d["policy"] = last.offload.policy;
         d["multiplications"] = last.offload.multiplications;

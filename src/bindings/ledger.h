@@ -26,13 +26,39 @@ enum class Layout : uint8_t { contiguous, scalar, strided, count };
 constexpr int n_whys = static_cast<int>(Why::count);
 constexpr int n_layouts = static_cast<int>(Layout::count);
 
-// Counters of one function. Native calls by dtype and layout, NumPy's by reason and dtype (the last
-// one: any other dtype).
+// What dtypes are counted as: those with kernels as themselves, the others by kind.
+enum class Column : uint8_t {
+    float16 = n_dtypes,
+    longdouble,
+    complex64,
+    complex128,
+    clongdouble,
+    object,
+    bytes,
+    str,
+    structured,  // void
+    datetime64,
+    timedelta64,
+    string,  // StringDType
+    other,   // of other packages
+    none,    // a call without arrays
+    count
+};
+constexpr int n_columns = static_cast<int>(Column::count);
+inline size_t index(Column c) { return static_cast<size_t>(c); }
+Column column_without_kernels(PyArray_Descr* descr);
+inline Column column_of(PyArray_Descr* descr) {
+    DType const t = dtype_of(descr);
+    return t == no_dtype ? column_without_kernels(descr) : static_cast<Column>(t);
+}
+
+// Counters of one function. Native calls by dtype and layout, NumPy's by reason and dtype: those
+// are there (zeros, n_whys * n_columns) from the first such call on.
 struct Entry {
     const char* name;
-    uint64_t native[n_dtypes][n_layouts];
-    uint64_t blas[n_dtypes];  // of the native calls, those in which the BLAS library worked
-    uint64_t numpy[n_whys][n_dtypes + 1];
+    uint64_t native[n_columns][n_layouts];
+    uint64_t blas[n_columns];  // of the native calls, those in which the BLAS library worked
+    uint64_t* numpy;
 };
 Entry* new_entry(const char* name);  // lives as long as the process; one per name
 
@@ -47,7 +73,7 @@ struct LastDispatch {
     const Entry* entry;
     int nd;
     npy_intp shape[8];
-    DType dtype;
+    Column dtype;
     Layout layout;
     Why why;
     Isa isa;
@@ -57,13 +83,13 @@ struct LastDispatch {
 };
 extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
-inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_intp* dims) {
-    ++e->native[index(t)][static_cast<int>(layout)];
+inline void count_native(Entry* e, Column c, Layout layout, int nd, const npy_intp* dims) {
+    ++e->native[index(c)][static_cast<int>(layout)];
     LastDispatch& last = last_dispatch;
     last.entry = e;
     last.nd = nd;
     for (int i = 0; i < nd && i < 8; ++i) last.shape[i] = dims[i];
-    last.dtype = t;
+    last.dtype = c;
     last.layout = layout;
     last.why = Why::none;
     last.isa = active().isa;
@@ -72,9 +98,13 @@ inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_int
     last.offload.policy = nullptr;
 }
 
+inline void count_native(Entry* e, DType t, Layout layout, int nd, const npy_intp* dims) {
+    count_native(e, static_cast<Column>(t), layout, nd, dims);
+}
+
 // What the call just counted was, besides.
-inline void count_offload(Entry* e, DType t, const Offload& offload) {
-    e->blas[index(t)] += offload.blas;
+inline void count_offload(Entry* e, const Offload& offload) {
+    e->blas[index(last_dispatch.dtype)] += offload.blas;
     last_dispatch.offload = offload;
 }
 
@@ -82,13 +112,11 @@ inline Layout layout_of(const Fields* f) {
     return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
 }
 
-// Counts a call by its result and hands that on (views and identities: dtypes without kernels have
-// no column). nullptr stays nullptr.
+// Counts a call by its result and hands that on. nullptr stays nullptr.
 inline PyObject* counted(Entry* e, PyObject* out) {
     if (!out) return nullptr;
     Fields const* f = fields(out);
-    DType const t = dtype_of(f->descr);
-    if (t != no_dtype) count_native(e, t, layout_of(f), f->nd, f->dimensions);
+    count_native(e, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
@@ -99,8 +127,24 @@ inline PyObject* decline(Why why) {
     return nullptr;
 }
 
-// A call that goes to NumPy; `operand` (may be null) tells dtype and shape if it is an array.
+// A call that goes to NumPy; `operand` (may be null) tells dtype and shape if it is an array, the
+// dtype if it is one of NumPy's scalars.
 void count_numpy(Entry* e, Why why, PyObject* operand);
+
+// The first array among the arguments, or at the head of a tuple or list there; nullptr: none.
+PyObject* first_array(PyObject* const* args, Py_ssize_t n);
+
+// body(), a call that goes to NumPy because of `declined`, counted by its first array, or where it
+// has none by its result.
+template <class Body>
+PyObject* counted_numpy(Entry* e, PyObject* const* args, Py_ssize_t n, const Body& body) {
+    Why const why = declined;
+    PyObject* const operand = first_array(args, n);
+    if (operand) count_numpy(e, why, operand);
+    PyObject* const out = body();
+    if (!operand) count_numpy(e, why, out && PyTuple_Check(out) ? first_array(&out, 1) : out);
+    return out;
+}
 
 pybind11::list report_rows();  // a dict for each function, dtype and reason
 void reset_report();

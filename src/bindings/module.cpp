@@ -39,6 +39,8 @@ void define_settings(py::module_& m) {
     m.def("_disabled", &is_disabled);
 
     m.def("_set_num_threads", &set_num_threads);
+    m.def("_process_limit", &process_limit);
+    m.def("_set_process_limit", &set_process_limit);
     m.def("_enter_threads", &enter_threads);
     m.def("_leave_threads", &leave_threads);
     m.def("get_num_threads", &current_threads,
@@ -98,9 +100,12 @@ void define_reports(py::module_& m) {
 
 // What the package is made of.
 void define_names(py::module_& m) {
-    m.attr("ndarray") = py::handle(reinterpret_cast<PyObject*>(array_type));
+    for (PyTypeObject* type : {array_type, ufunc_type, function_type, builtin_type}) {
+        auto const t = py::handle(reinterpret_cast<PyObject*>(type));
+        m.attr(t.attr("__name__")) = t;
+    }
     m.def("_bind", &bind_hooks);
-    m.def("_bind_path", &bind_path);
+    m.def("_bind_reducer", &bind_reducer);
     m.def("_wrap", &wrap);
     m.def("_unwrap", &unwrap);
     m.def("_is_native", &is_native);
@@ -109,7 +114,7 @@ void define_names(py::module_& m) {
                     reinterpret_cast<PyTypeObject*>(own.ptr()), views);
     });
     m.def("_adopt_package", &adopt_package);
-    m.def("_ask_numpy", &ask_numpy);
+    m.def("_find_name", &find_name);
 }
 
 }  // namespace

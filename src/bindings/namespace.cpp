@@ -10,10 +10,11 @@ PyObject *package, *names;
 
 PyObject* namespace_type;
 PyObject* numpy;  // the module
+PyObject *submodule_names, *submodule_finder;
 
-// The names first. The package has a __getattr__, as NumPy's has, for names that are gone or
-// deprecated, and that keeps the interpreter from specialising np.name: it would search the
-// module's type before the names (20 to 30 ns more).
+// The names first. The package has a __getattr__, as NumPy's has, for submodules and for names that
+// are gone or deprecated, and that keeps the interpreter from specialising np.name: it would search
+// the module's type before the names (20 to 30 ns more).
 PyObject* get_name(PyObject* module, PyObject* name) {
     if (module == package) [[likely]] {
         PyObject* const found = PyDict_GetItemWithError(names, name);
@@ -40,12 +41,18 @@ void init_namespace() {
     numpy = import_module("numpy").release().ptr();
 }
 
-void adopt_package(const py::object& module) {
+void adopt_package(const py::object& module, const py::frozenset& submodules,
+                   const py::object& find_submodule) {
     module.attr("__class__") = py::handle(namespace_type);
-    package = py::object(module).release().ptr();  // lives as long as the process
+    package = py::object(module).release().ptr();  // these live as long as the process
     names = PyModule_GetDict(package);
+    submodule_names = py::object(submodules).release().ptr();
+    submodule_finder = py::object(find_submodule).release().ptr();
 }
 
-py::object ask_numpy(const py::object& name) { return py::handle(numpy).attr(name); }
+py::object find_name(const py::object& name) {
+    if (py::handle(submodule_names).contains(name)) return py::handle(submodule_finder)(name);
+    return py::handle(numpy).attr(name);
+}
 
 }  // namespace raptors

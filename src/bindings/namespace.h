@@ -6,10 +6,11 @@ namespace raptors {
 
 void init_namespace();
 
-// Makes `module`, the package, one of the type.
-void adopt_package(const pybind11::object& module);
-// NumPy's word on a name that it does not have. Asked from C, so that its warnings point at the
-// caller.
-pybind11::object ask_numpy(const pybind11::object& name);
+// Makes `module`, the package, one of the type. `find_submodule` is asked for the submodules.
+void adopt_package(const pybind11::object& module, const pybind11::frozenset& submodules,
+                   const pybind11::object& find_submodule);
+// A name that is not among the package's: a submodule that nobody used yet, or NumPy's word on it.
+// Asked from C, so that NumPy's warnings point at the caller.
+pybind11::object find_name(const pybind11::object& name);
 
 }  // namespace raptors

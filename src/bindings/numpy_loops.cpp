@@ -224,13 +224,13 @@ PyObject* call_numpy_loop(NumpyLoops& loops, PyObject* const* args, Py_ssize_t n
     if (PyErr_Occurred()) return nullptr;  // integers to negative powers
     if (status && report_fp_status(ufunc->name, status) < 0) return nullptr;
 
-    count_numpy(loops.entry, Why::loop, like ? reinterpret_cast<PyObject*>(like) : nullptr);
     for (int i = nin; !like && i < nin + nout; ++i) {
         PyObject* const scalar =
             as_scalar(element[i - nin], dtype_of_num[loop.num[i]], loop.num[i]);
         if (!scalar) return nullptr;
         held[i] = py::reinterpret_steal<py::object>(scalar);
     }
+    count_numpy(loops.entry, Why::loop, like ? reinterpret_cast<PyObject*>(like) : held[nin].ptr());
     if (nout == 1) return held[nin].release().ptr();
     return PyTuple_Pack(2, held[nin].ptr(), held[nin + 1].ptr());
 }

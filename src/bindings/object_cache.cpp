@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -378,19 +377,18 @@ void init_object_cache() {
     unsigned major = 0, minor = 0;
     if (std::sscanf(version.c_str(), "%u.%u", &major, &minor) != 2) major = newest_major + 1;
     reuse = major < newest_major || (major == newest_major && minor <= newest_minor);
-    if (const char* env = std::getenv("RAPTORS_OBJECT_CACHE"))
-        reuse = reuse && std::strcmp(env, "0") != 0;
-    if (is_set("RAPTORS_ALLOC_DEBUG")) {
+    reuse = reuse && flag_set("RAPTORS_OBJECT_CACHE").value_or(true);
+    if (flag_set("RAPTORS_ALLOC_DEBUG").value_or(false)) {
         debug_blocks(&Py_FatalError);
         reuse = false;  // every array's memory is to be seen being freed
     }
-    if (auto const bytes = number_set("RAPTORS_CACHE_MAX_BYTES", "a number of bytes")) {
+    if (auto const bytes = size_set("RAPTORS_CACHE_MAX_BYTES")) {
         set_block_cache_limit(static_cast<size_t>(*bytes));
         reuse = reuse && *bytes > 0;
     }
     set_cache_limit(block_cache_limit());
     if (auto const n = number_set("RAPTORS_FAIL_ALLOC", "a number of allocations"))
-        fail_allocation(static_cast<int64_t>(*n), is_set("RAPTORS_FAIL_STICKY"));
+        fail_allocation(static_cast<int64_t>(*n), flag_set("RAPTORS_FAIL_STICKY").value_or(false));
 }
 
 py::dict memory_stats() {

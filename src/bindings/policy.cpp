@@ -26,20 +26,15 @@ std::string available_text() {
     return text + ", auto";
 }
 
-// Long values are cut in messages; they are never used for anything but comparison.
-std::string shown(const std::string& text) {
-    return "'" + (text.size() > 40 ? text.substr(0, 40) + "..." : text) + "'";
-}
-
 Isa checked_isa(const std::string& text, const char* who) {
     if (text == "auto" || text.empty()) return best_isa();
     Isa isa;
     if (text.find('\0') != std::string::npos || !parse_isa(text.c_str(), &isa))
-        throw py::value_error(std::string(who) + ": " + shown(text) +
+        throw py::value_error(std::string(who) + ": " + quoted(text) +
                               " is not an instruction set; this machine has " + available_text());
     if (!table(isa)) {
         auto const message =
-            std::string(who) + ": " + shown(text) +
+            std::string(who) + ": " + quoted(text) +
             (isa_compiled(isa) ? " is not supported by this CPU" : " is not part of this build") +
             "; this machine has " + available_text();
         PyErr_SetString(PyExc_RuntimeError, message.c_str());
@@ -58,7 +53,7 @@ void init_policy() {
     chosen_isa.make("raptors_simd");
     const char* env = std::getenv("RAPTORS_SIMD");
     process_isa = checked_isa(env ? env : "", "RAPTORS_SIMD");
-    disabled = is_set("RAPTORS_DISABLE");
+    disabled = flag_set("RAPTORS_DISABLE").value_or(false);
     for (int i = 0; i < n_isas; ++i) {
         auto const isa = static_cast<Isa>(i);
         by_isa[i] = {disabled ? nullptr : table(isa), isa};

@@ -167,7 +167,8 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
     return p;
 }
 
-// A call: which contraction, whose, and whether it leaves floating-point events to its caller.
+// A call: which contraction, whose, and whether it is one of halves in float32, which leaves
+// floating-point events to its caller.
 struct Call {
     Contraction what;
     Entry* entry;
@@ -229,8 +230,7 @@ bool run_product(const Table& table, Numbers numbers, const Product& p, Offload*
 
 namespace {
 
-// A product, counted as a call with operand f (complex numbers as their parts). False: declined, or
-// an error.
+// A product, counted as a call with operand f. False: declined, or an error.
 bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
          const npy_intp* dims) {
     Numbers const numbers = numbers_of(f->descr);
@@ -249,8 +249,9 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
     int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
     // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
     if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
-    count_native(call.entry, t, layout_of(f), nd, dims);
-    if (offload.policy) count_offload(call.entry, t, offload);
+    Column const column = call.keeps_events ? Column::float16 : column_of(f->descr);
+    count_native(call.entry, column, layout_of(f), nd, dims);
+    if (offload.policy) count_offload(call.entry, offload);
     return true;
 }
 

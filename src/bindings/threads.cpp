@@ -146,6 +146,17 @@ void set_num_threads(long long n) {
     process_threads =
         checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "set_num_threads");
 }
+
+namespace {
+int followed;  // how many processors there were when somebody asked: to set it to that is to follow
+}
+
+int process_limit() { return process_threads ? process_threads : followed = processors(); }
+void set_process_limit(long long n) {
+    long long const most = n > most_threads ? most_threads : n < 1 ? 1 : n;
+    process_threads = most == followed ? 0 : static_cast<int>(most);
+}
+
 py::object enter_threads(long long n) {
     return chosen_threads.enter(
         checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));

@@ -64,6 +64,10 @@ void init_threads();
 void set_num_threads(long long n);
 pybind11::object enter_threads(long long n);
 void leave_threads(const pybind11::object& token);
+// The first, as threadpoolctl limits and restores it: any number is taken, and where the number
+// followed that of the processors, it does so again once it is set back.
+int process_limit();
+void set_process_limit(long long n);
 
 // ({op: {dtype: nanoseconds for an element}}, {fold: ...}): measured, taken from now on.
 pybind11::tuple measure_costs();

@@ -24,7 +24,7 @@ namespace {
 
 std::unordered_map<PyObject*, UfuncInfo>* ufuncs;        // by NumPy's object
 std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
-PyObject *name_reduce, *name_reduce_ex, *name_call, *by_path;
+PyObject *name_reduce, *name_reduce_ex, *name_call, *name_class, *name_wrapped, *reducer;
 
 // ---- calling
 // array(x) where x.__array__() gave one of ours: NumPy returned a whole view of it, the caller
@@ -72,14 +72,14 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
             o = p->native(p->which, p->entry, args[0], args + 1, nargs - 1, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    count_numpy(p->entry, declined, total ? args[0] : nullptr);
     PyObject* const like = overriding_like(args + nargs, kwnames);
     bool originals = p->hand == Hand::original;
     for (Py_ssize_t i = 0; i < total && !originals; ++i)
         originals = args[i] != like && overrides_function(args[i]);
-    PyObject* o = originals
-                      ? call_original(p->fn, args, nargs, kwnames)
-                      : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+    PyObject* o = counted_numpy(p->entry, args, total, [&] {
+        return originals ? call_original(p->fn, args, nargs, kwnames)
+                         : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+    });
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->hand == Hand::top ? without_whole_view(o) : o;
 }
@@ -88,8 +88,8 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
 PyObject* asarray_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table)
         return function_call(self, args, nargsf, kwnames);
-    DType const t = dtype_of(fields(args[0])->descr);
-    if (t != no_dtype) ++proxy(self)->entry->native[index(t)][static_cast<int>(Layout::contiguous)];
+    Column const c = column_of(fields(args[0])->descr);
+    ++proxy(self)->entry->native[index(c)][static_cast<int>(Layout::contiguous)];
     return new_ref(args[0]);
 }
 
@@ -117,8 +117,8 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         PyObject* o = p->native(0, p->entry, nullptr, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
-    return numpy_ufunc_call(p->fn, args, nargs, kwnames);
+    return counted_numpy(p->entry, args, nargs,
+                         [&] { return numpy_ufunc_call(p->fn, args, nargs, kwnames); });
 }
 
 const char* const method_names[] = {"reduce", "accumulate", "reduceat", "outer", "at"};
@@ -136,22 +136,30 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
             if (o || PyErr_Occurred()) return o;
         }
     }
-    count_numpy(p->entry, declined, nargs ? args[0] : nullptr);
     PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
     if (!bound) return nullptr;
-    PyObject* o = numpy_ufunc_call(bound, args, nargs, kwnames);
+    PyObject* o = counted_numpy(p->entry, args, nargs,
+                                [&] { return numpy_ufunc_call(bound, args, nargs, kwnames); });
     Py_DECREF(bound);
     return o;
 }
 
 // ---- looking like the wrapped object
 PyObject* proxy_reduce(PyObject* self, PyObject*) {
-    return Py_BuildValue("O(O)", by_path, proxy(self)->path);
+    return PyObject_CallFunctionObjArgs(reducer, wrapped(self), proxy(self)->path, nullptr);
 }
+// Functions are atoms.
+PyObject* proxy_copy(PyObject* self, PyObject*) { return new_ref(self); }
 
 PyObject* proxy_getattro(PyObject* self, PyObject* name) {
     if (name == name_reduce || name == name_reduce_ex || name == name_call)
         return PyObject_GenericGetAttr(self, name);
+    // The class of Python's functions is not claimed: cloudpickle would pickle NumPy's function by
+    // value. What inspects functions gets to NumPy's by the usual way for a wrapper.
+    if (Py_IS_TYPE(wrapped(self), &PyFunction_Type)) {
+        if (name == name_class) return new_ref(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+        if (name == name_wrapped) return new_ref(wrapped(self));
+    }
     if (Py_TYPE(self) == ufunc_type) {
         PyObject* found = _PyType_Lookup(ufunc_type, name);
         if (found && Py_TYPE(found) == &PyMethodDescr_Type) {
@@ -215,7 +223,16 @@ PyMethodDef ufunc_methods[] = {
 PyMethodDef function_methods[] = {
     {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
     {"__reduce_ex__", proxy_reduce, METH_O, nullptr},
+    {"__copy__", proxy_copy, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
+};
+// pydoc asks past proxy_getattro.
+PyObject* get_doc(PyObject* self, void*) {
+    return PyObject_GetAttrString(wrapped(self), "__doc__");
+}
+PyGetSetDef getset[] = {
+    {"__doc__", get_doc, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyMemberDef members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Proxy, vectorcall), READONLY, nullptr},
@@ -228,6 +245,7 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
         {Py_tp_traverse, reinterpret_cast<void*>(proxy_traverse)},
         {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
         {Py_tp_members, members},
+        {Py_tp_getset, getset},
         {Py_tp_getattro, reinterpret_cast<void*>(proxy_getattro)},
         {Py_tp_setattro, reinterpret_cast<void*>(proxy_setattro)},
         {Py_tp_repr, reinterpret_cast<void*>(proxy_repr)},
@@ -245,6 +263,8 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
         slots};
     PyObject* t = PyType_FromSpec(&spec);
     if (!t) throw py::error_already_set();
+    // Where pickles find it: raptors.ufunc is NumPy's.
+    py::handle(t).attr("__module__") = "raptors._raptors_core";
     return reinterpret_cast<PyTypeObject*>(t);
 }
 
@@ -312,8 +332,8 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
         PyObject* o = info->native(0, info->entry, nullptr, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    if (info) count_numpy(info->entry, declined, nargs ? args[0] : nullptr);
-    return call_numpy(numpy_ufunc, args, nargs, kwnames, true);
+    auto call = [&] { return call_numpy(numpy_ufunc, args, nargs, kwnames, true); };
+    return info ? counted_numpy(info->entry, args, nargs, call) : call();
 }
 
 void init_ufuncs() {
@@ -322,6 +342,8 @@ void init_ufuncs() {
     name_reduce = PyUnicode_InternFromString("__reduce__");
     name_reduce_ex = PyUnicode_InternFromString("__reduce_ex__");
     name_call = PyUnicode_InternFromString("__call__");
+    name_class = PyUnicode_InternFromString("__class__");
+    name_wrapped = PyUnicode_InternFromString("__wrapped__");
     ufunc_type = make_proxy_type("raptors.ufunc", ufunc_methods, false);
     builtin_type = make_proxy_type("raptors.builtin_function", function_methods, false);
     function_type = make_proxy_type("raptors.function", function_methods, true);
@@ -382,6 +404,6 @@ bool is_native(const py::object& o) {
     return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
 }
 
-void bind_path(const py::object& loader) { by_path = py::object(loader).release().ptr(); }
+void bind_reducer(const py::object& function) { reducer = py::object(function).release().ptr(); }
 
 }  // namespace raptors

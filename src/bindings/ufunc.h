@@ -62,7 +62,7 @@ pybind11::object wrap(const pybind11::object& fn, const std::string& path, const
                       bool binds);
 pybind11::object unwrap(const pybind11::object& o);  // NumPy's; anything else as it is
 bool is_native(const pybind11::object& o);
-// What unpickles a path.
-void bind_path(const pybind11::object& loader);
+// What gives __reduce_ex__ for a proxy, asked with NumPy's function and the path.
+void bind_reducer(const pybind11::object& function);
 
 }  // namespace raptors
