@@ -12,7 +12,7 @@ _IDENTITY = (
     "copies, or not, by `numpy.asarray(x) is x`, which holds for no subclass: asarray makes a view in C"
 )
 _NAME = "compares a message that names the class: raptors.ndarray, not numpy.ndarray"
-_ROUNDING = "compares the results of NumPy's LU and of raptors' exactly, which are rounded differently in the last place"
+_ROUNDING = "compares NumPy's LU with raptors' exactly: the last place is rounded differently"
 
 _UNITS = "astropy/units/tests/"
 _FUNCTIONS = f"{_UNITS}test_quantity_non_ufuncs.py::TestLinAlg::"
@@ -46,7 +46,7 @@ EXCUSED: dict[str, str] = {
     f"{_DASK}array_expr_incompatible.py::test_concatenate3_nep18_dispatching": _EXACT,
     f"{_DASK}routines.py::test_isnull_result_is_an_array": _EXACT,
     f"{_DASK}array_core.py::test_matmul_array_ufunc": (
-        "calls __array_ufunc__ itself with raptors' ufunc, where dask looks for NumPy's; raptors hands it NumPy's"
+        "calls dask's __array_ufunc__ itself with raptors' ufunc, where raptors would hand it NumPy's"
     ),
     # xarray
     "xarray/tests/test_computation.py::test_output_wrong_number": _NAME,
