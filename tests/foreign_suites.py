@@ -55,7 +55,12 @@ SUITES = {
         options="filterwarnings = error",
     ),
     "bottleneck": Suite("bottleneck", ["tests/*_test.py"], share=97, options="python_files = *_test.py"),
-    "dask": Suite("dask", ["array/tests/test_*.py"], share=99.5),
+    "dask": Suite(
+        "dask",
+        ["array/tests/test_*.py"],
+        share=99.5,
+        out={"dask/array/tests/test_cupy_": "needs CuPy"},
+    ),
     "h5py": Suite("h5py", ["tests/**/test_*.py"], share=99.5),
     "networkx": Suite("networkx", ["**/tests/test_*.py"], share=100),
     "numexpr": Suite("numexpr", ["tests/test_*.py"], share=100),

@@ -77,7 +77,7 @@ EXCUSED: dict[str, str] = {
     "_core/tests/test_custom_dtypes.py::TestSFloat::test_np_save_load": _FOUND,
     "_core/tests/test_custom_dtypes.py::test_type_pickle": _FOUND,
     # Libraries ask whether the namespace of an array is the module numpy.
-    f"{_REGRESSION}test__array_namespace__": "asks that __array_namespace__() is raptors; it is NumPy's module",
+    f"{_REGRESSION}test__array_namespace__": "asks that __array_namespace__() is raptors: it is NumPy's",
     # NumPy's own scalar types.
     "_core/tests/test_scalar_methods.py::TestDevice::test___array_namespace__": _SCALAR,
     f"{_REGRESSION}test_for_object_scalar_creation": _CONSTRUCTOR,
