@@ -806,14 +806,15 @@ assert "raptors._tuning" not in sys.modules
 
 
 LIMITS = """
-import json, sys
+import json, os, sys
 {imports}
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 assert raptors.build_info()["openblas"] == "" or not raptors.runtime_info()["blas"]["loaded"]
 {first}
 
 def found():
-    return {{i["internal_api"]: i for i in threadpool_info() if "raptors" in i["filepath"]}}
+    own = lambda i: "raptors" in os.path.basename(i["filepath"])
+    return {{i["internal_api"]: i for i in threadpool_info() if own(i)}}
 
 def ran():
     a = raptors.ones((300, 300))
