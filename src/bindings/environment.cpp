@@ -51,8 +51,9 @@ std::string quoted(const std::string& text) {
 }
 
 void refuse_value(const char* name, const char* what) {
+    const char* const env = std::getenv(name);
     throw py::value_error(std::string(name) + " must be " + what + ", not " +
-                          quoted(std::getenv(name)));
+                          quoted(env ? env : ""));
 }
 
 std::optional<bool> flag_set(const char* name) {

@@ -28,7 +28,9 @@ constexpr int n_layouts = static_cast<int>(Layout::count);
 
 // What dtypes are counted as: those with kernels as themselves, the others by kind.
 enum class Column : uint8_t {
-    float16 = n_dtypes,
+#define DTYPE(id, ...) id,
+#include "dtypes.def"
+    float16,
     longdouble,
     complex64,
     complex128,
