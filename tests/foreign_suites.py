@@ -51,7 +51,7 @@ SUITES = {
     "astropy": Suite(
         "astropy",
         ["utils/masked/tests/test_*.py", "uncertainty/tests/test_*.py", "units/tests/test_*.py"],
-        share=99.8,
+        share=99.7,
         options="filterwarnings = error",
     ),
     "bottleneck": Suite("bottleneck", ["tests/*_test.py"], share=97, options="python_files = *_test.py"),
