@@ -1585,11 +1585,10 @@ class Maker(numpy.ndarray):
 def test_like_hands_over_what_other_libraries_know() -> None:
     """numpy.array(a, ndmax=a.ndim) fails for subclasses."""
     like = numpy.ones(2).view(Maker)
-    for make in ("array",):
-        for x in (numpy.arange(10), numpy.ones((2, 3)), numpy.array(5.0)):
+    for x in (numpy.arange(10), numpy.ones((2, 3)), numpy.array(5.0)):
 
-            def body(xp: Any, x: Any = x, make: str = make) -> Any:
-                return getattr(xp, make)(mine(xp, x), like=like)
+        def body(xp: Any, x: Any = x) -> Any:
+            return xp.array(mine(xp, x), like=like)
 
-            same_as_numpy(body)
-            assert type(body(raptors)) is Maker
+        same_as_numpy(body)
+        assert type(body(raptors)) is Maker
