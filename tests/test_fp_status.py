@@ -350,6 +350,18 @@ def test_errstate_is_the_threads_own() -> None:
     assert seen == {"raise": {"raised"}, "ignore": {"nothing"}}
 
 
+@pytest.mark.parametrize("n", [20_000, 1_000_000])
+@pytest.mark.parametrize("where", [slice(None, 5), slice(-5, None)])
+def test_long_products_overflow(n: int, where: slice) -> None:
+    """Told whichever thread meets it; NumPy loses what the threads of its BLAS meet."""
+    a = numpy.ones(n).view(raptors.ndarray)
+    a[where] = 1e200
+    with raptors.backend_policy("raptors"), raptors.threads(2), numpy.errstate(over="raise"):
+        for body in (lambda: a @ a, lambda: raptors.stack([a, a]) @ a):
+            with pytest.raises(FloatingPointError, match="overflow encountered in matmul"):
+                body()
+
+
 def test_errstate_is_the_tasks_own() -> None:
     a, zero = (f(5).view(raptors.ndarray) for f in (numpy.ones, numpy.zeros))
 

@@ -334,6 +334,22 @@ def test_special_values(isa: str) -> None:
     found.done(800)
 
 
+@pytest.mark.skipif(DISABLED, reason="NumPy's LAPACK takes reciprocals of pivots")
+def test_subnormal_pivots(isa: str) -> None:
+    """Solved where LAPACK, which multiplies by reciprocals of the pivots, finds infinities."""
+    rng, native, total = samples.generator("subnormal pivots"), 0, 0
+    for n in [*range(2, 9)] * 20:
+        a, x = rng.normal(size=(n, n)) * 1e-308, numpy.arange(1.0, 2 * n + 1).reshape(n, 2)
+        with counted() as count, numpy.errstate(all="ignore"):
+            solved = numpy.asarray(raptors.linalg.solve(mine(raptors, a), mine(raptors, a @ x)))
+        total += 1
+        if count.of("linalg.solve").native:
+            native += 1
+            # an element of `a` has about 50 bits
+            assert numpy.abs(solved - x).max() <= n * 2.0**-46 * numpy.linalg.cond(a * 2.0**60) * x.max()
+    assert native > total // 4
+
+
 def test_errors_and_other_arguments() -> None:
     found = Mismatches()
     a, b = matrices("f8", (4, 3, 3)), numpy.ones((4, 3, 2))

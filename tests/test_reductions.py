@@ -644,6 +644,8 @@ OVERWRITING = [
     "np.mean(a, dtype='f4', out=o)",
     "np.mean(a.astype('f2'), out=o)",
     "a.astype('f2').mean(out=o)",
+    "np.var(a, dtype='f4', out=o)",
+    "a.std(dtype='f4', out=o)",
     "np.any(a, out=o)",
     "np.any(a.astype(object), out=o)",
     "a.all(out=o)",
@@ -660,6 +662,8 @@ HARMLESS = [
     "a.max(out=o)",
     "np.mean(a, out=o)",
     "np.mean(a.astype('i4'), out=o)",
+    "np.var(a, out=o)",
+    "a.std(dtype='f8', out=o)",
     "np.sum(a, dtype='nonsense', out=o)",
 ]
 
