@@ -72,22 +72,26 @@ def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> N
     _core._adopt_class(base, made, views)
 
 
+#: A view as a plain array.
+_plain_view = adopting("raptors.ndarray.view", numpy.ndarray.view)
+
+
 def _memmap_getitem(self: Any, index: Any) -> Any:
     part = numpy.ndarray.__getitem__(self, index)
     whole = type(part) is not _twins[numpy.memmap] or part._mmap is not None  # of a subclass, or a view
-    return part if whole else part.view(_core.ndarray)
+    return part if whole else _plain_view(part, numpy.ndarray)
 
 
 def _memmap_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
     array = numpy.ndarray.__array_wrap__(self, array, context)
     if self is array or type(self) is not _twins[numpy.memmap]:
         return array
-    return array[()] if return_scalar else array.view(_core.ndarray)
+    return array[()] if return_scalar else _plain_view(array, numpy.ndarray)
 
 
 def _masked_data(self: Any) -> Any:
     """Returns the underlying data, as a view of the masked array."""
-    return numpy.ndarray.view(self, twin(self._baseclass))
+    return _plain_view(self, self._baseclass)
 
 
 def twin(value: Any) -> Any:

@@ -58,7 +58,7 @@ def seen(x: Any, own: bool) -> Any:
     if type(x) in (numpy.ndarray, raptors.ndarray):
         if x.dtype.hasobject and x.dtype.names is None:
             items = [seen(y, False) for y in x.ravel().tolist()]
-            return (type(x) if own else "array", x.shape, items)
+            return (class_name(x) if own else "array", x.shape, items)
         return x if own else ("array", held(x))
     if x is None or isinstance(x, (bool, int, float, complex, str, bytes, numpy.generic, numpy.dtype)):
         return x

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -112,7 +112,7 @@ class Rules:
     atol: float = 0.0
     zero_sign: bool = True
     flags: bool = True  # memory layout and flags of arrays
-    adopt: bool = True  # what is numpy.ndarray with NumPy has to be raptors.ndarray
+    adopt: bool = True  # what is numpy.ndarray with NumPy has to be of adopted_class()
 
 
 EXACT = Rules()
@@ -187,10 +187,21 @@ def numpys_class(cls: type) -> type:
     return vars(cls).get("_numpy", cls)
 
 
+def adopted_class(a: Any) -> type:
+    """The class in which raptors gives such an array: one of objects, or without axes, stays NumPy's."""
+    return raptors.ndarray if a.ndim and a.dtype != object else numpy.ndarray
+
+
+def rules_on(*operands: Any, rules: Rules = EXACT) -> Rules:
+    """Rules for what operators, indices and methods make of arrays, some of which may stay NumPy's."""
+    arrays = [a for a in operands if isinstance(a, numpy.ndarray)]
+    return replace(rules, adopt=rules.adopt and all(adopted_class(a) is raptors.ndarray for a in arrays))
+
+
 def difference(e: Any, g: Any, rules: Rules = EXACT) -> str | None:
     """What distinguishes raptors' result `g` from NumPy's `e`, or None."""
     if isinstance(e, numpy.ndarray):
-        expected = raptors.ndarray if rules.adopt and type(e) is numpy.ndarray else type(e)
+        expected = adopted_class(e) if rules.adopt and type(e) is numpy.ndarray else type(e)
         if numpys_class(type(g)) is not expected and not (not rules.adopt and isinstance(g, numpy.ndarray)):
             return f"type {type(g)}, expected {expected}"
         if e.dtype != g.dtype or e.dtype.char != g.dtype.char:
@@ -303,8 +314,10 @@ def call_into(library: Any, name: str, inputs: Any, out: Any) -> Any:
 
 
 def mine(library: Any, a: Any) -> Any:
-    """The array as the library's own type, on the same memory; anything else as it is."""
-    return a.view(library.ndarray) if type(a) in (numpy.ndarray, raptors.ndarray) else a
+    """An array in the class that the library gives it, on the same memory; anything else as it is."""
+    if type(a) not in (numpy.ndarray, raptors.ndarray):
+        return a
+    return a.view(numpy.ndarray if library is numpy else adopted_class(a))
 
 
 def clones(library: Any, *arrays: Any) -> tuple[Any, ...]:
@@ -342,7 +355,7 @@ def clones(library: Any, *arrays: Any) -> tuple[Any, ...]:
                     b = numpy.ndarray(a.shape, a.dtype, room, at + start - low, a.strides)
         if b is None:
             b = numpy.empty(a.shape, a.dtype)
-        b = b.view(library.ndarray)
+        b = mine(library, b)
         b.flags.writeable = a.flags.writeable
         out.append(b)
     return tuple(out)

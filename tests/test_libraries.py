@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import numpy
@@ -120,6 +121,16 @@ PANDAS = [
     "np.histogram(pd.Series(a), bins=pd.Series(a))",
     "np.datetime64('2020') + pd.Series(i.astype('m8[D]'))",
     "np.busday_count(pd.date_range('2020', periods=3).values.astype('M8[D]'), np.datetime64('2021'))",
+    # C code of pandas unboxes 0-d arrays of exactly NumPy's class.
+    "pd.Series(a).loc[np.array(1)]",
+    "pd.to_timedelta(np.array(1), unit='D')",
+    "pd.to_datetime(np.array('2020-01-01'))",
+    "pd.date_range('2020', periods=3) <= np.array(np.datetime64('2020-01-02', 'ns'))",
+    "pd.period_range('2020', periods=3, freq='D') <= np.array(pd.Period('2020-01-02', 'D'))",
+    "pd.timedelta_range('1D', periods=3) * np.array(5)",
+    "pd.timedelta_range('1D', periods=3) > np.array(np.timedelta64(1, 'D'))",
+    "pd.Timestamp('2020') + np.array(np.timedelta64(1, 'D'))",
+    "pd.Index(np.array([1, 2], 'u8')) * np.array(5)",
 ]
 
 
@@ -139,6 +150,26 @@ def frame_scope(xp: Any) -> dict[str, Any]:
 def test_pandas(expression: str) -> None:
     pd = need("pandas")
     same_as_numpy(lambda xp: answer(expression, {"pd": pd, **frame_scope(xp)}, False), NEAR)
+
+
+_DAYS = "np.array([datetime.datetime(2020, 1, day) for day in (1, 2, 3)])"
+_SERIES = f"xr.Dataset({{'v': ('t', a)}}, {{'t': {_DAYS}}})"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"xr.DataArray({_DAYS}).values",
+        "xr.Variable('t', np.array([datetime.timedelta(1), datetime.timedelta(2)])).values",
+        "xr.Variable((), np.array(np.datetime64('2020', 'D'))).values",
+        f"{_SERIES}.sel(t='2020-01-02').v.values",
+        f"{_SERIES}.resample(t='2D').mean().v.values",
+    ],
+)
+def test_xarray_converts_objects(expression: str) -> None:
+    """xarray makes dates of objects in arrays of exactly NumPy's class."""
+    scope = {"xr": need("xarray"), "datetime": datetime}
+    same_as_numpy(lambda xp: answer(expression, {**scope, **frame_scope(xp)}, False), NEAR)
 
 
 def test_pandas_in_place() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, EXACT, NUMPY, Mismatches, close, counted
+from helpers import DISABLED, EXACT, NUMPY, Mismatches, close, counted, rules_on
 
 import raptors
 
@@ -189,10 +189,12 @@ def test_shaping(function: str) -> None:
     for i, given in itertools.product(EACH, SHAPING[function]):
         found.check((i, given), lambda xp, i=i, g=given: getattr(xp, function)(arrays(xp)[i], *g))
         if hasattr(numpy.ndarray, function):
-            found.check((i, given), lambda xp, i=i, g=given: getattr(arrays(xp)[i], function)(*g))
+            body = lambda xp, i=i, g=given: getattr(arrays(xp)[i], function)(*g)  # noqa: E731
+            found.check((i, given), body, rules_on(arrays(numpy)[i]))
     if function == "ravel":
         for i, order in itertools.product(EACH, "CFAK"):
-            found.check(("flatten", i, order), lambda xp, i=i, o=order: arrays(xp)[i].flatten(order=o))
+            body = lambda xp, i=i, o=order: arrays(xp)[i].flatten(order=o)  # noqa: E731
+            found.check(("flatten", i, order), body, rules_on(arrays(numpy)[i]))
     found.done(100)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, NUMPY, Mismatches, counted, mine
+from helpers import DISABLED, NUMPY, Mismatches, counted, mine, rules_on
 
 import raptors
 from raptors import _raptors_core as core
@@ -256,9 +256,9 @@ def test_operators(sign: str) -> None:
     ]
     f = OPERATORS[sign]
     for x, y in itertools.product(arrays, arrays + numbers):
-        found.check((x, y), lambda xp, x=x, y=y: f(mine(xp, x.copy()), mine(xp, y)))
+        found.check((x, y), lambda xp, x=x, y=y: f(mine(xp, x.copy()), mine(xp, y)), rules_on(x))
         if not sign.endswith("="):
-            found.check((y, x), lambda xp, x=x, y=y: f(mine(xp, y), mine(xp, x.copy())))
+            found.check((y, x), lambda xp, x=x, y=y: f(mine(xp, y), mine(xp, x.copy())), rules_on(x))
     found.done(200)
 
 

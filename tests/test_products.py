@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import ANY_ZERO, DISABLED, EXACT, Mismatches, Rules, close, counted, python, python_ok
+from helpers import ANY_ZERO, DISABLED, EXACT, Mismatches, Rules, close, counted, python, python_ok, rules_on
 
 import raptors
 from raptors import _raptors_core as core
@@ -72,6 +72,7 @@ def test_every_shape(dtype: str, isa: str) -> None:
                 rules,
             )
         found.check(("@", s, t), lambda xp, a=a, b=b: xp.array(a) @ xp.array(b), rules)
+        rules = rules_on(numpy.asarray(a), rules=rules)
         found.check((".dot", s, t), lambda xp, a=a, b=b: xp.array(a).dot(xp.array(b)), rules)
     found.done(2000)
 

@@ -556,7 +556,7 @@ def seen(x: Any, given: Any = None) -> Any:
     if isinstance(x, type):
         return x.__name__
     if isinstance(x, numpy.ndarray) and x.dtype.kind == "O":
-        return (type(x), layout(x), [seen(y) for y in x.tolist()] if x.ndim else None)
+        return (type(x).__module__, layout(x), [seen(y) for y in x.tolist()] if x.ndim else None)
     if isinstance(x, types.GeneratorType):
         return seen(list(x))
     return x

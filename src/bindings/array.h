@@ -15,6 +15,13 @@ inline bool is_ours(PyObject* o) { return Py_TYPE(o) == array_type; }
 inline bool is_plain(PyObject* o) { return Py_IS_TYPE(o, &PyArray_Type); }
 inline bool is_exact(PyObject* o) { return is_ours(o) || is_plain(o); }
 
+// Whether an array is ours to make. One without axes, or of Python objects, stays numpy.ndarray's:
+// C code of libraries unboxes the first, and libraries convert the second, by the exact class
+// alone.
+inline bool is_adopted(const PyArray_Descr* descr, int nd) {
+    return nd > 0 && descr->type_num != NPY_OBJECT;
+}
+
 inline PyObject* new_ref(PyObject* o) {
     Py_INCREF(o);
     return o;

@@ -191,11 +191,12 @@ PyObject* copied(PyObject* self, bool keep) {
     return out;
 }
 
-// An exact array as ours without a copy.
+// An exact array as ours without a copy, or itself where it is not ours to make.
 PyObject* as_ours(PyObject* self) {
     Fields* const f = fields(self);
-    return is_ours(self) ? new_ref(self)
-                         : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
+    return is_ours(self) || !is_adopted(f->descr, f->nd)
+               ? new_ref(self)
+               : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
 }
 
 }  // namespace

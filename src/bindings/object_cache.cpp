@@ -108,12 +108,16 @@ int layout_flags(const Fields* f) {
            (aligned ? NPY_ARRAY_ALIGNED : 0);
 }
 
+PyTypeObject* class_of(const PyArray_Descr* descr, int nd) {
+    return is_adopted(descr, nd) ? array_type : &PyArray_Type;
+}
+
 // An array object around a fresh block. Takes the block.
 PyObject* around(int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
                  char* block, size_t bytes) {
     Py_INCREF(descr);
     PyObject* o =
-        PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims),
+        PyArray_NewFromDescr(class_of(descr, nd), descr, nd, const_cast<npy_intp*>(dims),
                              const_cast<npy_intp*>(strides), block, NPY_ARRAY_CARRAY, nullptr);
     if (!o) {
         block_delete(block);
@@ -170,7 +174,7 @@ PyObject* parked_array(Parked& stack, size_t capacity, int nd, const npy_intp* d
 }
 
 inline bool cached_bytes(int nd, const npy_intp* dims, PyArray_Descr* descr, npy_intp* bytes) {
-    if (nd > max_cached_dims) return false;
+    if (nd > max_cached_dims || !is_adopted(descr, nd)) return false;
     npy_intp n = PyDataType_ELSIZE(descr);
     for (int i = 0; i < nd; ++i) {
         if (dims[i] <= 0 || dims[i] > static_cast<npy_intp>(parked_block)) return false;
@@ -254,7 +258,8 @@ PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp*
 PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
                              const npy_intp* strides, char* data, PyArray_Descr* descr) {
     PyObject* o;
-    if (nd <= max_cached_dims && our_views[nd].n) [[likely]] {
+    PyTypeObject* const type = class_of(descr, nd);
+    if (type == array_type && nd <= max_cached_dims && our_views[nd].n) [[likely]] {
         o = our_views[nd].items[--our_views[nd].n];
         ++stats.view_hits;
         Fields* f = fields(o);
@@ -269,7 +274,7 @@ PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp*
         _Py_NewReference(o);
     } else {
         Py_INCREF(descr);
-        o = PyArray_NewFromDescr(array_type, descr, nd, const_cast<npy_intp*>(dims),
+        o = PyArray_NewFromDescr(type, descr, nd, const_cast<npy_intp*>(dims),
                                  const_cast<npy_intp*>(strides), data, 0, nullptr);
         if (!o) return nullptr;
     }
@@ -328,7 +333,7 @@ void release_base_view(PyObject* view, PyObject* a) {
 
 void array_dealloc(PyObject* o) {
     Fields* f = fields(o);
-    if (is_ours(o) && reuse && reusable(f)) {
+    if (is_ours(o) && reuse && is_adopted(f->descr, f->nd) && reusable(f)) {
         if (!f->base) {
             size_t const capacity =
                 f->mem_handler == handler_capsule && (f->flags & NPY_ARRAY_OWNDATA)

@@ -5,7 +5,9 @@
 
 namespace raptors {
 
-// A new C-ordered raptors.ndarray that owns uninitialised data. nullptr and MemoryError /
+// All of these make arrays of the class that is_adopted() tells.
+
+// A new C-ordered array that owns uninitialised data. nullptr and MemoryError /
 // ValueError when it cannot be. descr: one of descr_of_num (borrowed).
 PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr);
 // The same filled with zero bytes; O(1) for big arrays.
@@ -13,11 +15,11 @@ PyObject* new_zeroed(int nd, const npy_intp* dims, PyArray_Descr* descr);
 // The same with the strides of axis order `perm` (perm[0] outermost).
 PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArray_Descr* descr);
 
-// A raptors.ndarray view of an exact raptors.ndarray. `base` (borrowed) is collapsed as NumPy does.
+// A view of an exact array. `base` (borrowed) is collapsed as NumPy does.
 // Writeable and warn-on-write flags follow `like`; contiguity and alignment are computed.
 PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides,
                    char* data, PyArray_Descr* descr);
-// A raptors.ndarray on memory that `owner`, which is no array, keeps alive. flags: whether it may
+// An array on memory that `owner`, which is no array, keeps alive. flags: whether it may
 // be written; the others are computed.
 PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
                              const npy_intp* strides, char* data, PyArray_Descr* descr);
@@ -27,8 +29,10 @@ PyObject* new_base_view(PyObject* a);
 // Gives it back: the shell is kept if nobody else holds it.
 void release_base_view(PyObject* view, PyObject* a);
 
-// An exact numpy.ndarray that only the caller holds becomes a raptors.ndarray, in place.
+// An exact numpy.ndarray that only the caller holds takes the class that is_adopted() tells, in
+// place.
 inline void retype(PyObject* a) {
+    if (!is_adopted(fields(a)->descr, fields(a)->nd)) return;
     Py_INCREF(array_type);
     Py_SET_TYPE(a, array_type);
 }
