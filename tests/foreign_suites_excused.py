@@ -7,7 +7,6 @@ from __future__ import annotations
 
 _EXACT = "asks for exactly numpy's class: the library made the array, from no array of raptors'"
 _C = "C code that takes nothing but exact numpy.ndarray objects (PyArray_CheckExact)"
-_ZERO = "C code that sees 0-d arrays in exact numpy.ndarray objects only (PyArray_IsZeroDim)"
 _IDENTITY = (
     "copies, or not, by `numpy.asarray(x) is x`, which holds for no subclass: asarray makes a view in C"
 )
@@ -21,11 +20,6 @@ _MASKED = "astropy/utils/masked/tests/"
 _DASK = "dask/array/tests/test_"
 _BOTTLENECK = "bottleneck/tests/nonreduce_test.py::"
 _PANDAS = "pandas/tests/"
-_DATETIME = f"{_PANDAS}arithmetic/test_datetime64.py::TestDatetime64ArrayLikeComparisons::"
-_TIMEDELTA = f"{_PANDAS}arithmetic/test_timedelta64.py::TestTimedelta64ArrayLikeComparisons::"
-_SCALING = f"{_PANDAS}arithmetic/test_timedelta64.py::TestTimedeltaArraylikeMulDivOps::"
-_PERIOD = f"{_PANDAS}arithmetic/test_period.py::"
-_NUMERIC = f"{_PANDAS}arithmetic/test_numeric.py::TestMultiplicationDivision::"
 _NOCOPY = f"{_PANDAS}frame/test_constructors.py::TestDataFrameConstructors::test_dict_nocopy"
 _NUMBERS = ("Float32", "Float64", *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)))
 
@@ -57,22 +51,6 @@ EXCUSED: dict[str, str] = {
         "calls dask's __array_ufunc__ itself with raptors' ufunc, where raptors would hand it NumPy's"
     ),
     # pandas
-    f"{_DATETIME}test_compare_zerodim": _ZERO,
-    f"{_TIMEDELTA}test_compare_timedelta64_zerodim": _ZERO,
-    f"{_TIMEDELTA}test_td64_comparisons_invalid[Index-invalid7]": _ZERO,
-    **{
-        f"{_SCALING}test_td64arr_{operation}_numeric_scalar[{box}-{two}]": _ZERO
-        for operation in ("div", "floordiv")
-        for box in ("DataFrame", "Index", "Series", "array")
-        for two in ("two2", "two3")
-    },
-    f"{_SCALING}test_tdi_mul_int_array_zerodim": _ZERO,
-    f"{_PERIOD}TestPeriodArrayLikeComparisons::test_compare_zerodim": _ZERO,
-    f"{_PERIOD}TestPeriodIndexComparisons::test_pi_cmp_period": _ZERO,
-    f"{_NUMERIC}test_mul_int_array[numexpr-Index2]": _ZERO,
-    f"{_NUMERIC}test_mul_int_array[python-Index2]": _ZERO,
-    f"{_PANDAS}arithmetic/test_object.py::TestArithmetic::test_objarr_add_invalid": _ZERO,
-    f"{_PANDAS}dtypes/cast/test_infer_dtype.py::test_infer_dtype_from_scalar_zerodim_datetimelike": _ZERO,
     f"{_PANDAS}arrays/test_array.py::test_array_copy": _IDENTITY,
     f"{_PANDAS}arrays/test_array.py::test_masked_array_kinds[True-complex128-data1-mask1]": _IDENTITY,
     f"{_PANDAS}arrays/test_array.py::test_masked_array_kinds[True-float16-data1-mask1]": _IDENTITY,
@@ -84,7 +62,6 @@ EXCUSED: dict[str, str] = {
         for delta in ("m8[ns]", "timedelta64[ns]")
     },
     f"{_PANDAS}arrays/categorical/test_operators.py::TestCategoricalOps::test_comparisons": _NAME,
-    f"{_PANDAS}arrays/categorical/test_operators.py::TestCategoricalOpsWithFactor::test_comparisons": _NAME,
     f"{_PANDAS}series/methods/test_argsort.py::TestSeriesArgsort::test_argsort_stable": _NAME,
     # statsmodels
     "statsmodels/regression/tests/test_lme.py::TestMixedLM::test_default_re": (
