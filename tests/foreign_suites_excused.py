@@ -63,6 +63,8 @@ EXCUSED: dict[str, str] = {
     },
     f"{_PANDAS}arrays/categorical/test_operators.py::TestCategoricalOps::test_comparisons": _NAME,
     f"{_PANDAS}series/methods/test_argsort.py::TestSeriesArgsort::test_argsort_stable": _NAME,
+    # scipy
+    "scipy/sparse/csgraph/tests/test_traversal.py::test_return_type": _EXACT,
     # statsmodels
     "statsmodels/regression/tests/test_lme.py::TestMixedLM::test_default_re": (
         "the library asks for exactly numpy's class: type(x) is np.ndarray"
