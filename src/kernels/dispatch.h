@@ -1,7 +1,7 @@
 // Which kernels run: one table per ISA, scalar entries first, overwritten by what the ISA does
 // better.
 #pragma once
-#include "api.h"
+#include "api/kernels.h"
 
 namespace raptors {
 

@@ -15,7 +15,7 @@
 
 #include "check.h"
 #include "dispatch.h"
-#include "frame/fpstatus.h"
+#include "frame/fp/fpstatus.h"
 
 using namespace raptors;
 
@@ -588,7 +588,7 @@ void with_type(DType t, F f) {
 #define DTYPE(id, type, kind, text) \
     case DType::id:                 \
         return f(type{});
-#include "dtypes.def"
+#include "tables/dtypes.def"
         default:
             std::abort();
     }

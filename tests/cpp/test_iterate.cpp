@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "check.h"
-#include "frame/iterate.h"
-#include "frame/scratch.h"
+#include "frame/memory/scratch.h"
+#include "frame/run/iterate.h"
 
 using namespace raptors;
 

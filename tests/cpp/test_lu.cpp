@@ -9,7 +9,7 @@
 
 #include "check.h"
 #include "dispatch.h"
-#include "frame/lu.h"
+#include "frame/run/solve.h"
 #include "walled.h"
 
 using namespace raptors;

@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "dispatch.h"
-#include "frame/parallel.h"
+#include "frame/threads/work_split.h"
 
 using namespace raptors;
 

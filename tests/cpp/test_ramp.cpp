@@ -63,7 +63,7 @@ int main() {
         auto const isa = static_cast<Isa>(i);
         if (!table(isa)) continue;
 #define DTYPE(id, type, kind, text) all<type>(isa, DType::id);
-#include "dtypes.def"
+#include "tables/dtypes.def"
     }
     return checks.report("ramp");
 }

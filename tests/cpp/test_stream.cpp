@@ -6,7 +6,7 @@
 
 #include "check.h"
 #include "dispatch.h"
-#include "frame/stream.h"
+#include "frame/memory/streaming.h"
 
 using namespace raptors;
 

@@ -1,4 +1,4 @@
-#include "table.h"
+#include "isa/table.h"
 
 namespace raptors::RAPTORS_ISA {
 
@@ -17,7 +17,7 @@ void fill_table(Table& table) noexcept {
 #define BOOLEAN(name, other)                          \
     row(Op::name)[static_cast<int>(DType::boolean)] = \
         row(Op::other)[static_cast<int>(DType::boolean)];
-#include "../ops.def"
+#include "tables/ops.def"
 }
 
 }  // namespace raptors::RAPTORS_ISA
