@@ -1,5 +1,6 @@
-// ops.def and dtypes.def as data, for readers at run time.
-#include "api/kernels.h"
+// The tables as data, for readers at run time.
+#include "api/elementwise.h"
+#include "api/reduce.h"
 
 namespace raptors {
 namespace {
@@ -47,7 +48,7 @@ constexpr Stored accumulator_of(Fold fold) {
 #define REDUCE(name, ufunc, types, accumulator, ...) \
     case Fold::name:                                 \
         return Stored::accumulator;
-#include "tables/ops.def"
+#include "tables/reductions.def"
         default:
             return Stored::SAME;
     }
@@ -69,7 +70,7 @@ const FoldInfo fold_info[n_folds] = {
 #define REDUCE(name, ufunc, types, accumulator, family, doc) \
     {#name, Op::ufunc, types, family, false, doc},
 #define ARGREDUCE(name, types, doc) {#name, Op::count, types, true, true, doc},
-#include "tables/ops.def"
+#include "tables/reductions.def"
 };
 
 const DTypeInfo dtype_info[n_dtypes] = {

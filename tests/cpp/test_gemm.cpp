@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 #include "frame/memory/faults.h"

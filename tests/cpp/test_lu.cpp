@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 #include "frame/run/solve.h"

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 #include "frame/fp/fpstatus.h"

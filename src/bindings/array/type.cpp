@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "api/table.h"
 #include "array/indexing.h"
 #include "array/protocols.h"
 #include "creation/from_objects.h"

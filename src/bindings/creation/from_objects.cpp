@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/joining.h"
 #include "frame/fp/fpstatus.h"
@@ -206,7 +207,7 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                DType to_t) {
     Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
     simplify(nest);
-    run(reinterpret_cast<ElementwiseFn>(table.cast[index(from_t)][index(to_t)]), nest);
+    run(table.cast[index(from_t)][index(to_t)], nest);
 }
 
 void stride_order(const Fields* f, int* perm) {
@@ -475,7 +476,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
     if (overlaps(nest, 0, size_of(u), 1, size_of(t))) return 1;
     simplify(nest);
-    run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(u)][index(t)]), nest);
+    run(act.table->cast[index(u)][index(t)], nest);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "ops/elementwise.h"

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
@@ -212,13 +213,11 @@ constexpr npy_intp piece = 1024;  // elements whose products stay in the first c
 
 bool is_exact_dtype(DType t) { return std::strchr("BIU", dtype_info[index(t)].kind); }
 
-ElementwiseFn kernel_of(const Problem& p, Op op) {
-    return p.table.elementwise[index(op)][index(p.t)];
-}
+BlockFn kernel_of(const Problem& p, Op op) { return p.table.elementwise[index(op)][index(p.t)]; }
 
 // Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
 bool multiply_elements(const Problem& p) {
-    ElementwiseFn const kernel =
+    BlockFn const kernel =
         is_exact_dtype(p.t) ? kernel_of(p, Op::multiply) : p.table.term[index(p.t)];
     if (!kernel) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
@@ -230,7 +229,7 @@ bool multiply_elements(const Problem& p) {
 // Products of a piece, then their sums: for what is no product of matrices. NumPy is as fast where
 // that is long and does not lie in the order of the sums.
 bool sum_elements(const Problem& p) {
-    ElementwiseFn const multiply = kernel_of(p, Op::multiply);
+    BlockFn const multiply = kernel_of(p, Op::multiply);
     ReduceFn const sum = sum_kernel(p.table, p.t);
     if (!multiply || !sum) return refuse(Why::dtype);
     Nest const nest = make_nest(p);

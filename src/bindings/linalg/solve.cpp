@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"

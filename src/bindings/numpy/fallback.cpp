@@ -3,6 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "api/block.h"
 #include "numpy/proxies.h"
 
 namespace raptors {

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "api/table.h"
 #include "creation/from_objects.h"
 #include "linalg/product.h"
 #include "numpy/fallback.h"

@@ -2,6 +2,7 @@
 // two for functions that stand for NumPy's. Everything but calling and pickling is the wrapped
 // object's: docs, signatures, __class__.
 #pragma once
+#include "api/elementwise.h"
 #include "numpy/numpy_kernels.h"
 #include "python/signature.h"
 

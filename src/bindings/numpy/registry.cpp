@@ -26,7 +26,7 @@ constexpr int id(What what) {
 const NativeRow functions[] = {
 #define REDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
 #define ARGREDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#include "tables/ops.def"
+#include "tables/reductions.def"
     {"amin", reduce_native, id(Reduce::min), true},
     {"amax", reduce_native, id(Reduce::max), true},
     {"mean", reduce_native, id(Reduce::mean), true},
@@ -94,7 +94,7 @@ const NativeRow functions[] = {
 const NativeRow methods[] = {
 #define REDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
 #define ARGREDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#include "tables/ops.def"
+#include "tables/reductions.def"
     {"mean", reduce_native, id(Reduce::mean), true},
     {"var", variance_native, 0, true},
     {"std", variance_native, variance_root, true},

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
@@ -72,7 +73,7 @@ constexpr npy_intp piece = 512;  // elements
 struct Side {
     char* data;
     npy_intp step;  // bytes; 0: a scalar
-    CastFn cast;    // to the dtype of the loop; nullptr: none
+    BlockFn cast;   // to the dtype of the loop; nullptr: none
     char* read(char* buffer, npy_intp from, npy_intp n, npy_intp size, npy_intp* inner) const {
         char* const first = data + from * step;
         *inner = cast ? size : step;

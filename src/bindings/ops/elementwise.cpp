@@ -3,6 +3,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "array/temporaries.h"
 #include "frame/fp/fpstatus.h"
@@ -110,7 +111,7 @@ inline bool tier0_scalar(PyObject* o, DType t, void* element) {
 }
 
 // A long row.
-void run_row(ElementwiseFn kernel, Op op, DType t, const Block& row) {
+void run_row(BlockFn kernel, Op op, DType t, const Block& row) {
     Nest nest;
     nest.ndim = 1;
     nest.operands = op_info[index(op)].inputs + 1;
@@ -125,7 +126,7 @@ void run_row(ElementwiseFn kernel, Op op, DType t, const Block& row) {
 
 // Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point
 // status.
-inline int run_flat(ElementwiseFn kernel, Op op, DType t, const Block& block) {
+inline int run_flat(BlockFn kernel, Op op, DType t, const Block& block) {
     const OpInfo& info = op_info[index(op)];
     auto call = [&] {
         if (block.n < long_from) [[likely]]
@@ -201,7 +202,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
     Fields* const f = fields(like);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
-    ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+    BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
     alignas(8) char element[8];
     Block block;
     Layout layout = Layout::contiguous;
@@ -246,7 +247,7 @@ PyObject* unary(Op op, PyObject* x, bool is_operator) {
         Fields* const f = fields(x);
         DType const t = dtype_of(f->descr);
         if (t == no_dtype) return decline(Why::dtype);
-        ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+        BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
         if (kernel && f->nd && (f->flags & flat_flags)) {
             PyArray_Descr* const descr = result_descr(op, f->descr);
             Block block;
@@ -281,7 +282,7 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r) {
     constexpr int wanted = flat_flags | NPY_ARRAY_WRITEABLE;
     if (t != no_dtype && f->nd && (f->flags & (wanted | warn_on_write)) == wanted &&
         (op_info[index(op)].result == Result::same || t == DType::boolean)) {
-        ElementwiseFn const kernel = act.table->elementwise[index(op)][index(t)];
+        BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
         alignas(8) char element[8];
         Block block;
         npy_intp const n = size_of(f), bytes = n * size_of(t);
@@ -324,7 +325,7 @@ namespace {
 
 // Operands of the loop's own dtypes, scalars or C-ordered arrays of one shape: one call of the
 // kernel, no iterator. False: not so.
-bool one_block(Op op, ElementwiseFn kernel, const Operand* x, PyObject* const* inputs,
+bool one_block(Op op, BlockFn kernel, const Operand* x, PyObject* const* inputs,
                const Resolution& r, const ElementwiseOptions& options, PyObject** done) {
     int const nin = op_info[index(op)].inputs;
     Block block;
@@ -416,7 +417,7 @@ PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& 
     }
     Resolution const r = resolve(op, x, nin, dtype_num);
     if (r.loop == no_dtype) return decline(Why::dtype);
-    ElementwiseFn const kernel = act.table->elementwise[index(op)][index(r.loop)];
+    BlockFn const kernel = act.table->elementwise[index(op)][index(r.loop)];
     if (!kernel) return decline(Why::dtype);
 
     bool const masked = options.where && options.where != Py_True;

@@ -2,6 +2,7 @@
 // the kernel) and tier 1 (promotion, broadcasting, strides, out=, where=, dtype=). Both decline
 // what they do not handle; NumPy is tier 2.
 #pragma once
+#include "api/elementwise.h"
 #include "python/signature.h"
 
 namespace raptors {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
@@ -97,7 +98,7 @@ bool divide_array(const Table& table, Fields* f, DType t, double n) {
     nest.data[0] = nest.data[2] = f->data;
     nest.data[1] = reinterpret_cast<char*>(&n);
     simplify(nest);
-    ElementwiseFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
+    BlockFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
     if (t == DType::float64) {
         run(divide, nest);
         return true;
@@ -588,8 +589,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
         if (folded[d]) filling.shape[d] = 1;
     simplify(filling);
     DType const filled = first_element ? t : types.accumulator;
-    run(reinterpret_cast<ElementwiseFn>(act.table->cast[index(filled)][index(types.accumulator)]),
-        filling);
+    run(act.table->cast[index(filled)][index(types.accumulator)], filling);
 
     bool const reporting = is_floating(types.kernel) && reports(fold);
     if (reporting) clear_fp_status();

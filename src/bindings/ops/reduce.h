@@ -1,6 +1,7 @@
 // Reductions on Python objects: methods, functions and ufunc.reduce, over any axes, with dtype,
 // out, keepdims, initial, where.
 #pragma once
+#include "api/reduce.h"
 #include "frame/run/iterate.h"
 #include "python/signature.h"
 
@@ -10,7 +11,7 @@ namespace raptors {
 enum class Reduce : int {
 #define REDUCE(name, ...) name,
 #define ARGREDUCE(name, ...) name,
-#include "tables/ops.def"
+#include "tables/reductions.def"
     mean
 };
 

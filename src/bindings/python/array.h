@@ -2,7 +2,7 @@
 #pragma once
 #include "python/pybind.h"
 
-#include "api/kernels.h"
+#include "api/types.h"
 
 namespace raptors {
 
@@ -56,9 +56,12 @@ inline DType dtype_of(PyArray_Descr* descr) {
 inline int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
 inline bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
 inline PyArray_Descr* descr_of(DType t) { return descr_of_num[num_of_dtype[static_cast<int>(t)]]; }
-inline size_t index(DType t) { return static_cast<size_t>(t); }
-inline size_t index(Op t) { return static_cast<size_t>(t); }
-inline size_t index(Fold t) { return static_cast<size_t>(t); }
+template <class E>
+inline size_t index(E t)
+    requires std::is_enum_v<E>
+{
+    return static_cast<size_t>(t);
+}
 
 void init_dtypes();  // needs NumPy's API
 

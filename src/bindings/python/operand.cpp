@@ -1,5 +1,7 @@
 #include "python/operand.h"
 
+#include "api/table.h"
+
 #include <cmath>
 #include <limits>
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstring>
 
+#include "api/block.h"
 #include "runtime/call_log.h"
 
 namespace raptors {

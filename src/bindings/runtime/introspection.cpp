@@ -1,5 +1,6 @@
 #include "runtime/introspection.h"
 
+#include "api/table.h"
 #include "dispatch.h"
 #include "python/array.h"
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "api/table.h"
 #include "frame/memory/streaming.h"
 #include "frame/threads/clock.h"
 #include "frame/threads/pool.h"

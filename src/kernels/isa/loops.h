@@ -1,6 +1,7 @@
 // From a formula to a kernel. The loops here are over contiguous runs; loops.cpp brings every other
 // layout to them.
 #pragma once
+#include "api/block.h"
 #include "isa/scalar_math.h"
 
 namespace raptors::RAPTORS_ISA {

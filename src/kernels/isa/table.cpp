@@ -1,5 +1,7 @@
 #include "isa/table.h"
 
+#include "api/table.h"
+
 namespace raptors::RAPTORS_ISA {
 
 void fill_table(Table& table) noexcept {
@@ -7,11 +9,11 @@ void fill_table(Table& table) noexcept {
     fill_elementwise(table);
     fill_select(table);
     fill_cast(table);
-    fill_ramp(table);
+    fill_arange(table);
     fill_compress(table);
     fill_reduce(table);
     fill_gemm(table);
-    fill_lu(table);
+    fill_solve(table);
     fill_terms(table);
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
 #define BOOLEAN(name, other)                          \

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "api/kernels.h"
+#include "api/types.h"
 
 #define RAPTORS_INLINE inline __attribute__((always_inline))
 

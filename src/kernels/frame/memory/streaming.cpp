@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "api/table.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/nest/for_each_index.h"
 #include "frame/threads/clock.h"
@@ -45,7 +46,7 @@ void store_past_caches(char* to, const char* from, const Block& next, int inputs
 }
 
 // One row; its output is contiguous, of elements that lie evenly in cache lines.
-void stream_row(ElementwiseFn kernel, const Block& row, int operands, int out_size) noexcept {
+void stream_row(BlockFn kernel, const Block& row, int operands, int out_size) noexcept {
     int const out = operands - 1;
     alignas(line) char buffer[piece];
     Block part = row;
@@ -101,7 +102,7 @@ bool streams(const Block& block, int operands, int out_size) noexcept {
     return true;
 }
 
-void run_streaming(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept {
+void run_streaming(BlockFn kernel, const Block& block, int operands, int out_size) noexcept {
     Block row = block;
     row.rows = 1;
     for (ptrdiff_t r = 0; r < block.rows; ++r) {
@@ -116,7 +117,7 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
     constexpr int warm_up = 3, runs = 6, rounds = 2, float_size = 4;
     constexpr double better = 0.97;
     constexpr auto f32 = static_cast<int>(DType::float32);
-    ElementwiseFn const add = table.elementwise[static_cast<int>(Op::add)][f32];
+    BlockFn const add = table.elementwise[static_cast<int>(Op::add)][f32];
     ReduceFn const sum = table.reduce[static_cast<int>(Fold::sum)][f32];
     ptrdiff_t from = 0;
     for (ptrdiff_t bytes = least; bytes <= most; bytes *= 2) {
@@ -156,7 +157,7 @@ ptrdiff_t stream_from() noexcept { return PTRDIFF_MAX; }
 void set_stream_from(ptrdiff_t) noexcept {}
 ptrdiff_t measure_stream_from(const Table&) noexcept { return PTRDIFF_MAX; }
 bool streams(const Block&, int, int) noexcept { return false; }
-void run_streaming(ElementwiseFn kernel, const Block& block, int, int) noexcept { kernel(block); }
+void run_streaming(BlockFn kernel, const Block& block, int, int) noexcept { kernel(block); }
 #endif
 
 }  // namespace raptors

@@ -1,8 +1,10 @@
 // Long results written past the caches.
 #pragma once
-#include "api/kernels.h"
+#include "api/block.h"
 
 namespace raptors {
+
+struct Table;  // api/table.h
 
 // Writing a result pushes others out of the caches and costs a read of every line first, so where
 // the last-level cache cannot hold the operands anyway, pieces are computed into a buffer in L1 and
@@ -15,7 +17,7 @@ namespace raptors {
 bool streams(const Block& block, int operands, int out_size) noexcept;
 
 // A part of such a call through an elementwise kernel.
-void run_streaming(ElementwiseFn kernel, const Block& block, int operands, int out_size) noexcept;
+void run_streaming(BlockFn kernel, const Block& block, int operands, int out_size) noexcept;
 
 // Bytes of all operands from which on calls stream: what was set, or built in. PTRDIFF_MAX: never
 // on this processor.

@@ -1,6 +1,6 @@
 // Loops over the axes that a kernel call does not cover.
 #pragma once
-#include "api/kernels.h"
+#include "api/types.h"
 
 namespace raptors {
 

@@ -1,6 +1,6 @@
 // Stacks of matrices: the leading axes of two operands and a result.
 #pragma once
-#include "api/kernels.h"
+#include "api/types.h"
 
 namespace raptors {
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "api/table.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/memory/scratch.h"
 #include "frame/nest/stacks.h"
@@ -32,9 +33,9 @@ Matrices transposed(const Matrices& p) noexcept {
 // What is the same for all products of a call.
 struct Call {
     const Gemm& gemm;
-    ptrdiff_t size;     // of an element
-    ElementwiseFn add;  // of two elements
-    CastFn copy;
+    ptrdiff_t size;  // of an element
+    BlockFn add;     // of two elements
+    BlockFn copy;
     ptrdiff_t parts;  // reals of an element
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
@@ -574,8 +575,8 @@ bool multiply(const Table& table, Numbers of, const Product& p, Share share) noe
         }
     }
     auto const i = static_cast<size_t>(of.part);
-    ElementwiseFn const add = table.elementwise[static_cast<size_t>(Op::add)][i];
-    CastFn const copy = table.cast[i][i];
+    BlockFn const add = table.elementwise[static_cast<size_t>(Op::add)][i];
+    BlockFn const copy = table.cast[i][i];
     if (of.are_complex)
         return run_general({gemm, 2 * size, add, copy, 2, gemm.pack_pairs_a, gemm.pack_pairs_b}, p,
                            share);

@@ -1,6 +1,6 @@
 // Matrix products of any shape, layout and batch.
 #pragma once
-#include "api/kernels.h"
+#include "api/gemm.h"
 #include "frame/threads/costs.h"
 
 namespace raptors {

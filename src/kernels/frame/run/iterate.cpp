@@ -233,7 +233,7 @@ inline void for_each_run(const char* mask, ptrdiff_t stride, ptrdiff_t n, Body b
 // Casts a piece's inputs into the buffers, calls the kernel, casts the result out. `output` is the
 // number of inputs.
 struct Converter {
-    ElementwiseFn kernel;
+    BlockFn kernel;
     const Conversion* conversions;
     int output;
     char* buffers[max_operands];
@@ -288,7 +288,7 @@ constexpr ptrdiff_t repeated_most =
 // Runs body(nest, converter, piece) with buffers for the operands that need casts. Broadcast inputs
 // with few elements are cast beforehand. False: out of memory.
 template <class Body>
-bool with_buffers(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions, int output,
+bool with_buffers(BlockFn kernel, const Nest& nest, const Conversion* conversions, int output,
                   Body body) noexcept {
     Conversion wanted[max_operands];
     Nest inside;
@@ -359,11 +359,11 @@ bool any_cast(const Conversion* conversions, int operands) noexcept {
 
 }  // namespace
 
-void run(ElementwiseFn kernel, const Nest& nest) noexcept {
+void run(BlockFn kernel, const Nest& nest) noexcept {
     for_each_block(nest, [&](const Block& block) { kernel(block); });
 }
 
-bool run(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
+bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
     int const operands = nest.operands;
     if (!any_cast(conversions, operands)) {
         run(kernel, nest);
@@ -377,7 +377,7 @@ bool run(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions) 
                         });
 }
 
-bool run_masked(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
+bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
     int const operands = nest.operands, mask = operands - 1;
     // body(part) for every run of selected elements
     auto masked = [&](const Block& block, auto body) {

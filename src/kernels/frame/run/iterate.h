@@ -1,6 +1,6 @@
 // The stride-aware iterator: any broadcast, any layout -> blocks of two loops for the kernels.
 #pragma once
-#include "api/kernels.h"
+#include "api/block.h"
 
 namespace raptors {
 
@@ -83,23 +83,22 @@ private:
 };
 
 // Elementwise over a simplified nest of operands that have the kernel's own dtypes.
-void run(ElementwiseFn kernel, const Nest& nest) noexcept;
+void run(BlockFn kernel, const Nest& nest) noexcept;
 
 // How an operand differs from what the kernel takes.
 struct Conversion {
-    CastFn cast;   // nullptr: none needed
+    BlockFn cast;  // nullptr: none needed
     int size;      // bytes of an element of the kernel's dtype
     int own_size;  // bytes of an element of the operand's dtype
 };
 // The same with casts: pieces of cache size are converted into buffers from the thread's arena, and
 // the result out of one. False: out of memory (nothing written).
-[[nodiscard]] bool run(ElementwiseFn kernel, const Nest& nest,
-                       const Conversion* conversions) noexcept;
+[[nodiscard]] bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept;
 
 // where=: operand number nest.operands-1 is the boolean mask, the output comes before it. The
 // kernel is called only on runs of selected elements. nest.operands <= max_operands: so ternaries
 // have no masked form. Conversions may be nullptr.
-[[nodiscard]] bool run_masked(ElementwiseFn kernel, const Nest& nest,
+[[nodiscard]] bool run_masked(BlockFn kernel, const Nest& nest,
                               const Conversion* conversions) noexcept;
 
 // Whether two operands of a (not necessarily simplified) nest may share memory in a way that
@@ -116,7 +115,7 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept;
 // Folds only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an element
 // of the kernel's input dtype that leaves the result as it is. `select` is the kernel of `where`
 // for that dtype.
-[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, ElementwiseFn select, const Nest& nest,
+[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, BlockFn select, const Nest& nest,
                                      const Conversion& conversion, const void* fill) noexcept;
 // argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64,
 // stride 0 along it.

@@ -1,6 +1,6 @@
 // Equations with small matrices, and determinants: stacks of any layout.
 #pragma once
-#include "api/kernels.h"
+#include "api/solve.h"
 #include "frame/threads/costs.h"
 
 namespace raptors {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <new>
 
+#include "api/table.h"
 #include "frame/threads/clock.h"
 
 namespace raptors {
@@ -85,7 +86,7 @@ void set_cost(Fold fold, DType t, double ns) noexcept {
 }
 
 double measure_cost(const Table& table, Op op, DType t) noexcept {
-    ElementwiseFn const kernel = table.elementwise[index(op)][index(t)];
+    BlockFn const kernel = table.elementwise[index(op)][index(t)];
     if (!kernel) return 0;
     int const inputs = op_info[index(op)].inputs, size = dtype_info[index(t)].size;
     return measure(t, [&](char* memory, size_t bytes) {

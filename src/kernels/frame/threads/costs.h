@@ -1,9 +1,13 @@
 // What calls cost, for choosing who works on them.
 #pragma once
-#include "api/kernels.h"
+#include "api/types.h"
 #include "frame/threads/pool.h"
 
 namespace raptors {
+
+enum class Op : uint8_t;
+enum class Fold : uint8_t;
+struct Table;
 
 // Nanoseconds that one thread takes for an element, its operands in L2.
 double cost_of(Op op, DType t) noexcept;

@@ -37,7 +37,7 @@ Block block_of(const Nest& nest) noexcept {
 
 }  // namespace
 
-void run(ElementwiseFn kernel, const Nest& nest, int out_size, Share share) noexcept {
+void run(BlockFn kernel, const Nest& nest, int out_size, Share share) noexcept {
     bool const streaming =
         nest.ndim && nest.ndim <= 2 && streams(block_of(nest), nest.operands, out_size);
     for_parts(nest, share, [&](const Nest& part) {
@@ -49,12 +49,11 @@ void run(ElementwiseFn kernel, const Nest& nest, int out_size, Share share) noex
     });
 }
 
-bool run(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions,
-         Share share) noexcept {
+bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions, Share share) noexcept {
     return for_parts(nest, share, [&](const Nest& part) { return run(kernel, part, conversions); });
 }
 
-bool run_masked(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions,
+bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions,
                 Share share) noexcept {
     return for_parts(nest, share,
                      [&](const Nest& part) { return run_masked(kernel, part, conversions); });

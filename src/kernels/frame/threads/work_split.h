@@ -7,20 +7,20 @@ namespace raptors {
 
 // Elementwise over a simplified nest. Results do not depend on who works. `out_size`: bytes of an
 // element of the output.
-void run(ElementwiseFn kernel, const Nest& nest, int out_size, Share share) noexcept;
+void run(BlockFn kernel, const Nest& nest, int out_size, Share share) noexcept;
 // The same with casts; false: out of memory, the output may be partly written.
-[[nodiscard]] bool run(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions,
+[[nodiscard]] bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions,
                        Share share) noexcept;
-[[nodiscard]] bool run_masked(ElementwiseFn kernel, const Nest& nest, const Conversion* conversions,
+[[nodiscard]] bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions,
                               Share share) noexcept;
 
 // How the parts of a long fold come together.
 struct Joining {
-    ElementwiseFn join;  // of two results; nullptr: a fold stays with one thread
-    int size;            // bytes of a result
-    bool from_first;     // a part begins with its first element (of the result's dtype), or
-    char neutral[8];     // with this, which changes nothing;
-    bool stops;          // a part that is something else decides: any, all
+    BlockFn join;     // of two results; nullptr: a fold stays with one thread
+    int size;         // bytes of a result
+    bool from_first;  // a part begins with its first element (of the result's dtype), or
+    char neutral[8];  // with this, which changes nothing;
+    bool stops;       // a part that is something else decides: any, all
 };
 // As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
 // stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree

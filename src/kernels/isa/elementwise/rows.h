@@ -2,6 +2,7 @@
 // or RAPTORS_ROWS_QUIET as RAPTORS_ROW, the other one as nothing, and RAPTORS_FILL as the name of
 // its function.
 #pragma once
+#include "api/elementwise.h"
 #include "isa/loops.h"
 #include "isa/table.h"
 
@@ -33,7 +34,7 @@ namespace {
 #include "tables/ops.def"
 
 template <template <class, class, class> class Kernel, class F, class Stored, uint32_t types>
-inline void fill_row(ElementwiseFn* row) {
+inline void fill_row(BlockFn* row) {
 #define DTYPE(id, type, kind, text)           \
     if constexpr (includes(types, DType::id)) \
         row[static_cast<int>(DType::id)] =    \
@@ -43,7 +44,7 @@ inline void fill_row(ElementwiseFn* row) {
 
 }  // namespace
 
-void RAPTORS_FILL(Table& table) noexcept {
+void RAPTORS_FILL(ElementwiseTable& table) noexcept {
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
 #define UNARY(name, types, result, status, formula, doc) \
     RAPTORS_ROWS_##status((fill_row<UnaryKernel, name##_formula, result, types>(row(Op::name)));)

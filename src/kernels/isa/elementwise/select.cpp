@@ -1,4 +1,5 @@
 // TERNARY rows: clip and where. Like elementwise.cpp, compiled without care for FP flags.
+#include "api/elementwise.h"
 #include "isa/loops.h"
 #include "isa/table.h"
 
@@ -71,9 +72,9 @@ struct WhereKernel {
 
 }  // namespace
 
-void fill_select(Table& table) noexcept {
-    ElementwiseFn* const clip_row = table.elementwise[static_cast<int>(Op::clip)];
-    ElementwiseFn* const where_row = table.elementwise[static_cast<int>(Op::where)];
+void fill_select(ElementwiseTable& table) noexcept {
+    BlockFn* const clip_row = table.elementwise[static_cast<int>(Op::clip)];
+    BlockFn* const where_row = table.elementwise[static_cast<int>(Op::where)];
 #define DTYPE(id, type, kind, text)                                     \
     if constexpr (includes(clip_formula::dtypes, DType::id))            \
         clip_row[static_cast<int>(DType::id)] = &ClipKernel<type>::run; \

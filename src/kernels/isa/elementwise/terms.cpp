@@ -1,4 +1,5 @@
 // Products as the first terms of sums: what is added to 0.0 is never -0.0.
+#include "api/elementwise.h"
 #include "isa/loops.h"
 #include "isa/table.h"
 
@@ -14,7 +15,7 @@ struct Term {
 
 }  // namespace
 
-void fill_terms(Table& table) noexcept {
+void fill_terms(ElementwiseTable& table) noexcept {
 #define DTYPE(id, type, kind, text)              \
     if constexpr (includes(FLOATING, DType::id)) \
         table.term[static_cast<int>(DType::id)] = &BinaryKernel<Term, type, type>::run;

@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #endif
 
+#include "api/gemm.h"
 #include "isa/fused.h"
 #include "isa/move/pack.h"
 #include "isa/table.h"
@@ -813,7 +814,7 @@ struct Kernels {
 
 }  // namespace
 
-void fill_gemm(Table& table) noexcept {
+void fill_gemm(GemmTable& table) noexcept {
 #define DTYPE(id, type, ...) table.gemm[static_cast<int>(DType::id)] = &Kernels<type>::value;
 #include "tables/dtypes.def"
 }

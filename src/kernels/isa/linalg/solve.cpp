@@ -1,6 +1,7 @@
 // Equations A X = B and determinants of small matrices, one matrix in each lane.
 #include <utility>
 
+#include "api/solve.h"
 #include "isa/fused.h"
 #include "isa/table.h"
 
@@ -195,7 +196,7 @@ RAPTORS_INLINE bool by_order(int n, const Run& run) {
 }
 
 template <class T>
-void fill(Table& table, DType t) noexcept {
+void fill(SolveTable& table, DType t) noexcept {
     table.solve[static_cast<int>(t)] = [](const Equations& s) noexcept {
         return by_order(s.n, [&](auto order) { return solve<T, order>(s); });
     };
@@ -206,7 +207,7 @@ void fill(Table& table, DType t) noexcept {
 
 }  // namespace
 
-void fill_lu(Table& table) noexcept {
+void fill_solve(SolveTable& table) noexcept {
     fill<float>(table, DType::float32);
     fill<double>(table, DType::float64);
 }

@@ -1,4 +1,5 @@
 // arange and linspace: first + i * step.
+#include "api/move.h"
 #include "isa/loops.h"
 #include "isa/table.h"
 
@@ -35,7 +36,7 @@ void ramp(const void* first_element, const void* step_element, void* to, ptrdiff
 
 }  // namespace
 
-void fill_ramp(Table& table) noexcept {
+void fill_arange(MoveTable& table) noexcept {
 #define DTYPE(id, type, kind, text)            \
     if constexpr (DType::id != DType::boolean) \
         table.ramp[static_cast<int>(DType::id)] = &ramp<type>;

@@ -1,4 +1,5 @@
 // astype, copy, fill.
+#include "api/move.h"
 #include "isa/move/pack.h"
 #include "isa/table.h"
 #if defined(__x86_64__)
@@ -135,7 +136,7 @@ void copy(const Block& b) noexcept {
 }
 
 template <class From, class To>
-constexpr CastFn cast() {
+constexpr BlockFn cast() {
     if constexpr (std::is_same_v<From, To>)
         return &copy<Unsigned<From>>;
     else
@@ -143,14 +144,14 @@ constexpr CastFn cast() {
 }
 
 template <class From>
-void fill_from(CastFn* row) {
+void fill_from(BlockFn* row) {
 #define DTYPE(id, type, kind, text) row[static_cast<int>(DType::id)] = cast<From, type>();
 #include "tables/dtypes.def"
 }
 
 }  // namespace
 
-void fill_cast(Table& table) noexcept {
+void fill_cast(MoveTable& table) noexcept {
 #define DTYPE(id, type, kind, text) fill_from<type>(table.cast[static_cast<int>(DType::id)]);
 #include "tables/dtypes.def"
 }

@@ -1,6 +1,7 @@
 // a[mask]: the elements where a mask is true, in order.
 #include <cstring>
 
+#include "api/move.h"
 #include "isa/loops.h"
 #include "isa/table.h"
 
@@ -51,7 +52,7 @@ void compress(const char* mask, const void* in, void* to, ptrdiff_t n, ptrdiff_t
 
 }  // namespace
 
-void fill_compress(Table& table) noexcept {
+void fill_compress(MoveTable& table) noexcept {
     table.count_true = &count_true;
     table.compress[0] = &compress<uint8_t>;
     table.compress[1] = &compress<uint16_t>;

@@ -6,6 +6,7 @@
 
 #include <type_traits>
 
+#include "api/reduce.h"
 #include "isa/table.h"
 #include "isa/vec.h"
 
@@ -1037,12 +1038,12 @@ void argmax(const Reduction& r) noexcept {
 
 }  // namespace
 
-void fill_reduce(Table& table) {
+void fill_reduce(ReduceTable& table) {
 #define DTYPE(id, type, ...) fill(static_cast<int>(DType::id), type{});
 #define REDUCE(name, ...) table.reduce[static_cast<int>(Fold::name)][column] = name<T>;
 #define ARGREDUCE(name, ...) table.reduce[static_cast<int>(Fold::name)][column] = name<T>;
     auto fill = [&]<class T>(int column, T) {
-#include "tables/ops.def"
+#include "tables/reductions.def"
     };
 #include "tables/dtypes.def"
     table.deviation[static_cast<int>(DType::float32)] = deviation<float>;
