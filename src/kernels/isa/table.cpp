@@ -11,7 +11,11 @@ void fill_table(Table& table) noexcept {
     fill_cast(table);
     fill_arange(table);
     fill_compress(table);
-    fill_reduce(table);
+    fill_float_sum(table);
+    fill_integer_sum(table);
+    fill_minmax(table);
+    fill_truth(table);
+    fill_argminmax(table);
     fill_gemm(table);
     fill_solve(table);
     fill_terms(table);

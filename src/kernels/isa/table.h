@@ -20,7 +20,11 @@ void fill_arithmetic(ElementwiseTable& table) noexcept;   // rows that report
 void fill_elementwise(ElementwiseTable& table) noexcept;  // rows that do not
 void fill_select(ElementwiseTable& table) noexcept;
 void fill_terms(ElementwiseTable& table) noexcept;
-void fill_reduce(ReduceTable& table);
+void fill_float_sum(ReduceTable& table) noexcept;
+void fill_integer_sum(ReduceTable& table) noexcept;
+void fill_minmax(ReduceTable& table) noexcept;
+void fill_truth(ReduceTable& table) noexcept;
+void fill_argminmax(ReduceTable& table) noexcept;
 void fill_cast(MoveTable& table) noexcept;
 void fill_arange(MoveTable& table) noexcept;
 void fill_compress(MoveTable& table) noexcept;
