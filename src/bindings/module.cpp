@@ -69,7 +69,6 @@ void define_figures(py::module_& m) {
     m.def("_blas_from", &multiplications_for_blas);
     m.def("_learnt_blas_from", &learnt_blas_from);
     m.def("_pool_stats", &pool_report);
-    m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
 }
 
 void define_reports(py::module_& m) {
