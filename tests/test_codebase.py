@@ -107,15 +107,41 @@ def test_kernels_know_nothing_of_python() -> None:
     assert [(name(p), i) for p in sources(KERNELS) for i in includes(p) if PYTHON_HEADERS.search(i)] == []
 
 
+#: Folders of src/kernels, and src/bindings, lowest first; each may include those before it.
+LAYERS = (("api", "tables"), ("isa",), ("",), ("frame",), ("bindings",))
+
+
+def layer(path: Path) -> int:
+    part = path.relative_to(KERNELS if path.is_relative_to(KERNELS) else BINDINGS).parts[0]
+    if path.is_relative_to(BINDINGS):
+        return len(LAYERS) - 1
+    return next((i for i, folders in enumerate(LAYERS) if part in folders), 2)
+
+
+def included(include: str) -> Path | None:
+    """The file of src/ that an include names."""
+    return next((folder / include for folder in (KERNELS, BINDINGS) if (folder / include).is_file()), None)
+
+
+def test_includes_are_found_from_one_root() -> None:
+    """Own headers by their path from src/kernels or src/bindings on, in which no two files are the same."""
+    quoted = [
+        (p, i)
+        for p in sources(ROOT / "src")
+        for i in re.findall(r'^\s*#\s*include\s+"([^"]+)"', p.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert [(name(p), i) for p, i in quoted if included(i) is None and i != "isas.def"] == []
+    paths = [p.relative_to(folder).as_posix() for folder in (KERNELS, BINDINGS) for p in sources(folder)]
+    assert len(set(paths)) == len(paths)
+
+
 def test_isa_includes_only_what_cannot_leak() -> None:
-    """api.h, the tables, own headers, C headers, intrinsics, traits, sequences: no functions of others."""
-    own = {p.name for p in (KERNELS / "isa").iterdir()}
+    """The kernels' interface, the tables, own headers, C headers, intrinsics, traits, sequences."""
 
     def allowed(include: str) -> bool:
-        base = include.rpartition("/")[2]
         return (
-            base in own
-            or base in {"api.h", "ops.def", "dtypes.def", "type_traits", "utility"}
+            include.startswith(("isa/", "api/", "tables/"))
+            or include in {"type_traits", "utility"}
             or C_HEADERS.match(include) is not None
             or INTRINSICS.match(include) is not None
         )
@@ -124,34 +150,25 @@ def test_isa_includes_only_what_cannot_leak() -> None:
 
 
 def test_includes_go_one_way() -> None:
-    """bindings -> frame -> dispatch -> api.h; no header of a higher layer below it."""
-    layers = [
-        {p.name for p in BINDINGS.glob("*.h")},
-        {p.name for p in (KERNELS / "frame").glob("*.h")},
-        {"dispatch.h", "cpu.h"},
-    ]
-    below = {
-        KERNELS / "frame": layers[0],
-        KERNELS: layers[0] | layers[1],
-        KERNELS / "isa": layers[0] | layers[1] | layers[2],
-    }
+    """bindings -> frame -> dispatch -> isa, api, tables; no header of a higher layer below it."""
     wrong = [
         (name(p), i)
-        for folder, forbidden in below.items()
-        for p in sorted(folder.iterdir())
-        if p.suffix in {".h", ".cpp", ".def"}
+        for p in sources(ROOT / "src")
         for i in includes(p)
-        if i.rpartition("/")[2] in forbidden or "bindings" in i
+        if (target := included(i)) is not None and layer(target) > layer(p)
     ]
     assert wrong == []
 
 
 def test_one_file_includes_python() -> None:
     """And one more pybind11.h, which takes ten seconds to compile wherever it is included."""
-    found = {name(p): [i for i in includes(p) if PYTHON_HEADERS.search(i)] for p in sources(BINDINGS)}
+    found = {
+        name(p): [i for i in includes(p) if PYTHON_HEADERS.search(i) and included(i) is None]
+        for p in sources(BINDINGS)
+    }
     assert found.pop("src/bindings/module.cpp") == ["pybind11/pybind11.h"]
-    assert [p for p in found if found[p]] == ["src/bindings/pybind.h"]
-    assert "pybind11/pybind11.h" not in found["src/bindings/pybind.h"]
+    assert [p for p in found if found[p]] == ["src/bindings/python/pybind.h"]
+    assert "pybind11/pybind11.h" not in found["src/bindings/python/pybind.h"]
 
 
 def test_bindings_do_not_reach_into_isa() -> None:
@@ -171,8 +188,12 @@ def test_headers_are_guarded() -> None:
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
 
 
+def tables() -> str:
+    return text("src/kernels/tables/ops.def") + text("src/kernels/tables/reductions.def")
+
+
 def test_every_row_is_documented() -> None:
-    rows = ROW.findall(text("src/kernels/ops.def"))
+    rows = ROW.findall(tables())
     assert len(rows) > 40
     assert len({row[1] for row in rows}) == len(rows)
     docs = {row[1]: re.search(r'"([^"]+)"\s*$', row[2]) for row in rows}
@@ -181,7 +202,7 @@ def test_every_row_is_documented() -> None:
 
 
 def test_every_row_reaches_python() -> None:
-    rows = {op: rest for _, op, rest in ROW.findall(text("src/kernels/ops.def"))}
+    rows = {op: rest for _, op, rest in ROW.findall(tables())}
     reported = {row["name"]: row["doc"] for row in raptors.ops()}
     assert reported.keys() == rows.keys()
     for op, doc in reported.items():

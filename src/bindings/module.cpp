@@ -1,28 +1,28 @@
 // The extension module: its functions by name. Registers, and nothing else.
 #define RAPTORS_IMPORT_NUMPY
-#include "pybind.h"
+#include "python/pybind.h"
 
 #include <pybind11/pybind11.h>
 
-#include "array.h"
-#include "array_type.h"
-#include "backend.h"
-#include "blas_library.h"
-#include "borrow.h"
-#include "elementwise.h"
-#include "frame/blocks.h"
-#include "frame/faults.h"
-#include "frame/pool.h"
-#include "frame/stream.h"
-#include "indexing.h"
-#include "introspection.h"
-#include "ledger.h"
-#include "namespace.h"
-#include "object_cache.h"
-#include "policy.h"
-#include "reductions.h"
-#include "threads.h"
-#include "ufunc.h"
+#include "array/free_lists.h"
+#include "array/indexing.h"
+#include "array/type.h"
+#include "frame/memory/caching_allocator.h"
+#include "frame/memory/faults.h"
+#include "frame/memory/streaming.h"
+#include "frame/threads/pool.h"
+#include "linalg/backend.h"
+#include "linalg/blas_library.h"
+#include "numpy/fallback.h"
+#include "numpy/module_type.h"
+#include "numpy/proxies.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+#include "python/array.h"
+#include "runtime/call_log.h"
+#include "runtime/introspection.h"
+#include "runtime/isa_choice.h"
+#include "runtime/threads.h"
 
 namespace py = pybind11;
 
@@ -69,7 +69,6 @@ void define_figures(py::module_& m) {
     m.def("_blas_from", &multiplications_for_blas);
     m.def("_learnt_blas_from", &learnt_blas_from);
     m.def("_pool_stats", &pool_report);
-    m.def("_stop_pool", &stop_pool, py::call_guard<py::gil_scoped_release>());
 }
 
 void define_reports(py::module_& m) {

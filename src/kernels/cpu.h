@@ -1,7 +1,7 @@
 // What this CPU and its operating system support. Asks the CPU; runs no instruction that could be
 // missing.
 #pragma once
-#include "api.h"
+#include "api/types.h"
 
 namespace raptors {
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "api/table.h"
 #include "cpu.h"
 
 // isas.def has ISA(name) for each ISA of this build; CMake writes it.

@@ -1,9 +1,11 @@
 // Which kernels run: one table per ISA, scalar entries first, overwritten by what the ISA does
 // better.
 #pragma once
-#include "api.h"
+#include "api/types.h"
 
 namespace raptors {
+
+struct Table;  // api/table.h
 
 // The table of one ISA; nullptr if this build or this CPU does not have it.
 const Table* table(Isa isa) noexcept;

@@ -1,5 +1,6 @@
-// ops.def and dtypes.def as data, for readers at run time.
-#include "api.h"
+// The tables as data, for readers at run time.
+#include "api/elementwise.h"
+#include "api/reduce.h"
 
 namespace raptors {
 namespace {
@@ -8,7 +9,7 @@ constexpr uint32_t bits_of_kind(char kind) {
     uint32_t bits = 0;
 #define DTYPE(id, type, letter, text) \
     if (kind == #letter[0]) bits |= 1U << static_cast<int>(DType::id);
-#include "dtypes.def"
+#include "tables/dtypes.def"
     return bits;
 }
 
@@ -29,7 +30,7 @@ constexpr uint32_t borrowed(Op op) {
 #define BOOLEAN(name, row) \
     case Op::name:         \
         return BOOLEANS;
-#include "ops.def"
+#include "tables/ops.def"
         default:
             return 0;
     }
@@ -47,7 +48,7 @@ constexpr Stored accumulator_of(Fold fold) {
 #define REDUCE(name, ufunc, types, accumulator, ...) \
     case Fold::name:                                 \
         return Stored::accumulator;
-#include "ops.def"
+#include "tables/reductions.def"
         default:
             return Stored::SAME;
     }
@@ -62,24 +63,24 @@ const OpInfo op_info[n_ops] = {
     {#name, 2, types | borrowed(Op::name), result_of(Stored::result), status, doc},
 #define TERNARY(name, types, result, status, formula, doc) \
     {#name, 3, types | borrowed(Op::name), result_of(Stored::result), status, doc},
-#include "ops.def"
+#include "tables/ops.def"
 };
 
 const FoldInfo fold_info[n_folds] = {
 #define REDUCE(name, ufunc, types, accumulator, family, doc) \
     {#name, Op::ufunc, types, family, false, doc},
 #define ARGREDUCE(name, types, doc) {#name, Op::count, types, true, true, doc},
-#include "ops.def"
+#include "tables/reductions.def"
 };
 
 const DTypeInfo dtype_info[n_dtypes] = {
 #define DTYPE(id, type, kind, text) {text, #kind[0], static_cast<int>(sizeof(type))},
-#include "dtypes.def"
+#include "tables/dtypes.def"
 };
 
 const AliasInfo alias_info[] = {
 #define ALIAS(name, row) {#name, Op::row},
-#include "ops.def"
+#include "tables/ops.def"
 };
 const int n_aliases = static_cast<int>(sizeof alias_info / sizeof alias_info[0]);
 

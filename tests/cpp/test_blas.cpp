@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "check.h"
-#include "frame/blas.h"
-#include "frame/pool.h"
+#include "frame/run/blas.h"
+#include "frame/threads/pool.h"
 
 using namespace raptors;
 

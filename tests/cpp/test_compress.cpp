@@ -3,6 +3,7 @@
 #include <random>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 

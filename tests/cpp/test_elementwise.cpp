@@ -13,9 +13,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/fpstatus.h"
+#include "frame/fp/fpstatus.h"
 
 using namespace raptors;
 
@@ -410,7 +411,7 @@ struct Slot {
     Isa isa;
     Op op;
     DType dtype;
-    ElementwiseFn kernel;
+    BlockFn kernel;
     int inputs;
     bool to_boolean, reports;
 };
@@ -588,7 +589,7 @@ void with_type(DType t, F f) {
 #define DTYPE(id, type, kind, text) \
     case DType::id:                 \
         return f(type{});
-#include "dtypes.def"
+#include "tables/dtypes.def"
         default:
             std::abort();
     }
@@ -598,7 +599,7 @@ void test_elementwise(Isa isa, const Table& table) {
     for (int o = 0; o < n_ops; ++o)
         for (int t = 0; t < n_dtypes; ++t) {
             OpInfo const& info = op_info[o];
-            ElementwiseFn const kernel = table.elementwise[o][t];
+            BlockFn const kernel = table.elementwise[o][t];
             CHECK((kernel != nullptr) == ((info.types >> t & 1U) != 0));
             if (!kernel) continue;
             Slot const slot = {
@@ -647,7 +648,7 @@ void cast_one(const char* from, char* to) {
 }
 
 template <class From, class To>
-void run_cast(CastFn kernel, const char* what, Shape in, Shape out, ptrdiff_t n, ptrdiff_t rows,
+void run_cast(BlockFn kernel, const char* what, Shape in, Shape out, ptrdiff_t n, ptrdiff_t rows,
               bool at_end, ptrdiff_t shift) {
     Placed const a = place(arenas[0], in, sizeof(From), n, rows, at_end, shift);
     Placed const b = place(arenas[1], out, sizeof(To), n, rows, at_end, shift);
@@ -683,7 +684,7 @@ void run_cast(CastFn kernel, const char* what, Shape in, Shape out, ptrdiff_t n,
 }
 
 template <class From, class To>
-void test_cast(Isa isa, CastFn kernel, DType from, DType to) {
+void test_cast(Isa isa, BlockFn kernel, DType from, DType to) {
     CHECK(kernel != nullptr);
     if (!kernel) return;
     char what[80];
@@ -743,7 +744,7 @@ void test_casts(Isa isa, const Table& table) {
 
 // Floating-point status: exactly what the elements warrant, whatever lies beyond them.
 template <class T>
-int status_of(ElementwiseFn kernel, int inputs, T x, T y, T filler, ptrdiff_t n) {
+int status_of(BlockFn kernel, int inputs, T x, T y, T filler, ptrdiff_t n) {
     Block b = {};
     b.n = n;
     b.rows = 1;

@@ -7,11 +7,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/faults.h"
-#include "frame/gemm.h"
-#include "frame/processors.h"
+#include "frame/memory/faults.h"
+#include "frame/run/gemm.h"
+#include "frame/threads/processors.h"
 #include "walled.h"
 
 using namespace raptors;
@@ -245,7 +246,7 @@ void check(const Table& table, DType t, const Trial& trial, Values values = Valu
 #define DTYPE(id, type, ...) \
     case DType::id:          \
         return check<type>(table, t, trial, values);
-#include "dtypes.def"
+#include "tables/dtypes.def"
         default:
             return;
     }

@@ -4,9 +4,10 @@
 #include <random>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
-#include "frame/iterate.h"
-#include "frame/scratch.h"
+#include "frame/memory/scratch.h"
+#include "frame/run/iterate.h"
 
 using namespace raptors;
 
@@ -167,12 +168,12 @@ void put(char* p, ptrdiff_t size, double x) {
     if (size == 4) memcpy(p, &f, 4);
     if (size == 1) memcpy(p, &i, 1);
 }
-CastFn cast_in(ptrdiff_t size) {
+BlockFn cast_in(ptrdiff_t size) {
     return size == 4   ? cast_kernel<float, double>
            : size == 1 ? cast_kernel<int8_t, double>
                        : nullptr;
 }
-CastFn cast_out(ptrdiff_t size) {
+BlockFn cast_out(ptrdiff_t size) {
     return size == 4   ? cast_kernel<double, float>
            : size == 1 ? cast_kernel<double, int8_t>
                        : nullptr;

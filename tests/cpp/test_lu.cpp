@@ -7,9 +7,10 @@
 #include <random>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/lu.h"
+#include "frame/run/solve.h"
 #include "walled.h"
 
 using namespace raptors;

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "check.h"
-#include "frame/blocks.h"
-#include "frame/faults.h"
-#include "frame/scratch.h"
+#include "frame/memory/caching_allocator.h"
+#include "frame/memory/faults.h"
+#include "frame/memory/scratch.h"
 
 using namespace raptors;
 

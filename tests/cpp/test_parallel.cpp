@@ -3,9 +3,10 @@
 #include <random>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/parallel.h"
+#include "frame/threads/work_split.h"
 
 using namespace raptors;
 
@@ -76,7 +77,7 @@ void check_elementwise(const Table& table) {
     for (int trial = 0; trial < 300 * patience; ++trial) {
         Op const op = ops[below(6)];
         auto const t = static_cast<DType>(below(n_dtypes));
-        ElementwiseFn const kernel = table.elementwise[static_cast<int>(op)][static_cast<int>(t)];
+        BlockFn const kernel = table.elementwise[static_cast<int>(op)][static_cast<int>(t)];
         if (!kernel) continue;
         const OpInfo& info = op_info[static_cast<int>(op)];
         bool const masked = info.inputs < 3 && below(3) == 0;
@@ -109,9 +110,9 @@ void check_elementwise(const Table& table) {
 }
 
 void check_casts(const Table& table) {
-    ElementwiseFn const add =
+    BlockFn const add =
         table.elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
-    CastFn const widen =
+    BlockFn const widen =
         table.cast[static_cast<int>(DType::float32)][static_cast<int>(DType::float64)];
     for (int trial = 0; trial < 80 * patience; ++trial) {
         Nest nest = random_nest(3);

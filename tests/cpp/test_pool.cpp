@@ -18,12 +18,12 @@
 #include <vector>
 
 #include "check.h"
-#include "frame/blocks.h"
-#include "frame/fpstatus.h"
-#include "frame/placement.h"
-#include "frame/pool.h"
-#include "frame/processors.h"
-#include "frame/tune.h"
+#include "frame/fp/fpstatus.h"
+#include "frame/memory/caching_allocator.h"
+#include "frame/threads/costs.h"
+#include "frame/threads/pool.h"
+#include "frame/threads/processors.h"
+#include "frame/threads/wake_affinity.h"
 
 using namespace raptors;
 

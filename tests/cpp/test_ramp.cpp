@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
 
@@ -63,7 +64,7 @@ int main() {
         auto const isa = static_cast<Isa>(i);
         if (!table(isa)) continue;
 #define DTYPE(id, type, kind, text) all<type>(isa, DType::id);
-#include "dtypes.def"
+#include "tables/dtypes.def"
     }
     return checks.report("ramp");
 }

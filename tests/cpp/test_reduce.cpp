@@ -9,9 +9,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/fpstatus.h"
+#include "frame/fp/fpstatus.h"
 
 using namespace raptors;
 
@@ -23,7 +24,7 @@ template <class T>
 constexpr DType dtype_of() {
 #define DTYPE(id, type, ...) \
     if (std::is_same_v<T, type>) return DType::id;
-#include "dtypes.def"
+#include "tables/dtypes.def"
     return DType::count;
 }
 
@@ -434,7 +435,7 @@ void check_status() {
 
 int main() {
 #define DTYPE(id, type, ...) check_dtype<type>();
-#include "dtypes.def"
+#include "tables/dtypes.def"
     check_special<float>();
     check_special<double>();
     check_guarded<int8_t>();

@@ -4,9 +4,10 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
-#include "frame/stream.h"
+#include "frame/memory/streaming.h"
 
 using namespace raptors;
 
@@ -26,7 +27,7 @@ struct Case {
     ptrdiff_t gap;  // elements between rows
 };
 
-void run_long(ElementwiseFn kernel, const Block& block, int operands, int out_size) {
+void run_long(BlockFn kernel, const Block& block, int operands, int out_size) {
     if (streams(block, operands, out_size))
         run_streaming(kernel, block, operands, out_size);
     else
@@ -36,7 +37,7 @@ void run_long(ElementwiseFn kernel, const Block& block, int operands, int out_si
 // Runs the case twice, by the kernel alone and as a long call, and compares the whole output
 // memory.
 void compare(const Case& c, ptrdiff_t bytes) {
-    ElementwiseFn const kernel =
+    BlockFn const kernel =
         table(best_isa())->elementwise[static_cast<int>(c.op)][static_cast<int>(c.dtype)];
     ptrdiff_t const width = c.in_size * (c.scalar ? c.inputs - 1 : c.inputs) + c.out_size;
     ptrdiff_t const n = bytes / width / c.rows + 37, pitch = n + c.gap;
@@ -77,7 +78,7 @@ void compare(const Case& c, ptrdiff_t bytes) {
 }
 
 void in_place(ptrdiff_t bytes) {
-    ElementwiseFn const kernel =
+    BlockFn const kernel =
         table(best_isa())->elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
     ptrdiff_t const n = bytes / 24 + 5;
     auto* x = static_cast<double*>(std::malloc(static_cast<size_t>(n) * sizeof(double)));

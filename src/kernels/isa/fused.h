@@ -6,7 +6,7 @@
 #include <arm_neon.h>
 #endif
 
-#include "simd.h"
+#include "isa/vec.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {

@@ -1,7 +1,7 @@
 // Any block -> contiguous runs. Operands of other layouts are packed piece by piece into buffers
 // that stay in L1, so that every formula has its contiguous loops only and short rows are computed
 // many at a time.
-#include "pack.h"
+#include "isa/move/pack.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {

@@ -1,7 +1,8 @@
 // From a formula to a kernel. The loops here are over contiguous runs; loops.cpp brings every other
 // layout to them.
 #pragma once
-#include "math.h"
+#include "api/block.h"
+#include "isa/scalar_math.h"
 
 namespace raptors::RAPTORS_ISA {
 
@@ -129,7 +130,7 @@ constexpr uint32_t types_of_kind(char kind) {
     uint32_t types = 0;
 #define DTYPE(id, type, letter, text) \
     if (kind == #letter[0]) types |= 1U << static_cast<int>(DType::id);
-#include "../dtypes.def"
+#include "tables/dtypes.def"
     return types;
 }
 constexpr uint32_t INTEGER = types_of_kind('I') | types_of_kind('U');

@@ -1,20 +1,34 @@
 // What each file of isa/ adds to the table. These are the only symbols with external linkage.
 #pragma once
-#include "../api.h"
+
+namespace raptors {
+
+struct Table;  // api/table.h, which only table.cpp sees whole
+struct ElementwiseTable;
+struct ReduceTable;
+struct MoveTable;
+struct GemmTable;
+struct SolveTable;
+
+}  // namespace raptors
 
 namespace raptors::RAPTORS_ISA {
 
-void fill_table(Table& table) noexcept;  // table.cpp: calls all of those below
+void fill_table(Table& table) noexcept;  // calls all of those below
 
-void fill_arithmetic(Table& table) noexcept;   // arithmetic.cpp: elementwise rows that report
-void fill_elementwise(Table& table) noexcept;  // elementwise.cpp: elementwise rows that do not
-void fill_select(Table& table) noexcept;       // select.cpp
-void fill_cast(Table& table) noexcept;         // cast_copy.cpp
-void fill_ramp(Table& table) noexcept;         // ramp.cpp
-void fill_compress(Table& table) noexcept;     // compress.cpp
-void fill_reduce(Table& table);                // reduce.cpp
-void fill_gemm(Table& table) noexcept;         // gemm.cpp
-void fill_lu(Table& table) noexcept;           // lu.cpp
-void fill_terms(Table& table) noexcept;        // terms.cpp
+void fill_arithmetic(ElementwiseTable& table) noexcept;   // rows that report
+void fill_elementwise(ElementwiseTable& table) noexcept;  // rows that do not
+void fill_select(ElementwiseTable& table) noexcept;
+void fill_terms(ElementwiseTable& table) noexcept;
+void fill_float_sum(ReduceTable& table) noexcept;
+void fill_integer_sum(ReduceTable& table) noexcept;
+void fill_minmax(ReduceTable& table) noexcept;
+void fill_truth(ReduceTable& table) noexcept;
+void fill_argminmax(ReduceTable& table) noexcept;
+void fill_cast(MoveTable& table) noexcept;
+void fill_arange(MoveTable& table) noexcept;
+void fill_compress(MoveTable& table) noexcept;
+void fill_gemm(GemmTable& table) noexcept;
+void fill_solve(SolveTable& table) noexcept;
 
 }  // namespace raptors::RAPTORS_ISA

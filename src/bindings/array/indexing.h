@@ -1,0 +1,13 @@
+// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis.
+#pragma once
+#include "python/signature.h"
+
+namespace raptors {
+
+extern Entry *getitem_entry, *setitem_entry;
+PyObject* get_item(PyObject* self,
+                   PyObject* key);  // exact raptors.ndarray; nullptr without error: declined
+int set_item(PyObject* self, PyObject* key, PyObject* value);  // 0 done, 1 declined, -1 error
+void init_indexing();
+
+}  // namespace raptors

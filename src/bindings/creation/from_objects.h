@@ -1,0 +1,41 @@
+// Arrays from other objects: array, asarray, copy, astype, fill, assignment.
+#pragma once
+#include "python/signature.h"
+
+namespace raptors {
+
+RAPTORS_NATIVE(asarray_native);  // which 1: ascontiguousarray
+RAPTORS_NATIVE(copy_native);     // which 0: the method (order='C'), 1: the function (order='K')
+RAPTORS_NATIVE(astype_native);
+
+RAPTORS_NATIVE(array_native);
+RAPTORS_NATIVE(frombuffer_native);
+RAPTORS_NATIVE(fromiter_native);
+
+// Elements of one layout and dtype into another, same shape.
+void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
+               const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
+               DType to_t);
+// A cast that cannot raise a floating-point event.
+inline bool quiet_cast(DType from, DType to) {
+    return !is_floating(from) || to == DType::boolean ||
+           (is_floating(to) && size_of(to) >= size_of(from));
+}
+// The axes of an array by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs)
+// call order 'K'.
+void stride_order(const Fields* f, int* perm);
+
+// A new array with the elements of an exact array in dtype `descr`, both with kernels: in C order,
+// or (`keep`) in the array's own axis order. Declines where the cast raises an event.
+PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep);
+// A new C-ordered array with the elements of an exact array whose dtype has kernels.
+PyObject* c_ordered(PyObject* self);
+// a.fill(value): 0 done, 1 declined, -1 error
+int fill(PyObject* self, PyObject* value);
+// Copies `from` into memory of the given shape and strides (same shape, after broadcasting `from`);
+// both exact arrays with kernels and no floating-point event possible. 0 done, 1 declined, -1
+// error.
+int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,
+           PyObject* from);
+
+}  // namespace raptors

@@ -1,0 +1,15 @@
+// concatenate and its relatives.
+#pragma once
+#include "python/signature.h"
+
+namespace raptors {
+
+RAPTORS_NATIVE(concatenate_native);
+RAPTORS_NATIVE(stack_native);
+RAPTORS_NATIVE(stack_axis_native);  // which 0: vstack, 1: hstack
+
+// Exact arrays of one shape along a new first axis: what array() makes of a list of them. Declines
+// where stack() does.
+PyObject* stacked(Entry* entry, PyObject* const* arrays, Py_ssize_t n);
+
+}  // namespace raptors

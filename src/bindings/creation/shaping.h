@@ -1,0 +1,21 @@
+// The same elements in another shape: views wherever NumPy makes views.
+#pragma once
+#include "python/signature.h"
+
+namespace raptors {
+
+// which 0: the method, 1: the function
+RAPTORS_NATIVE(reshape_native);
+RAPTORS_NATIVE(transpose_native);
+RAPTORS_NATIVE(swapaxes_native);
+RAPTORS_NATIVE(squeeze_native);
+RAPTORS_NATIVE(ravel_native);
+
+RAPTORS_NATIVE(flatten_native);
+RAPTORS_NATIVE(expand_dims_native);
+RAPTORS_NATIVE(broadcast_to_native);
+
+// a.T
+PyObject* reversed_axes(PyObject* self);
+
+}  // namespace raptors

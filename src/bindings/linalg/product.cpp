@@ -1,0 +1,473 @@
+#include "linalg/product.h"
+
+#include <cstdlib>
+
+#include "api/table.h"
+#include "array/free_lists.h"
+#include "creation/from_objects.h"
+#include "frame/fp/fpstatus.h"
+#include "frame/run/half.h"
+#include "frame/threads/clock.h"
+#include "linalg/backend.h"
+#include "ops/elementwise.h"
+#include "python/operand.h"
+#include "runtime/threads.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+
+Entry* matmul_entry;
+
+namespace {
+
+Signature const ufunc_signature = {3, 3, {"x1", "x2", "out"}, {}};
+
+constexpr bool is_ufunc(Contraction what) { return what < Contraction::dot; }
+
+enum class Part : uint8_t { row, column, batch };
+// What a contraction makes of two shapes.
+struct Scheme {
+    npy_intp k, a_step, b_step;  // the axis that is summed over
+    int nd;
+    // The result's axes, and steps along them in a and b: 0 where an operand repeats.
+    npy_intp dims[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS];
+    Part part[NPY_MAXDIMS];
+
+    bool add(npy_intp n, npy_intp in_a, npy_intp in_b, Part what) {
+        if (nd == NPY_MAXDIMS) return false;
+        dims[nd] = n;
+        a[nd] = in_a;
+        b[nd] = in_b;
+        part[nd++] = what;
+        return true;
+    }
+    // Leading axes, broadcast against one another.
+    bool add_stacks(const Fields* f, int f_axes, const Fields* g, int g_axes) {
+        int const axes = f_axes > g_axes ? f_axes : g_axes;
+        for (int d = 0; d < axes; ++d) {
+            int const i = d - axes + f_axes, j = d - axes + g_axes;
+            npy_intp const m = i < 0 ? 1 : f->dimensions[i], n = j < 0 ? 1 : g->dimensions[j];
+            if (m != n && m != 1 && n != 1) return false;
+            if (!add(m == 1 ? n : m, m == 1 ? 0 : f->strides[i], n == 1 ? 0 : g->strides[j],
+                     Part::batch))
+                return false;
+        }
+        return true;
+    }
+};
+
+// False: NumPy's error.
+bool make_scheme(Contraction what, const Fields* f, const Fields* g, Scheme& s) {
+    if (!f->nd || !g->nd) return false;
+    bool const matmul = what == Contraction::matmul, dot = what == Contraction::dot;
+    // Axes of each operand that are a matrix's: those before them are stacks.
+    bool const rows =
+        f->nd > 1 && (what == Contraction::matvec || what == Contraction::inner || matmul || dot);
+    bool const columns =
+        g->nd > 1 && (what == Contraction::vecmat || what == Contraction::inner || matmul || dot);
+    if ((what == Contraction::matvec && !rows) || (what == Contraction::vecmat && !columns))
+        return false;
+    int const last = f->nd - 1;
+    // The second operand's columns are its last axis, but inner() sums over that.
+    int const column = what == Contraction::inner ? g->nd - 2 : g->nd - 1;
+    int const along = columns && what != Contraction::inner ? g->nd - 2 : g->nd - 1;
+    s.nd = 0;
+    s.k = f->dimensions[last];
+    s.a_step = f->strides[last];
+    s.b_step = g->strides[along];
+    if (g->dimensions[along] != s.k) return false;
+    int const f_stacks = last - rows, g_stacks = g->nd - 1 - columns;
+    auto add_row = [&] {
+        return !rows || s.add(f->dimensions[last - 1], f->strides[last - 1], 0, Part::row);
+    };
+    auto add_column = [&] {
+        return !columns || s.add(g->dimensions[column], 0, g->strides[column], Part::column);
+    };
+    if (!dot && what != Contraction::inner)
+        return s.add_stacks(f, f_stacks, g, g_stacks) && add_row() && add_column();
+    // All of one operand's axes, then all of the other's.
+    for (int d = 0; d < f_stacks; ++d)
+        if (!s.add(f->dimensions[d], f->strides[d], 0, Part::batch)) return false;
+    if (!add_row()) return false;
+    for (int d = 0; d < g_stacks; ++d)
+        if (!s.add(g->dimensions[d], 0, g->strides[d], Part::batch)) return false;
+    return add_column();
+}
+
+// Whether NumPy's iterator would lay the stacks of the result out in C order.
+bool stacks_in_order(const Scheme& s) {
+    auto swapped = [](npy_intp outer, npy_intp inner) {
+        return outer && inner && std::abs(outer) < std::abs(inner);
+    };
+    for (int d = 1; d < s.nd && s.part[d] == Part::batch; ++d)
+        for (int e = 0; e < d; ++e)
+            if (swapped(s.a[e], s.a[d]) || swapped(s.b[e], s.b[d])) return false;
+    return true;
+}
+
+}  // namespace
+
+bool is_injective(const Fields* f) {
+    int perm[NPY_MAXDIMS];
+    stride_order(f, perm);
+    npy_intp covered = PyDataType_ELSIZE(f->descr);
+    for (int d = f->nd - 1; d >= 0; --d) {
+        npy_intp const stride = std::abs(f->strides[perm[d]]), n = f->dimensions[perm[d]];
+        if (n <= 1) continue;
+        if (stride < covered) return false;
+        covered = stride * n;
+    }
+    return true;
+}
+
+namespace {
+
+struct Stacks {
+    npy_intp shape[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS], c[NPY_MAXDIMS];
+};
+
+Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* out,
+                     const npy_intp* strides, Stacks& stacks) {
+    Product p{};
+    p.m = p.n = 1;
+    p.k = s.k;
+    p.a = f->data;
+    p.b = g->data;
+    p.c = out;
+    p.a_column = s.a_step;
+    p.b_row = s.b_step;
+    // A lone row or column lies as if others followed.
+    npy_intp const size = PyDataType_ELSIZE(f->descr);
+    p.a_row = p.a_column * s.k;
+    p.b_column = p.c_column = size;
+    p.c_row = size;
+    for (int d = 0; d < s.nd; ++d) {
+        switch (s.part[d]) {
+            case Part::row:
+                p.m = s.dims[d];
+                p.a_row = s.a[d];
+                p.c_row = strides[d];
+                break;
+            case Part::column:
+                p.n = s.dims[d];
+                p.b_column = s.b[d];
+                p.c_column = strides[d];
+                break;
+            case Part::batch:
+                stacks.shape[p.batch_dims] = s.dims[d];
+                stacks.a[p.batch_dims] = s.a[d];
+                stacks.b[p.batch_dims] = s.b[d];
+                stacks.c[p.batch_dims++] = strides[d];
+        }
+    }
+    p.batch_shape = stacks.shape;
+    p.a_batch = stacks.a;
+    p.b_batch = stacks.b;
+    p.c_batch = stacks.c;
+    return p;
+}
+
+// A call: which contraction, whose, and whether it is one of halves in float32, which leaves
+// floating-point events to its caller.
+struct Call {
+    Contraction what;
+    Entry* entry;
+    bool keeps_events;
+};
+
+// Floating-point events of a call: NumPy is to do it again, and to tell of them in its own way.
+bool leave_to_numpy() {
+    clear_fp_status();
+    declined = Why::value;
+    return false;
+}
+// They are told here, if that is known. False: an error, or they are left to NumPy.
+bool tell(const Call& call, int status) {
+    return is_ufunc(call.what) ? report_fp_status(call.entry->name, status) >= 0 : leave_to_numpy();
+}
+
+// NumPy's own instance of a complex dtype.
+bool is_complex(PyArray_Descr* descr) {
+    if (descr->type_num != NPY_CFLOAT && descr->type_num != NPY_CDOUBLE) return false;
+    static PyArray_Descr* const own[] = {PyArray_DescrFromType(NPY_CFLOAT),
+                                         PyArray_DescrFromType(NPY_CDOUBLE)};
+    return descr == own[0] || descr == own[1];
+}
+Numbers numbers_of(PyArray_Descr* descr) {
+    if (!is_complex(descr)) return dtype_of(descr);
+    return {descr->type_num == NPY_CFLOAT ? DType::float32 : DType::float64, true};
+}
+
+}  // namespace
+
+bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload) {
+    DType const t = numbers.part;
+    // What takes no time is not looked at.
+    bool const is_short = !p.batch_dims && (p.m | p.n | p.k) < 64 && !numbers.are_complex;
+    double const ns = is_short ? 0 : cost_of(table, numbers, p);
+    Backend backend{};
+    if (is_floating(t) && !numbers.are_complex) {
+        backend = backend_for(t, p, ns);
+        if (!backend.library && PyErr_Occurred()) return false;
+    }
+    const Blas* const library = backend.library;
+    bool& by_blas = backend.offload.blas;
+    bool done = true;
+    int64_t const start = backend.lesson ? now_ns() : 0;
+    clear_fp_status();
+    run_work(
+        ns, [&](int threads) { return share_for(table, numbers, p, threads); },
+        [&](Share share) {
+            by_blas = library && multiply(*library, t, p, share.crew.threads);
+            done = by_blas || multiply(table, numbers, p, share);
+        },
+        library != nullptr);
+    *offload = backend.offload;
+    if (!done) PyErr_NoMemory();
+    if (done && backend.lesson) learn(backend, static_cast<double>(now_ns() - start));
+    return done;
+}
+
+namespace {
+
+// A product, counted as a call with operand f. False: declined, or an error.
+bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
+         const npy_intp* dims) {
+    Numbers const numbers = numbers_of(f->descr);
+    DType const t = numbers.part;
+    Offload offload;
+    // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
+    if ((call.what == Contraction::dot || call.what == Contraction::inner) && is_floating(t) &&
+        !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims) {
+        clear_fp_status();
+        table.elementwise[index(Op::multiply)][index(t)](
+            {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
+        offload = {};
+    } else if (!run_product(table, numbers, p, &offload)) {
+        return false;
+    }
+    int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
+    // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
+    if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
+    Column const column = call.keeps_events ? Column::float16 : column_of(f->descr);
+    count_native(call.entry, column, layout_of(f), nd, dims);
+    if (offload.policy) count_offload(call.entry, offload);
+    return true;
+}
+
+// Of vectors, or of all elements of two arrays in order.
+PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, const Fields* g) {
+    auto const step = [](const Fields* x) {
+        return x->nd == 1 ? x->strides[0] : npy_intp{PyDataType_ELSIZE(x->descr)};
+    };
+    npy_intp const k = size_of(f);
+    if (k != size_of(g)) return decline(Why::shape);
+    alignas(8) char element[8];
+    Product const p = {{1, 1, k, f->data, 0, step(f), g->data, step(g), 0, element, 0, 0},
+                       0,
+                       nullptr,
+                       nullptr,
+                       nullptr,
+                       nullptr};
+    if (!run(table, call, p, f, 0, nullptr)) return nullptr;
+    return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
+}
+
+// What NumPy's BLAS is left with: dot() by a lone element, which scales and takes 0 times NaN for
+// 0; and complex products that it is faster at (measured): packing B doubles it, which few rows or
+// columns do not pay for.
+bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
+    bool const scales =
+        s.k == 1 && !is_ufunc(call.what) && !call.keeps_events && is_floating(numbers.part);
+    if (!scales && !numbers.are_complex) return false;
+    npy_intp m = 1, n = 1;
+    bool stacked = false;
+    for (int d = 0; d < s.nd; ++d) {
+        if (s.part[d] == Part::row) m = s.dims[d];
+        if (s.part[d] == Part::column) n = s.dims[d];
+        stacked |= s.part[d] == Part::batch;
+    }
+    if (scales && !stacked && (m == 1) != (n == 1)) return true;
+    if (!numbers.are_complex || wants_blas()) return numbers.are_complex;
+    if (m > 1 && n > 1) {
+        npy_intp const least = s.k * n <= 1 << 17 ? 32 : 96;
+        return (m < least || n < 8) && s.k * (m > n ? m : n) > 4096;
+    }
+    npy_intp const size = m * n * s.k;
+    return stacked || (scales && size == 1) || size > (n == 1 ? 2048 : 256);
+}
+
+// Exact arrays of one dtype.
+PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                         PyObject* given) {
+    Fields const *const f = fields(a), *const g = fields(b);
+    Contraction const what = call.what;
+    bool const ufunc = is_ufunc(what);
+    if (what == Contraction::vdot) {  // of flattened arrays
+        if (given) return decline(Why::keyword);
+        bool const in_order = (f->nd == 1 || (f->flags & NPY_ARRAY_C_CONTIGUOUS)) &&
+                              (g->nd == 1 || (g->flags & NPY_ARRAY_C_CONTIGUOUS));
+        return in_order ? dot_of_vectors(table, call, f, g) : decline(Why::shape);
+    }
+    if (f->nd == 1 && g->nd == 1 && !given && what != Contraction::matvec &&
+        what != Contraction::vecmat)
+        return dot_of_vectors(table, call, f, g);
+    Scheme s;
+    if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
+        return decline(Why::shape);
+    if (is_left_to_blas(call, s, numbers_of(f->descr))) return decline(Why::loop);
+    PyArray_Descr* const descr = is_complex(f->descr) ? f->descr : descr_of_num[f->descr->type_num];
+    alignas(8) char element[8];
+    PyObject* out = nullptr;
+    if (given) {
+        if (!is_exact(given)) return decline(Why::type);
+        Fields const* const o = fields(given);
+        if (o->descr != f->descr || !(o->flags & NPY_ARRAY_WRITEABLE) || (o->flags & warn_on_write))
+            return decline(Why::keyword);
+        if (!ufunc && (!(o->flags & NPY_ARRAY_C_CONTIGUOUS) || !o->nd))
+            return decline(Why::keyword);
+        if (o->nd != s.nd) return decline(Why::shape);
+        for (int d = 0; d < s.nd; ++d)
+            if (o->dimensions[d] != s.dims[d]) return decline(Why::shape);
+        if (!apart(o, f) || !apart(o, g) || !is_injective(o)) return decline(Why::overlap);
+        out = new_ref(given);
+    } else if (s.nd) {
+        out = new_array(s.nd, s.dims, descr);
+        if (!out) return nullptr;
+    }
+    Stacks stacks;
+    Product const p = make_product(s, f, g, out ? fields(out)->data : element,
+                                   out ? fields(out)->strides : nullptr, stacks);
+    if (!run(table, call, p, f, s.nd, s.dims)) {
+        Py_XDECREF(out);
+        return nullptr;
+    }
+    return out ? out : as_scalar(element, dtype_of(descr), descr->type_num);
+}
+
+// Matrices of complex numbers: NumPy's BLAS does vectors, where it may conjugate, as well.
+PyObject* complex_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                          PyObject* given) {
+    bool const plain = call.what == Contraction::matmul || call.what == Contraction::matvec ||
+                       call.what == Contraction::dot || call.what == Contraction::inner;
+    if (!plain || (fields(a)->nd < 2 && fields(b)->nd < 2)) return decline(Why::loop);
+    return native_product(table, call, a, b, given);
+}
+
+// ---- Operands of two dtypes, and half precision
+
+constexpr int dense = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+
+// A half-precision array in float32, in its order of axes.
+py::object widened(PyObject* a) {
+    Fields const* f = fields(a);
+    auto run = py::reinterpret_borrow<py::object>(a);
+    if (!(f->flags & dense) || !(f->flags & NPY_ARRAY_ALIGNED)) {
+        run = py::reinterpret_steal<py::object>(PyArray_NewCopy(as_array(a), NPY_KEEPORDER));
+        if (!run) return run;
+        f = fields(run.ptr());
+    }
+    int perm[NPY_MAXDIMS];
+    stride_order(f, perm);
+    auto out = py::reinterpret_steal<py::object>(
+        new_array_ordered(f->nd, f->dimensions, perm, descr_of_num[NPY_FLOAT]));
+    if (out)
+        half_to_float(reinterpret_cast<const npy_half*>(f->data),
+                      reinterpret_cast<float*>(fields(out.ptr())->data), size_of(f));
+    return out;
+}
+
+// An exact array as one of type number `num`, which holds all its values: itself or a copy.
+py::object as_type(PyObject* a, int num) {
+    py::object x =
+        fields(a)->descr->type_num == NPY_HALF ? widened(a) : py::reinterpret_borrow<py::object>(a);
+    if (!x || fields(x.ptr())->descr == descr_of_num[num]) return x;
+    return py::reinterpret_steal<py::object>(converted(x.ptr(), descr_of_num[num], true));
+}
+
+// A product in float32 rounded to half precision, as NumPy has it. Steals it.
+PyObject* rounded_to_half(const Call& call, PyObject* wide, PyArray_Descr* half) {
+    if (!wide) return nullptr;
+    int status = fp_status();
+    auto const owner = py::reinterpret_steal<py::object>(wide);
+    py::object out;
+    npy_half element;
+    if (is_ours(wide)) {
+        Fields const* const f = fields(wide);
+        out = py::reinterpret_steal<py::object>(new_array(f->nd, f->dimensions, half));
+        if (!out) return nullptr;
+        status |= float_to_half(reinterpret_cast<const float*>(f->data),
+                                reinterpret_cast<npy_half*>(fields(out.ptr())->data), size_of(f));
+    } else {
+        float const value = PyArrayScalar_VAL(wide, Float);
+        status |= float_to_half(&value, &element, 1);
+    }
+    if (status && !tell(call, status)) return nullptr;
+    return out ? out.release().ptr() : PyArray_Scalar(&element, half, nullptr);
+}
+
+// Those that are not of the common dtype are converted; the product of halves is summed in float32.
+PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+                        PyObject* given) {
+    auto const is_known = [](PyObject* x) {
+        PyArray_Descr* const descr = fields(x)->descr;
+        return dtype_of(descr) != no_dtype ||
+               (descr->type_num == NPY_HALF && PyArray_ISNBO(descr->byteorder));
+    };
+    if (!is_known(a) || !is_known(b)) return decline(Why::dtype);
+    if (!fields(a)->nd || !fields(b)->nd) return decline(Why::shape);
+    auto const common = py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject*>(PyArray_PromoteTypes(fields(a)->descr, fields(b)->descr)));
+    if (!common) return nullptr;
+    auto* const descr = reinterpret_cast<PyArray_Descr*>(common.ptr());
+    bool const half = descr->type_num == NPY_HALF;
+    if (!half && dtype_of(descr) == no_dtype) return decline(Why::dtype);
+    if (half && given) return decline(Why::keyword);
+    int const num = half ? NPY_FLOAT : descr->type_num;
+    py::object const x = as_type(a, num), y = as_type(b, num);
+    if (!x || !y) return nullptr;
+    if (!half) return native_product(table, call, x.ptr(), y.ptr(), given);
+    Call const keeping = {call.what, call.entry, true};
+    return rounded_to_half(call, native_product(table, keeping, x.ptr(), y.ptr(), nullptr), descr);
+}
+
+}  // namespace
+
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyObject* out) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
+    PyArray_Descr* const descr = fields(a)->descr;
+    Call const call = {what, entry, false};
+    if (descr == fields(b)->descr && dtype_of(descr) != no_dtype) [[likely]]
+        return native_product(*act.table, call, a, b, out);
+    if (descr == fields(b)->descr && is_complex(descr))
+        return complex_product(*act.table, call, a, b, out);
+    return mixed_product(*act.table, call, a, b, out);
+}
+
+namespace {
+
+template <Contraction what>
+PyObject* ufunc_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
+    if (nargs < 2) return decline(Why::keyword);  // inputs have no names
+    PyObject* slots[max_parameters];
+    if (!ufunc_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    PyObject* out = is_none(slots[2]) ? nullptr : slots[2];
+    if (out && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == 1) {
+        out = PyTuple_GET_ITEM(out, 0);
+        if (out == Py_None) out = nullptr;
+    }
+    return product(what, entry, slots[0], slots[1], out);
+}
+
+}  // namespace
+
+const UfuncRow product_ufuncs[4] = {{"matmul", ufunc_native<Contraction::matmul>},
+                                    {"vecdot", ufunc_native<Contraction::vecdot>},
+                                    {"matvec", ufunc_native<Contraction::matvec>},
+                                    {"vecmat", ufunc_native<Contraction::vecmat>}};
+
+}  // namespace raptors

@@ -1,0 +1,31 @@
+// Products of matrices, vectors and stacks of them: any layout, straight to the kernels.
+#pragma once
+#include "frame/run/gemm.h"
+#include "python/signature.h"
+
+namespace raptors {
+
+enum class Contraction : int { matmul, vecdot, matvec, vecmat, dot, inner, vdot };
+
+extern Entry* matmul_entry;
+
+// The product as a new array or scalar, or in `out` (may be nullptr). nullptr without an error:
+// declined.
+PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
+                  PyObject* out = nullptr);
+
+// Multiplies, by our kernels or by BLAS, and leaves what floating-point status that raised. False:
+// an error is set.
+bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload);
+
+// Whether no two elements share memory, as far as strides show.
+bool is_injective(const Fields* f);
+
+// The same as calls of NumPy's ufuncs.
+struct UfuncRow {
+    const char* name;
+    Native native;
+};
+extern const UfuncRow product_ufuncs[4];
+
+}  // namespace raptors

@@ -1,0 +1,243 @@
+#include "numpy/fallback.h"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "api/block.h"
+#include "numpy/proxies.h"
+
+namespace raptors {
+
+Protocols protocols;
+
+namespace {
+
+// NumPy's array classes and what stands for them; see raptors/_classes.py.
+constexpr int max_classes = 8;
+struct ClassPair {
+    PyTypeObject *numpy, *own;
+    bool views;
+};
+ClassPair classes[max_classes];
+int n_classes;
+
+const ClassPair* find_class(PyTypeObject* ClassPair::*side, PyTypeObject* t) {
+    for (int i = 0; i < n_classes; ++i)
+        if (classes[i].*side == t) return classes + i;
+    return nullptr;
+}
+
+// A view of class `t`, made without showing __array_finalize__ the original: it might call
+// functions on that (memmap's does), and so come back here.
+PyObject* new_class_view(PyObject* a, PyTypeObject* t) {
+    Fields const* f = fields(a);
+    Py_INCREF(f->descr);
+    PyObject* const view = PyArray_NewFromDescr(t, f->descr, f->nd, f->dimensions, f->strides,
+                                                f->data, f->flags & NPY_ARRAY_WRITEABLE, nullptr);
+    if (!view) return nullptr;
+    PyObject* const from = PyObject_GenericGetDict(a, nullptr);
+    PyObject* const to = from ? PyObject_GenericGetDict(view, nullptr) : nullptr;
+    bool const done = to && PyDict_Update(to, from) == 0 &&
+                      PyArray_SetBaseObject(as_array(view), new_ref(a)) == 0;
+    Py_XDECREF(from);
+    Py_XDECREF(to);
+    if (done) return view;
+    Py_DECREF(view);
+    return nullptr;
+}
+
+// Arrays that NumPy is shown through a view.
+bool is_viewed(PyObject* x) {
+    if (is_ours(x)) return true;
+    if (!PyArray_Check(x) || is_plain(x)) return false;
+    const ClassPair* const pair = find_class(&ClassPair::own, Py_TYPE(x));
+    return pair && pair->views;
+}
+
+// Types that override nothing and are met most.
+bool is_simple_type(PyTypeObject* t) {
+    return t == array_type || t == &PyArray_Type || t == &PyFloat_Type || t == &PyLong_Type ||
+           t == &PyBool_Type || t == &PyComplex_Type || t == &PyUnicode_Type ||
+           t == &PyBytes_Type || t == &PyList_Type || t == &PyTuple_Type || t == &PyDict_Type ||
+           t == &PySlice_Type || t == Py_TYPE(Py_None) || t == Py_TYPE(Py_Ellipsis) ||
+           t == &PyType_Type || t == &PyDoubleArrType_Type;
+}
+
+bool overrides(PyObject* x, PyObject* name, PyObject* numpy, PyObject* ours) {
+    PyTypeObject* t = Py_TYPE(x);
+    if (is_simple_type(t) || is_proxy(x)) return false;
+    PyObject* found = _PyType_Lookup(t, name);
+    return found && found != numpy && found != ours;
+}
+
+bool function_override(PyObject* x, int depth) {
+    if (depth < 2 && (PyList_CheckExact(x) || PyTuple_CheckExact(x))) {
+        Py_ssize_t n = PySequence_Fast_GET_SIZE(x);
+        PyObject** items = PySequence_Fast_ITEMS(x);
+        if (n > max_operands * 16) n = max_operands * 16;
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (function_override(items[i], depth + 1)) return true;
+        return false;
+    }
+    return overrides(x, protocols.name_function, protocols.numpy_function, protocols.our_function);
+}
+
+}  // namespace
+
+void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views) {
+    if (n_classes == max_classes) throw std::length_error("too many array classes");
+    Py_INCREF(numpy);
+    Py_INCREF(own);
+    classes[n_classes++] = {numpy, own, views};
+}
+
+bool overrides_ufunc(PyObject* x) {
+    return overrides(x, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
+}
+
+bool overrides_function(PyObject* x) { return function_override(x, 0); }
+
+bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return any_operand(args, nargs, kwnames, overrides_ufunc);
+}
+
+PyObject* Views::of(PyObject* a) {
+    for (int i = 0; i < n_; ++i)
+        if (pairs_[i].original == a) return pairs_[i].view;
+    if (n_ == room_) {
+        if (room_ == max_views) return a;
+        auto* more = static_cast<Pair*>(PyMem_Malloc(sizeof(Pair) * max_views));
+        if (!more) return PyErr_NoMemory();
+        std::memcpy(more, pairs_, sizeof(Pair) * static_cast<size_t>(n_));
+        pairs_ = more;
+        room_ = max_views;
+    }
+    PyObject* view = is_ours(a) ? new_base_view(a)
+                                : new_class_view(a, find_class(&ClassPair::own, Py_TYPE(a))->numpy);
+    if (!view) return nullptr;
+    pairs_[n_++] = {view, a};
+    return view;
+}
+
+Views::~Views() {
+    for (int i = 0; i < n_kept_; ++i) Py_DECREF(kept_[i]);
+    for (int i = n_ - 1; i >= 0; --i) release_base_view(pairs_[i].view, pairs_[i].original);
+    if (pairs_ != inline_) PyMem_Free(pairs_);
+}
+
+PyObject* Views::argument(PyObject* x, bool deep) {
+    if (is_viewed(x)) return of(x);
+    if (is_proxy(x)) return wrapped(x);
+    if (!deep || n_kept_ == max_kept || !(PyList_CheckExact(x) || PyTuple_CheckExact(x))) return x;
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(x);
+    // Longer ones go as they are: NumPy treats ours as a subclass, which is correct but slower.
+    if (n > max_views) return x;
+    Py_ssize_t i = 0;
+    while (i < n && !is_viewed(PySequence_Fast_ITEMS(x)[i])) ++i;
+    if (i == n) return x;
+    bool const list = PyList_CheckExact(x);
+    PyObject* copy = list ? PyList_New(n) : PyTuple_New(n);
+    if (!copy) return nullptr;
+    kept_[n_kept_++] = copy;
+    for (i = 0; i < n; ++i) {
+        PyObject* item = PySequence_Fast_ITEMS(x)[i];
+        if (is_viewed(item)) item = of(item);
+        if (!item) return nullptr;
+        Py_INCREF(item);
+        if (list)
+            PyList_SET_ITEM(copy, i, item);
+        else
+            PyTuple_SET_ITEM(copy, i, item);
+    }
+    return copy;
+}
+
+PyObject* Views::adopt(PyObject* r, int depth) {
+    if (PyArray_Check(r)) {
+        Fields* f = fields(r);
+        for (int i = 0; i < n_; ++i) {
+            if (r == pairs_[i].view) {  // NumPy returned its argument: so do we
+                Py_INCREF(pairs_[i].original);
+                Py_DECREF(r);
+                return pairs_[i].original;
+            }
+            if (f->base == pairs_[i].view) {  // a view of its argument: of the original, chains
+                                              // collapsed as NumPy does
+                PyObject* base = pairs_[i].original;
+                while (is_ours(base) && !(fields(base)->flags & NPY_ARRAY_OWNDATA) &&
+                       fields(base)->base && is_ours(fields(base)->base))
+                    base = fields(base)->base;
+                Py_INCREF(base);
+                PyObject* old = f->base;
+                f->base = base;
+                Py_DECREF(old);
+            }
+        }
+        // Shared ones (cached by NumPy, constants) stay what they are.
+        if (Py_REFCNT(r) != 1 || is_ours(r)) return r;
+        if (is_plain(r)) {
+            retype(r);
+        } else if (const ClassPair* const pair = find_class(&ClassPair::numpy, Py_TYPE(r))) {
+            if (PyObject_GenericSetAttr(r, protocols.name_class,
+                                        reinterpret_cast<PyObject*>(pair->own)) < 0)
+                PyErr_Clear();
+        }
+        return r;
+    }
+    if (PyArray_IsScalar(r, Void)) {  // of a structured array: it shows its array as .base
+        PyObject*& base = reinterpret_cast<PyVoidScalarObject*>(r)->base;
+        for (int i = 0; base && i < n_; ++i)
+            if (base == pairs_[i].view) {
+                base = new_ref(pairs_[i].original);
+                Py_DECREF(pairs_[i].view);
+            }
+        return r;
+    }
+    bool const tuple = PyTuple_Check(r);
+    if (depth < 3 && (tuple || PyList_CheckExact(r)) &&
+        Py_REFCNT(r) == 1) {  // a fresh container: in place
+        Py_ssize_t const n = Py_SIZE(r);
+        PyObject** items = tuple ? reinterpret_cast<PyTupleObject*>(r)->ob_item
+                                 : reinterpret_cast<PyListObject*>(r)->ob_item;
+        for (Py_ssize_t i = 0; i < n; ++i)
+            if (items[i] &&
+                (PyArray_Check(items[i]) || PyTuple_Check(items[i]) || PyList_CheckExact(items[i])))
+                items[i] = adopt(items[i], depth + 1);
+    }
+    return r;
+}
+
+PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                     bool deep) {
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    PyObject* stack[16];
+    PyObject** given = stack;
+    if (total >= 16) {
+        given = static_cast<PyObject**>(
+            PyMem_Malloc(static_cast<size_t>(total + 1) * sizeof(PyObject*)));
+        if (!given) return PyErr_NoMemory();
+    }
+    PyObject* result = nullptr;
+    {
+        Views views;
+        Py_ssize_t i = 0;
+        while (i < total && (given[i + 1] = views.argument(args[i], deep))) ++i;
+        if (i == total)
+            result = views.adopt(PyObject_Vectorcall(
+                fn, given + 1, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                kwnames));
+    }
+    if (given != stack) PyMem_Free(given);
+    return result;
+}
+
+PyObject* adopt(PyObject* r) {
+    Views none;
+    return none.adopt(r);
+}
+
+PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return adopt(PyObject_Vectorcall(fn, args, static_cast<size_t>(nargs), kwnames));
+}
+
+}  // namespace raptors

@@ -1,0 +1,410 @@
+#include "numpy/proxies.h"
+
+#include <structmember.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+
+#include "api/table.h"
+#include "creation/from_objects.h"
+#include "linalg/product.h"
+#include "numpy/fallback.h"
+#include "numpy/registry.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+
+PyTypeObject *ufunc_type, *function_type, *builtin_type;
+
+namespace {
+
+std::unordered_map<PyObject*, UfuncInfo>* ufuncs;        // by NumPy's object
+std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
+PyObject *name_reduce, *name_reduce_ex, *name_call, *name_class, *name_wrapped, *reducer;
+
+// ---- calling
+// array(x) where x.__array__() gave one of ours: NumPy returned a whole view of it, the caller
+// wants the array.
+PyObject* without_whole_view(PyObject* o) {
+    if (!o || !is_ours(o)) return o;
+    Fields* f = fields(o);
+    PyObject* base = f->base;
+    if (!base || !is_ours(base) || Py_REFCNT(o) != 1) return o;
+    Fields* b = fields(base);
+    if (b->data == f->data && b->nd == f->nd && b->descr == f->descr &&
+        b->flags == (f->flags | (b->flags & NPY_ARRAY_OWNDATA)) &&
+        std::equal(f->dimensions, f->dimensions + f->nd, b->dimensions) &&
+        std::equal(f->strides, f->strides + f->nd, b->strides)) {
+        Py_INCREF(base);
+        Py_DECREF(o);
+        return base;
+    }
+    return o;
+}
+
+PyObject* own_ufunc(PyObject* made);
+
+// like=, if it overrides the protocol: a library that makes an array of its own gets what it knows,
+// base-class views, since NumPy's array(a, ndmax=0) fails for every subclass. nullptr: there is
+// none.
+PyObject* overriding_like(PyObject* const* values, PyObject* kwnames) {
+    Py_ssize_t const n = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t k = 0; k < n; ++k)
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, k), "like") == 0)
+            return overrides_function(values[k]) ? values[k] : nullptr;
+    return nullptr;
+}
+
+PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    declined = Why::borrowed;
+    if (p->native) {
+        PyObject* o = nullptr;
+        if (!p->on_array)
+            o = p->native(p->which, p->entry, nullptr, args, nargs, kwnames);
+        else if (nargs)
+            o = p->native(p->which, p->entry, args[0], args + 1, nargs - 1, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    PyObject* const like = overriding_like(args + nargs, kwnames);
+    bool originals = p->hand == Hand::original;
+    for (Py_ssize_t i = 0; i < total && !originals; ++i)
+        originals = args[i] != like && overrides_function(args[i]);
+    PyObject* o = counted_numpy(p->entry, args, total, [&] {
+        return originals ? call_original(p->fn, args, nargs, kwnames)
+                         : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+    });
+    if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
+    return p->hand == Hand::top ? without_whole_view(o) : o;
+}
+
+// asarray(a) of one of ours: itself. Nothing runs, so nothing but the counter is touched.
+PyObject* asarray_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table)
+        return function_call(self, args, nargsf, kwnames);
+    Column const c = column_of(fields(args[0])->descr);
+    ++proxy(self)->entry->native[index(c)][static_cast<int>(Layout::contiguous)];
+    return new_ref(args[0]);
+}
+
+// NumPy's ufunc, or one of its methods, for arguments that our kernels declined.
+PyObject* numpy_ufunc_call(PyObject* fn, PyObject* const* args, Py_ssize_t nargs,
+                           PyObject* kwnames) {
+    if (any_overrides_ufunc(args, nargs, kwnames)) return call_original(fn, args, nargs, kwnames);
+    return call_numpy(fn, args, nargs, kwnames, kwnames != nullptr);  // deep for out=(a, b)
+}
+
+PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
+    declined = Why::dtype;
+    if (p->which < n_ops) {
+        auto const op = static_cast<Op>(p->which);
+        PyObject* o = nargs == 2 && !kwnames && p->inputs == 2
+                          ? binary(op, args[0], args[1])
+                          : elementwise_call(op, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    } else if (p->loops) {
+        PyObject* o = call_numpy_loop(*p->loops, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    } else if (p->native) {
+        PyObject* o = p->native(0, p->entry, nullptr, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    return counted_numpy(p->entry, args, nargs,
+                         [&] { return numpy_ufunc_call(p->fn, args, nargs, kwnames); });
+}
+
+const char* const method_names[] = {"reduce", "accumulate", "reduceat", "outer", "at"};
+
+template <int which>
+PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    Proxy* p = proxy(self);
+    declined = Why::borrowed;
+    if (which == 0 && nargs) {
+        if (refuses_ufunc_reduce(p->fn, args + 1, nargs - 1, kwnames)) return nullptr;
+        const UfuncInfo* info = find_ufunc(p->fn);
+        if (info && info->fold < n_folds) {
+            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0],
+                                              args + 1, nargs - 1, kwnames);
+            if (o || PyErr_Occurred()) return o;
+        }
+    }
+    PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
+    if (!bound) return nullptr;
+    PyObject* o = counted_numpy(p->entry, args, nargs,
+                                [&] { return numpy_ufunc_call(bound, args, nargs, kwnames); });
+    Py_DECREF(bound);
+    return o;
+}
+
+// ---- looking like the wrapped object
+PyObject* proxy_reduce(PyObject* self, PyObject*) {
+    return PyObject_CallFunctionObjArgs(reducer, wrapped(self), proxy(self)->path, nullptr);
+}
+// Functions are atoms.
+PyObject* proxy_copy(PyObject* self, PyObject*) { return new_ref(self); }
+
+PyObject* proxy_getattro(PyObject* self, PyObject* name) {
+    if (name == name_reduce || name == name_reduce_ex || name == name_call)
+        return PyObject_GenericGetAttr(self, name);
+    // The class of Python's functions is not claimed: cloudpickle would pickle NumPy's function by
+    // value. What inspects functions gets to NumPy's by the usual way for a wrapper.
+    if (Py_IS_TYPE(wrapped(self), &PyFunction_Type)) {
+        if (name == name_class) return new_ref(reinterpret_cast<PyObject*>(Py_TYPE(self)));
+        if (name == name_wrapped) return new_ref(wrapped(self));
+    }
+    if (Py_TYPE(self) == ufunc_type) {
+        PyObject* found = _PyType_Lookup(ufunc_type, name);
+        if (found && Py_TYPE(found) == &PyMethodDescr_Type) {
+            PyObject* theirs =
+                PyObject_GetAttr(wrapped(self), name);  // e.g. the error of generalized ufuncs
+            if (!theirs) return nullptr;
+            Py_DECREF(theirs);
+            return PyObject_GenericGetAttr(self, name);
+        }
+    }
+    return PyObject_GetAttr(wrapped(self), name);
+}
+int proxy_setattro(PyObject* self, PyObject* name, PyObject* value) {
+    return value ? PyObject_SetAttr(wrapped(self), name, value)
+                 : PyObject_DelAttr(wrapped(self), name);
+}
+PyObject* proxy_repr(PyObject* self) { return PyObject_Repr(wrapped(self)); }
+Py_hash_t proxy_hash(PyObject* self) { return PyObject_Hash(wrapped(self)); }
+PyObject* proxy_compare(PyObject* a, PyObject* b, int comparison) {
+    if (comparison != Py_EQ && comparison != Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    PyObject* other = is_proxy(b) ? wrapped(b) : b;
+    return PyBool_FromLong((wrapped(a) == other) == (comparison == Py_EQ));
+}
+PyObject* function_get(PyObject* self, PyObject* instance, PyObject*) {
+    if (is_none(instance)) return new_ref(self);
+    return PyMethod_New(self, instance);
+}
+// A ufunc that frompyfunc made may be part of a cycle through the function that it calls.
+int proxy_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(proxy(self)->fn);
+    return 0;
+}
+void proxy_dealloc(PyObject* self) {
+    PyTypeObject* t = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (auto it = functions->find(wrapped(self));
+        it != functions->end() && it->second == proxy(self))
+        functions->erase(it);
+    Py_XDECREF(proxy(self)->fn);
+    Py_XDECREF(proxy(self)->path);
+    PyObject_GC_Del(self);
+    Py_DECREF(t);
+}
+
+template <class F>
+PyCFunction fast(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
+}
+constexpr int fast_flags = METH_FASTCALL | METH_KEYWORDS;
+PyMethodDef ufunc_methods[] = {
+    {"reduce", fast(ufunc_method<0>), fast_flags, nullptr},
+    {"accumulate", fast(ufunc_method<1>), fast_flags, nullptr},
+    {"reduceat", fast(ufunc_method<2>), fast_flags, nullptr},
+    {"outer", fast(ufunc_method<3>), fast_flags, nullptr},
+    {"at", fast(ufunc_method<4>), fast_flags, nullptr},
+    {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyMethodDef function_methods[] = {
+    {"__reduce__", proxy_reduce, METH_NOARGS, nullptr},
+    {"__reduce_ex__", proxy_reduce, METH_O, nullptr},
+    {"__copy__", proxy_copy, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+// pydoc asks past proxy_getattro.
+PyObject* get_doc(PyObject* self, void*) {
+    return PyObject_GetAttrString(wrapped(self), "__doc__");
+}
+PyGetSetDef getset[] = {
+    {"__doc__", get_doc, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Proxy, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(proxy_dealloc)},
+        {Py_tp_traverse, reinterpret_cast<void*>(proxy_traverse)},
+        {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+        {Py_tp_members, members},
+        {Py_tp_getset, getset},
+        {Py_tp_getattro, reinterpret_cast<void*>(proxy_getattro)},
+        {Py_tp_setattro, reinterpret_cast<void*>(proxy_setattro)},
+        {Py_tp_repr, reinterpret_cast<void*>(proxy_repr)},
+        {Py_tp_hash, reinterpret_cast<void*>(proxy_hash)},
+        {Py_tp_richcompare, reinterpret_cast<void*>(proxy_compare)},
+        {Py_tp_methods, methods},
+        {binds ? Py_tp_descr_get : 0, reinterpret_cast<void*>(function_get)},
+        {0, nullptr},
+    };
+    PyType_Spec spec = {
+        name, sizeof(Proxy), 0,
+        static_cast<unsigned>(Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                              Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                              (binds ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0)),
+        slots};
+    PyObject* t = PyType_FromSpec(&spec);
+    if (!t) throw py::error_already_set();
+    // Where pickles find it: raptors.ufunc is NumPy's.
+    py::handle(t).attr("__module__") = "raptors._raptors_core";
+    return reinterpret_cast<PyTypeObject*>(t);
+}
+
+py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path,
+                      const std::string& name, Hand hand) {
+    Proxy* p = PyObject_GC_New(Proxy, type);
+    if (!p) throw py::error_already_set();
+    p->fn = py::object(fn).release().ptr();
+    p->path = py::str(path).release().ptr();
+    p->entry = new_entry(name.c_str());
+    p->native = nullptr;
+    p->which = n_ops;
+    p->inputs = 0;
+    p->hand = hand;
+    p->on_array = false;
+    p->loops = nullptr;
+    p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
+    PyObject_GC_Track(reinterpret_cast<PyObject*>(p));
+    return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
+}
+
+// A ufunc that frompyfunc made: its results become ours, too. Steals `made`.
+PyObject* own_ufunc(PyObject* made) {
+    try {
+        auto const fn = py::reinterpret_steal<py::object>(made);
+        return make_proxy(ufunc_type, fn, "", "frompyfunc", Hand::deep).release().ptr();
+    } catch (py::error_already_set& error) {
+        error.restore();
+        return nullptr;
+    }
+}
+
+// NumPy's loops of a ufunc of its namespace, registered.
+NumpyLoops* loops_of(const char* name) {
+    py::object const ufunc = import_module("numpy").attr(name);
+    Entry* const entry = new_entry(name);
+    NumpyLoops* const loops = new_numpy_loops(ufunc.ptr(), entry);
+    (*ufuncs)[ufunc.ptr()] = {n_ops, n_folds, entry, loops};
+    return loops;
+}
+
+}  // namespace
+
+const UfuncInfo* find_ufunc(PyObject* numpy_ufunc) {
+    auto const it = ufuncs->find(numpy_ufunc);
+    return it == ufuncs->end() ? nullptr : &it->second;
+}
+
+const Proxy* find_function(PyObject* numpy_function) {
+    auto const it = functions->find(numpy_function);
+    return it == functions->end() ? nullptr : it->second;
+}
+
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames) {
+    const UfuncInfo* info = find_ufunc(numpy_ufunc);
+    declined = Why::dtype;
+    if (info && info->op < n_ops) {
+        PyObject* o = elementwise_call(static_cast<Op>(info->op), args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    } else if (info && info->loops) {
+        PyObject* o = call_numpy_loop(*info->loops, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    } else if (info && info->native) {
+        PyObject* o = info->native(0, info->entry, nullptr, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    auto call = [&] { return call_numpy(numpy_ufunc, args, nargs, kwnames, true); };
+    return info ? counted_numpy(info->entry, args, nargs, call) : call();
+}
+
+void init_ufuncs() {
+    ufuncs = new std::unordered_map<PyObject*, UfuncInfo>;
+    functions = new std::unordered_map<PyObject*, const Proxy*>;
+    name_reduce = PyUnicode_InternFromString("__reduce__");
+    name_reduce_ex = PyUnicode_InternFromString("__reduce_ex__");
+    name_call = PyUnicode_InternFromString("__call__");
+    name_class = PyUnicode_InternFromString("__class__");
+    name_wrapped = PyUnicode_InternFromString("__wrapped__");
+    ufunc_type = make_proxy_type("raptors.ufunc", ufunc_methods, false);
+    builtin_type = make_proxy_type("raptors.builtin_function", function_methods, false);
+    function_type = make_proxy_type("raptors.function", function_methods, true);
+
+    for (int i = 0; i < n_ops; ++i) {
+        if (!numpy_ufunc_of[i]) continue;
+        int fold = 0;
+        while (fold < n_folds && fold_info[fold].ufunc != static_cast<Op>(i)) ++fold;
+        (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i], nullptr};
+    }
+
+    for (const UfuncRow& row : product_ufuncs) {
+        py::object const numpy = import_module("numpy");
+        if (py::hasattr(numpy, row.name))  // newer than NumPy 2.0, some of them
+            (*ufuncs)[numpy.attr(row.name).ptr()] = {n_ops, n_folds, new_entry(row.name), nullptr,
+                                                     row.native};
+    }
+    operator_loops = {loops_of("floor_divide"), loops_of("remainder"), loops_of("divmod"),
+                      loops_of("power")};
+}
+
+py::object wrap(const py::object& fn, const std::string& path, const std::string& hand,
+                bool binds) {
+    auto const name = path.substr(path.rfind('.') + 1);
+    auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
+    if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
+        py::object o = make_proxy(ufunc_type, fn, path, name, mode);
+        Proxy* const p = proxy(o.ptr());
+        auto [it, fresh] =
+            ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, p->entry, nullptr});
+        if (fresh) it->second.loops = new_numpy_loops(fn.ptr(), p->entry);
+        p->which = it->second.op;
+        p->entry = it->second.entry;
+        p->loops = it->second.loops;
+        p->native = it->second.native;
+        if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
+        return o;
+    }
+    py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
+                              path.substr(path.find('.') + 1), mode);
+    if (path.starts_with("raptors."))
+        if (const NativeRow* row = find_native_function(path.c_str() + strlen("raptors."))) {
+            Proxy* p = proxy(o.ptr());
+            p->native = row->native;
+            p->which = row->which;
+            p->on_array = row->on_array;
+            if (row->native == asarray_native && row->which == 0) p->vectorcall = asarray_call;
+            (*functions)[fn.ptr()] = p;
+        }
+    return o;
+}
+
+py::object unwrap(const py::object& o) {
+    return is_proxy(o.ptr()) ? py::reinterpret_borrow<py::object>(wrapped(o.ptr())) : o;
+}
+
+bool is_native(const py::object& o) {
+    return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
+}
+
+void bind_reducer(const py::object& function) { reducer = py::object(function).release().ptr(); }
+
+}  // namespace raptors

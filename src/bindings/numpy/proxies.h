@@ -1,0 +1,69 @@
+// Callables: one type for all ufuncs (instances made by walking ops.def and NumPy's namespace) and
+// two for functions that stand for NumPy's. Everything but calling and pickling is the wrapped
+// object's: docs, signatures, __class__.
+#pragma once
+#include "api/elementwise.h"
+#include "numpy/numpy_kernels.h"
+#include "python/signature.h"
+
+namespace raptors {
+
+enum class Hand : uint8_t {
+    deep,  // views, also inside lists and tuples
+    top,  // views for top-level arguments only: object arrays must store the very objects of a list
+    original,  // arguments as they are: ownership matters, or user code sees the array
+};
+
+struct Proxy {
+    PyObject_HEAD;
+    vectorcallfunc vectorcall;
+    PyObject* fn;    // NumPy's
+    PyObject* path;  // "raptors.linalg.norm": where pickle finds it
+    Entry* entry;
+    Native native;
+    int which;   // ufuncs: the Op, n_ops if it has no kernels
+    int inputs;  // of that Op
+    Hand hand;
+    bool on_array;      // native takes the first argument as `self`
+    NumpyLoops* loops;  // ufuncs without kernels; may be null
+};
+
+extern PyTypeObject* ufunc_type;     // stands for numpy.ufunc
+extern PyTypeObject* function_type;  // binds like a Python function
+extern PyTypeObject* builtin_type;   // does not bind, like a builtin
+
+inline bool is_proxy(PyObject* o) {
+    PyTypeObject* t = Py_TYPE(o);
+    return t == function_type || t == ufunc_type || t == builtin_type;
+}
+inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
+inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
+
+// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), its ledger
+// entry, and NumPy's loops or native code of another kind where there is no Op.
+struct UfuncInfo {
+    int op, fold;
+    Entry* entry;
+    NumpyLoops* loops;
+    Native native = nullptr;  // of those on matrices
+};
+const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
+// The proxy made for a NumPy function; nullptr if there is none.
+const Proxy* find_function(PyObject* numpy_function);
+
+// A ufunc's method called on arrays that override nothing: natively where possible.
+PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames);
+
+void init_ufuncs();
+
+// The object that stands for a NumPy function or ufunc. path: "raptors.name"; hand: "deep", "top"
+// or "original"; binds: whether it becomes a method in a class, as Python functions do.
+pybind11::object wrap(const pybind11::object& fn, const std::string& path, const std::string& hand,
+                      bool binds);
+pybind11::object unwrap(const pybind11::object& o);  // NumPy's; anything else as it is
+bool is_native(const pybind11::object& o);
+// What gives __reduce_ex__ for a proxy, asked with NumPy's function and the path.
+void bind_reducer(const pybind11::object& function);
+
+}  // namespace raptors

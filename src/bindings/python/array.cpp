@@ -1,0 +1,64 @@
+#include "python/array.h"
+
+#include <cstring>
+
+namespace raptors {
+
+PyTypeObject* array_type;
+DType dtype_of_num[n_type_nums];
+PyArray_Descr* descr_of_num[n_type_nums];
+int num_of_dtype[n_dtypes];
+
+DType dtype_of_slow(PyArray_Descr* descr) {
+    auto const num = static_cast<unsigned>(descr->type_num);
+    if (num >= n_type_nums || !PyArray_ISNBO(descr->byteorder) || PyDataType_METADATA(descr) ||
+        PyDataType_HASFIELDS(descr))
+        return no_dtype;
+    return dtype_of_num[num];
+}
+
+bool apart(const Fields* f, const Fields* g) {
+    struct Extent {
+        const char *low, *high;
+    };
+    auto extent = [](const Fields* x) {
+        npy_intp before = 0, after = PyDataType_ELSIZE(x->descr);
+        for (int d = 0; d < x->nd; ++d) {
+            if (x->dimensions[d] == 0) return Extent{x->data, x->data};
+            (x->strides[d] < 0 ? before : after) += x->strides[d] * (x->dimensions[d] - 1);
+        }
+        return Extent{x->data + before, x->data + after};
+    };
+    Extent const a = extent(f), b = extent(g);
+    return a.high <= b.low || b.high <= a.low;
+}
+
+void init_dtypes() {
+    for (auto& t : dtype_of_num) t = no_dtype;
+    // By kind and size, so that long and longlong (or int and long) find the same kernels.
+    for (int num = 0; num < n_type_nums; ++num) {
+        PyArray_Descr* d = PyArray_DescrFromType(num);
+        if (!d) {
+            PyErr_Clear();
+            continue;
+        }
+        char const kind = d->kind == 'b'   ? 'B'
+                          : d->kind == 'i' ? 'I'
+                          : d->kind == 'u' ? 'U'
+                          : d->kind == 'f' ? 'F'
+                                           : '-';
+        for (int t = 0; t < n_dtypes; ++t)
+            if (dtype_info[t].kind == kind && dtype_info[t].size == PyDataType_ELSIZE(d)) {
+                dtype_of_num[num] = static_cast<DType>(t);
+                descr_of_num[num] = d;  // kept for the life of the process
+                Py_INCREF(d);
+            }
+        Py_DECREF(d);
+    }
+    static const int preferred[n_dtypes] = {NPY_BOOL,   NPY_INT8,    NPY_UINT8,  NPY_INT16,
+                                            NPY_UINT16, NPY_INT32,   NPY_UINT32, NPY_INT64,
+                                            NPY_UINT64, NPY_FLOAT32, NPY_FLOAT64};
+    std::memcpy(num_of_dtype, preferred, sizeof preferred);
+}
+
+}  // namespace raptors

@@ -1,0 +1,78 @@
+// What every file of the bindings says about arrays: fields, type tests, dtypes.
+#pragma once
+#include "python/pybind.h"
+
+#include "api/types.h"
+
+namespace raptors {
+
+extern PyTypeObject* array_type;  // raptors.ndarray
+
+using Fields = PyArrayObject_fields;
+inline Fields* fields(PyObject* o) { return reinterpret_cast<Fields*>(o); }
+inline PyArrayObject* as_array(PyObject* o) { return reinterpret_cast<PyArrayObject*>(o); }
+inline bool is_ours(PyObject* o) { return Py_TYPE(o) == array_type; }
+inline bool is_plain(PyObject* o) { return Py_IS_TYPE(o, &PyArray_Type); }
+inline bool is_exact(PyObject* o) { return is_ours(o) || is_plain(o); }
+
+// Whether an array is ours to make. One without axes, or of Python objects, stays numpy.ndarray's:
+// C code of libraries unboxes the first, and libraries convert the second, by the exact class
+// alone.
+inline bool is_adopted(const PyArray_Descr* descr, int nd) {
+    return nd > 0 && descr->type_num != NPY_OBJECT;
+}
+
+inline PyObject* new_ref(PyObject* o) {
+    Py_INCREF(o);
+    return o;
+}
+
+inline npy_intp size_of(const Fields* f) {
+    npy_intp n = 1;
+    for (int i = 0; i < f->nd; ++i) n *= f->dimensions[i];
+    return n;
+}
+
+// Private to NumPy: arrays made by broadcast_to and the like warn when written through.
+constexpr int warn_on_write = static_cast<int>(0x80000000U);
+
+// ---- dtypes: NumPy type numbers <-> DType. Several type numbers may share a DType (long and
+// longlong).
+constexpr int n_type_nums = 24;          // NumPy's legacy type numbers
+constexpr auto no_dtype = DType::count;  // a dtype without kernels
+extern DType dtype_of_num[n_type_nums];  // by type number
+extern PyArray_Descr*
+    descr_of_num[n_type_nums];  // NumPy's own (native byte order) instances; null without kernels
+extern int num_of_dtype[n_dtypes];  // the type number that NumPy prefers for a DType
+
+DType dtype_of_slow(PyArray_Descr* descr);  // native, but not NumPy's own instance (unpickled, say)
+inline DType dtype_of(PyArray_Descr* descr) {
+    auto const num = static_cast<unsigned>(descr->type_num);
+    if (num >= n_type_nums) return no_dtype;
+    if (descr_of_num[num] == descr) [[likely]]
+        return dtype_of_num[num];
+    return dtype_of_slow(descr);
+}
+inline int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
+inline bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
+inline PyArray_Descr* descr_of(DType t) { return descr_of_num[num_of_dtype[static_cast<int>(t)]]; }
+template <class E>
+inline size_t index(E t)
+    requires std::is_enum_v<E>
+{
+    return static_cast<size_t>(t);
+}
+
+void init_dtypes();  // needs NumPy's API
+
+inline bool same_shape(const Fields* f, const Fields* g) {
+    if (f->nd != g->nd) return false;
+    for (int d = 0; d < f->nd; ++d)
+        if (f->dimensions[d] != g->dimensions[d]) return false;
+    return true;
+}
+
+// Whether the extents of two arrays in memory do not meet.
+bool apart(const Fields* f, const Fields* g);
+
+}  // namespace raptors

@@ -1,0 +1,214 @@
+#include "python/operand.h"
+
+#include "api/table.h"
+
+#include <cmath>
+#include <limits>
+
+namespace py = pybind11;
+
+namespace raptors {
+namespace {
+
+struct ScalarType {
+    PyTypeObject* type;
+    int num;
+    int offset;  // of the value in the object
+};
+#define RAPTORS_SCALAR(Name, NUM) \
+    {&Py##Name##ArrType_Type, NUM, offsetof(Py##Name##ScalarObject, obval)}
+const ScalarType* find_scalar(PyTypeObject* t) {
+    static const ScalarType all[] = {
+        RAPTORS_SCALAR(Double, NPY_DOUBLE),
+        RAPTORS_SCALAR(Float, NPY_FLOAT),
+        RAPTORS_SCALAR(Long, NPY_LONG),
+        RAPTORS_SCALAR(Bool, NPY_BOOL),
+        RAPTORS_SCALAR(Int, NPY_INT),
+        RAPTORS_SCALAR(ULong, NPY_ULONG),
+        RAPTORS_SCALAR(UByte, NPY_UBYTE),
+        RAPTORS_SCALAR(Byte, NPY_BYTE),
+        RAPTORS_SCALAR(Short, NPY_SHORT),
+        RAPTORS_SCALAR(UShort, NPY_USHORT),
+        RAPTORS_SCALAR(UInt, NPY_UINT),
+        RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
+        RAPTORS_SCALAR(ULongLong, NPY_ULONGLONG),
+    };
+    for (const ScalarType& s : all)
+        if (s.type == t) return &s;
+    return nullptr;
+}
+#undef RAPTORS_SCALAR
+
+template <class T>
+bool store_integer(void* element, long long value) {
+    return value >= static_cast<long long>(std::numeric_limits<T>::min()) &&
+           (value < 0 || static_cast<unsigned long long>(value) <=
+                             static_cast<unsigned long long>(std::numeric_limits<T>::max())) &&
+           store(element, static_cast<T>(value));
+}
+
+}  // namespace
+
+bool store_int(PyObject* x, DType t, void* element) {
+    int overflow = 0;
+    long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
+    if (overflow) {
+        if (overflow < 0 || t != DType::uint64) return false;
+        unsigned long long const u = PyLong_AsUnsignedLongLong(x);
+        if (u == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        return store(element, static_cast<uint64_t>(u));
+    }
+    constexpr long long exact = 1LL << 53;
+    switch (t) {
+        case DType::int8:
+            return store_integer<int8_t>(element, v);
+        case DType::uint8:
+            return store_integer<uint8_t>(element, v);
+        case DType::int16:
+            return store_integer<int16_t>(element, v);
+        case DType::uint16:
+            return store_integer<uint16_t>(element, v);
+        case DType::int32:
+            return store_integer<int32_t>(element, v);
+        case DType::uint32:
+            return store_integer<uint32_t>(element, v);
+        case DType::int64:
+            return store_integer<int64_t>(element, v);
+        case DType::uint64:
+            return v >= 0 && store(element, static_cast<uint64_t>(v));
+        case DType::float32:
+            return v <= exact && v >= -exact &&
+                   store(element, static_cast<float>(static_cast<double>(v)));
+        case DType::float64:
+            return v <= exact && v >= -exact && store(element, static_cast<double>(v));
+        default:
+            return false;
+    }
+}
+
+bool store_float(double v, DType t, void* element) {
+    if (t == DType::float64) return store(element, v);
+    if (t != DType::float32) return false;
+    // Out of float32's range: NumPy warns of the cast.
+    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max()))
+        return false;
+    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min()))
+        return false;
+    return store(element, static_cast<float>(v));
+}
+
+bool read_operand(PyObject* o, Operand& x) {
+    x.object = o;
+    if (is_exact(o)) {
+        Fields* f = fields(o);
+        x.dtype = dtype_of(f->descr);
+        if (x.dtype == no_dtype) {
+            declined = Why::dtype;
+            return false;
+        }
+        x.code = f->descr->type_num;
+        x.nd = f->nd;
+        x.dims = f->dimensions;
+        x.strides = f->strides;
+        x.data = f->data;
+        return true;
+    }
+    x.nd = 0;
+    x.dims = x.strides = nullptr;
+    x.data = x.element;
+    x.dtype = no_dtype;
+    if (PyFloat_CheckExact(o)) {
+        x.code = weak_float;
+        return true;
+    }
+    if (PyLong_CheckExact(o)) {
+        x.code = weak_int;
+        return true;
+    }
+    if (PyBool_Check(o)) {
+        x.code = NPY_BOOL;
+        x.dtype = DType::boolean;
+        x.element[0] = o == Py_True;
+        return true;
+    }
+    if (const ScalarType* s = find_scalar(Py_TYPE(o))) {
+        x.code = s->num;
+        x.dtype = dtype_of_num[s->num];
+        std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset,
+                    static_cast<size_t>(size_of(x.dtype)));
+        return true;
+    }
+    declined = Why::type;
+    return false;
+}
+
+bool settle(Operand& x, DType t) {
+    if (x.code < n_type_nums) return true;
+    x.dtype = t;
+    bool const ok = x.code == weak_int ? store_int(x.object, t, x.element)
+                                       : store_float(PyFloat_AS_DOUBLE(x.object), t, x.element);
+    if (!ok) declined = Why::value;
+    return ok;
+}
+
+bool convert_scalar(const Table& table, Operand& x, DType t) {
+    if (x.dtype == DType::float64 && t == DType::float32) {  // may raise an event of its own
+        declined = Why::value;
+        return false;
+    }
+    alignas(8) char converted[8];
+    Block one{};
+    one.data[0] = x.data;
+    one.data[1] = converted;
+    one.n = one.rows = 1;
+    table.cast[index(x.dtype)][index(t)](one);
+    std::memcpy(x.element, converted, sizeof converted);
+    x.data = x.element;
+    x.dtype = t;
+    return true;
+}
+
+bool scalar_element(PyObject* x, DType t, void* element) {
+    Operand o;
+    if (is_exact(x) || !read_operand(x, o)) return false;
+    if (!settle(o, t) || o.dtype != t) return false;
+    std::memcpy(element, o.element, sizeof o.element);
+    return true;
+}
+
+PyObject* as_scalar(const char* data, DType t, int num) {
+    if (t == DType::float64) {
+        PyObject* s = PyArrayScalar_New(Double);
+        if (s) std::memcpy(&PyArrayScalar_VAL(s, Double), data, sizeof(double));
+        return s;
+    }
+    if (t == DType::float32) {
+        PyObject* s = PyArrayScalar_New(Float);
+        if (s) std::memcpy(&PyArrayScalar_VAL(s, Float), data, sizeof(float));
+        return s;
+    }
+    if (t == DType::boolean) PyArrayScalar_RETURN_BOOL_FROM_LONG(*data);
+    return PyArray_Scalar(const_cast<char*>(data), descr_of_num[num], nullptr);
+}
+
+py::object code_object(int code, bool example) {
+    if (code == weak_int)
+        return example
+                   ? py::object(py::int_(0))
+                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
+    if (code == weak_float)
+        return example
+                   ? py::object(py::float_(0.0))
+                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
+    return py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
+}
+
+DType dtype_of_object(const py::handle& h) {
+    return dtype_of(reinterpret_cast<PyArray_Descr*>(h.ptr()));
+}
+
+}  // namespace raptors

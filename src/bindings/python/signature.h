@@ -1,0 +1,67 @@
+// The one home of argument parsing: vectorcall arguments -> slots of a signature.
+#pragma once
+#include "runtime/call_log.h"
+
+namespace raptors {
+
+constexpr int max_parameters = 8;
+
+// Names of the parameters after the array (or of all of them, where there is none), in NumPy's
+// order.
+struct Signature {
+    int n;
+    int positional;  // how many may be given by position
+    const char* names[max_parameters];
+    mutable PyObject* interned[max_parameters];  // the names, made when first needed
+    // slots[i]: borrowed value or nullptr. False: something that only NumPy can judge (unknown,
+    // repeated, too many).
+    bool parse(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, PyObject** slots) const {
+        for (int i = 0; i < n; ++i) slots[i] = nullptr;
+        if (nargs > positional) return false;
+        for (Py_ssize_t i = 0; i < nargs; ++i) slots[i] = args[i];
+        if (!kwnames) return true;
+        if (!interned[0]) [[unlikely]]
+            for (int i = 0; i < n; ++i) interned[i] = PyUnicode_InternFromString(names[i]);
+        Py_ssize_t const nkw = PyTuple_GET_SIZE(kwnames);
+        for (Py_ssize_t k = 0; k < nkw; ++k) {
+            PyObject* name = PyTuple_GET_ITEM(kwnames, k);
+            int i = 0;
+            while (i < n && interned[i] != name) ++i;
+            if (i == n) {  // not interned by the caller
+                i = 0;
+                while (i < n && PyUnicode_CompareWithASCIIString(name, names[i]) != 0) ++i;
+            }
+            if (i == n || slots[i]) return false;
+            slots[i] = args[nargs + k];
+        }
+        return true;
+    }
+};
+
+// Native code behind a function or method: `self` is the array that it works on (a function's first
+// argument; nullptr for functions that make arrays), the others follow. Returns nullptr without an
+// error to decline (see decline()).
+using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                             Py_ssize_t nargs, PyObject* kwnames);
+
+#define RAPTORS_NATIVE(name)                                                       \
+    PyObject* name(int which, Entry* entry, PyObject* self, PyObject* const* args, \
+                   Py_ssize_t nargs, PyObject* kwnames)
+
+// ---- single arguments
+inline bool is_none(PyObject* x) { return !x || x == Py_None; }
+// A Python int that fits. False: NumPy judges.
+bool parse_integer(PyObject* x, npy_intp* value);
+// True or False; absent means False. False: NumPy judges.
+bool parse_flag(PyObject* x, bool* flag);
+// A shape: an int, or a tuple or list of them. False: NumPy judges.
+bool parse_shape(PyObject* shape, int* nd, npy_intp* dims);
+// The instance of a dtype that has kernels, borrowed; None means float64. nullptr: declined, or an
+// error is set.
+PyArray_Descr* parse_dtype(PyObject* dtype);
+// None or "C".
+bool is_c_order(PyObject* order);
+// 'K' (keep) or 'C'. False: another order.
+bool parse_order(PyObject* order, bool* keep);
+
+}  // namespace raptors

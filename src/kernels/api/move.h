@@ -1,0 +1,23 @@
+// Kernels that move elements: casts and copies, ranges, selection by a mask.
+#pragma once
+#include "api/block.h"
+
+namespace raptors {
+
+// out[i] = first + i * step for n contiguous elements; all of the kernel's dtype.
+using RampFn = void (*)(const void* first, const void* step, void* out, ptrdiff_t n) noexcept;
+
+// How many of n booleans are true.
+using CountFn = ptrdiff_t (*)(const char* mask, ptrdiff_t n) noexcept;
+// Those of n contiguous elements whose boolean is true, `total` of them, one after the other.
+using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff_t n,
+                            ptrdiff_t total) noexcept;
+
+struct MoveTable {
+    BlockFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
+    RampFn ramp[n_dtypes];
+    CountFn count_true;
+    CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
+};
+
+}  // namespace raptors

@@ -1,0 +1,13 @@
+// The kernels of one ISA.
+#pragma once
+#include "api/elementwise.h"
+#include "api/gemm.h"
+#include "api/move.h"
+#include "api/reduce.h"
+#include "api/solve.h"
+
+namespace raptors {
+
+struct Table : ElementwiseTable, ReduceTable, MoveTable, GemmTable, SolveTable {};
+
+}  // namespace raptors

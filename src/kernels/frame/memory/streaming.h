@@ -1,0 +1,31 @@
+// Long results written past the caches.
+#pragma once
+#include "api/block.h"
+
+namespace raptors {
+
+struct Table;  // api/table.h
+
+// Writing a result pushes others out of the caches and costs a read of every line first, so where
+// the last-level cache cannot hold the operands anyway, pieces are computed into a buffer in L1 and
+// stored with non-temporal stores. Measured on Zen 5 (32 MiB of L3), from 48 MiB of operands on:
+// 1.3x for two inputs, 1.0x to 1.2x for one; below that the next operation would miss what it finds
+// in L3 now (0.8x). On Emerald Rapids, which tells of 300 MiB that all cores share, with a sum of
+// the result behind: 1.1x to 1.3x from 64 MiB on, 0.9x to 1.2x from 24 MiB on, 0.4x to 0.8x below.
+
+// Whether a call streams as a whole.
+bool streams(const Block& block, int operands, int out_size) noexcept;
+
+// A part of such a call through an elementwise kernel.
+void run_streaming(BlockFn kernel, const Block& block, int operands, int out_size) noexcept;
+
+// Bytes of all operands from which on calls stream: what was set, or built in. PTRDIFF_MAX: never
+// on this processor.
+ptrdiff_t stream_from() noexcept;
+void set_stream_from(ptrdiff_t bytes) noexcept;
+
+// From how many bytes on a sum of two arrays is faster if it streams, with a fold of the result
+// behind it; what is built in where that is not found.
+ptrdiff_t measure_stream_from(const Table& table) noexcept;
+
+}  // namespace raptors

@@ -1,0 +1,146 @@
+#include "frame/threads/costs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <atomic>
+#include <new>
+
+#include "api/table.h"
+#include "frame/threads/clock.h"
+
+namespace raptors {
+namespace {
+
+template <class E>
+constexpr int index(E e) {
+    return static_cast<int>(e);
+}
+
+// Measured figures; 0: the built-in one.
+std::atomic<float> op_cost[n_ops][n_dtypes], fold_cost[n_folds][n_dtypes];
+
+// Without a measurement: what operands in L2 cost, and for divisions and roots the least of what
+// processors of the last ten years need.
+constexpr double ns_per_byte = 0.012;
+double built_in(Op op, DType t) noexcept {
+    const OpInfo& info = op_info[index(op)];
+    int const size = dtype_info[index(t)].size;
+    double const bytes = size * info.inputs + (info.result == Result::boolean ? 1 : size);
+    double const moved = bytes * ns_per_byte;
+    bool const divides = op == Op::divide || op == Op::sqrt || op == Op::reciprocal;
+    double const division = divides ? (size == 8 ? 0.5 : 0.15) : 0;
+    return moved > division ? moved : division;
+}
+double built_in(Fold, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
+
+constexpr ptrdiff_t sample = 4096;  // elements
+constexpr int runs = 12;
+
+// Ones in every operand: no special value slows a kernel down.
+template <class Body>
+double measure(DType t, Body body) noexcept {
+    size_t const size = static_cast<size_t>(dtype_info[index(t)].size);
+    constexpr int buffers = max_operands;
+    size_t const bytes = sample * 8;
+    char* const memory = static_cast<char*>(aligned_alloc(64, buffers * bytes));
+    if (!memory) return 0;
+    alignas(8) char one[8] = {1};
+    if (dtype_info[index(t)].kind == 'F') {
+        double const d = 1;
+        float const f = 1;
+        memcpy(one, size == 8 ? static_cast<const void*>(&d) : &f, size);
+    }
+    for (int b = 0; b < buffers; ++b)
+        for (ptrdiff_t i = 0; i < sample; ++i)
+            memcpy(memory + static_cast<size_t>(b) * bytes + static_cast<size_t>(i) * size, one,
+                   size);
+    double least = 0;
+    for (int run = 0; run < runs; ++run) {
+        int64_t const begin = now_ns();
+        body(memory, bytes);
+        auto const ns = static_cast<double>(now_ns() - begin);
+        if (run == 0) continue;
+        if (least == 0 || ns < least) least = ns;
+    }
+    free(memory);
+    return least / sample;
+}
+
+}  // namespace
+
+double cost_of(Op op, DType t) noexcept {
+    float const ns = op_cost[index(op)][index(t)].load(std::memory_order_relaxed);
+    return ns > 0 ? static_cast<double>(ns) : built_in(op, t);
+}
+double cost_of(Fold fold, DType t) noexcept {
+    float const ns = fold_cost[index(fold)][index(t)].load(std::memory_order_relaxed);
+    return ns > 0 ? static_cast<double>(ns) : built_in(fold, t);
+}
+
+void set_cost(Op op, DType t, double ns) noexcept {
+    op_cost[index(op)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);
+}
+void set_cost(Fold fold, DType t, double ns) noexcept {
+    fold_cost[index(fold)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);
+}
+
+double measure_cost(const Table& table, Op op, DType t) noexcept {
+    BlockFn const kernel = table.elementwise[index(op)][index(t)];
+    if (!kernel) return 0;
+    int const inputs = op_info[index(op)].inputs, size = dtype_info[index(t)].size;
+    return measure(t, [&](char* memory, size_t bytes) {
+        Block block{};
+        for (int i = 0; i <= inputs; ++i) {
+            block.data[i] = memory + static_cast<size_t>(i) * bytes;
+            block.inner[i] = size;
+        }
+        if (op == Op::where) block.inner[0] = 1;
+        if (op_info[index(op)].result == Result::boolean) block.inner[inputs] = 1;
+        block.n = sample;
+        block.rows = 1;
+        kernel(block);
+    });
+}
+
+double measure_cost(const Table& table, Fold fold, DType t) noexcept {
+    ReduceFn const kernel = table.reduce[index(fold)][index(t)];
+    if (!kernel) return 0;
+    int const size = dtype_info[index(t)].size;
+    return measure(t, [&](char* memory, size_t bytes) {
+        kernel({memory, memory + bytes, sample, size, 1, 0, 0});
+    });
+}
+
+namespace {
+
+// Chunks of a few microseconds: so many that a thread that comes late or is slow does little harm,
+// so few that taking them (0.1 us) does not count. As many for each thread: who takes another's in
+// the end has to fetch it from that one's cache.
+Share cut(ptrdiff_t elements, double ns, Crew crew) noexcept {
+    constexpr double shortest = 2'000, longest = 30'000;
+    double wanted = ns / (8 * crew.threads);
+    wanted = wanted < shortest ? shortest : wanted > longest ? longest : wanted;
+    double chunks = ns / wanted;
+    constexpr double most = 0.25 * most_chunks;  // cuts along several axes may make some more
+    if (chunks > most) chunks = most;
+    ptrdiff_t const each = (static_cast<ptrdiff_t>(chunks) + crew.threads / 2) / crew.threads;
+    ptrdiff_t const all = crew.threads * (each < 1 ? 1 : each);
+    return {crew, elements / all + (elements % all != 0)};
+}
+
+}  // namespace
+
+Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
+    Crew const crew = crew_for(ns, threads);
+    return crew.threads < 2 ? unshared : cut(elements, ns, crew);
+}
+
+Share share_in_turn(ptrdiff_t elements, double ns, int threads) noexcept {
+    Share const share = share_for(elements, ns, threads);
+    constexpr double least = 20'000;  // what takes less is in L2 as a whole
+    if (share.crew.threads > 1 || ns < least) return share;
+    return cut(elements, ns, {1, false, ns});
+}
+
+}  // namespace raptors

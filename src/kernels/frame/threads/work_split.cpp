@@ -1,0 +1,62 @@
+#include "frame/threads/work_split.h"
+
+#include <atomic>
+
+#include "frame/memory/streaming.h"
+
+namespace raptors {
+namespace {
+
+// run(part) for every part of the nest, by the crew. False if one said so.
+template <class Run>
+bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
+    Chunks const chunks(nest, share.grain);
+    if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
+    std::atomic<bool> done{true};
+    for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
+        Nest part;
+        chunks.part(i, part);
+        if (!run(part)) done.store(false, std::memory_order_relaxed);
+    });
+    return done.load(std::memory_order_relaxed);
+}
+
+// The block of a nest of at most two axes.
+Block block_of(const Nest& nest) noexcept {
+    int const inner = nest.ndim - 1;
+    Block block{};
+    for (int i = 0; i < nest.operands; ++i) {
+        block.data[i] = nest.data[i];
+        if (nest.ndim) block.inner[i] = nest.strides[i][inner];
+        if (inner > 0) block.outer[i] = nest.strides[i][0];
+    }
+    block.n = nest.ndim ? nest.shape[inner] : 1;
+    block.rows = inner > 0 ? nest.shape[0] : 1;
+    return block;
+}
+
+}  // namespace
+
+void run(BlockFn kernel, const Nest& nest, int out_size, Share share) noexcept {
+    bool const streaming =
+        nest.ndim && nest.ndim <= 2 && streams(block_of(nest), nest.operands, out_size);
+    for_parts(nest, share, [&](const Nest& part) {
+        if (streaming)
+            run_streaming(kernel, block_of(part), nest.operands, out_size);
+        else
+            run(kernel, part);
+        return true;
+    });
+}
+
+bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions, Share share) noexcept {
+    return for_parts(nest, share, [&](const Nest& part) { return run(kernel, part, conversions); });
+}
+
+bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions,
+                Share share) noexcept {
+    return for_parts(nest, share,
+                     [&](const Nest& part) { return run_masked(kernel, part, conversions); });
+}
+
+}  // namespace raptors

@@ -1,0 +1,159 @@
+// astype, copy, fill.
+#include "api/move.h"
+#include "isa/move/pack.h"
+#include "isa/table.h"
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+// C's conversions, which are NumPy's. A floating value that no integer of the type can hold raises
+// FE_INVALID wherever our result could differ from NumPy's: callers leave those casts to NumPy.
+// Small integers go through int32_t, as NumPy's do.
+template <class To, class From>
+struct Convert {
+    static RAPTORS_INLINE Value<To> apply(Value<From> x) {
+        if constexpr (std::is_same_v<To, boolean>) {
+            return truth(x);
+        } else if constexpr (std::is_same_v<From, boolean> && is_floating<To>) {
+            return pick(x != 0, To{1}, To{0});
+        } else if constexpr (is_floating<From> && !is_floating<To> && sizeof(To) < 4) {
+            return static_cast<To>(static_cast<int32_t>(x));
+#if defined(__AVX2__) && !defined(__AVX512DQ__)
+        } else if constexpr (std::is_same_v<From, int64_t> && std::is_same_v<To, double>) {
+            // No such instruction: both halves become mantissas of 2^84 and 2^52, only the last sum
+            // rounds.
+            auto const half = static_cast<uint64_t>(x);
+            auto const high =
+                __builtin_bit_cast(double, ((half >> 32) ^ 0x80000000U) | 0x4530000000000000U);
+            auto const low = __builtin_bit_cast(double, (half & 0xffffffffU) | 0x4330000000000000U);
+            return (high - 0x1.00000801p84) + low;
+#endif
+        } else {
+            return static_cast<To>(x);
+        }
+    }
+};
+
+#if defined(__x86_64__)
+// Whole cache lines past the caches.
+RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
+    for (ptrdiff_t i = 0; i < bytes; i += 16)
+        _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                         _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
+}
+RAPTORS_INLINE void end_streaming() { _mm_sfence(); }
+constexpr bool can_stream = true;
+#else
+RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
+    memcpy(to, from, static_cast<size_t>(bytes));
+}
+RAPTORS_INLINE void end_streaming() {}
+constexpr bool can_stream = false;
+#endif
+
+// `lines` contiguous lines of `length` elements to `length` contiguous lines: two cache lines of
+// each target at a time, down long lines of the source, where the prefetcher follows; targets that
+// share few sets of a cache would be gone before they are full.
+template <class U>
+void transpose_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step,
+                    ptrdiff_t lines, ptrdiff_t length) noexcept {
+    constexpr ptrdiff_t size = sizeof(U), across = 128 / size;
+    ptrdiff_t const down = to_step % 512 == 0 ? across : 1024;
+    for (ptrdiff_t a = 0; a < lines; a += across)
+        for (ptrdiff_t b = 0; b < length; b += down)
+            transpose<U>(to + b * to_step + a * size, to_step, from + a * from_step + b * size,
+                         from_step, smaller(across, lines - a), smaller(down, length - b));
+}
+
+// Between a row-like and a column-like side: those that cannot be transposed by whole lines, or are
+// streamed, by tiles of two cache lines square through a buffer.
+template <class U>
+void copy_transposed(char* to, const char* from, Block b) noexcept {
+    constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
+    constexpr ptrdiff_t streams_from =
+        12 << 20;  // bytes: smaller results may be wanted from the cache
+    if (is_column_like(b.outer[1], b.inner[1])) {  // whichever axis is the inner one: to rows
+        std::swap(b.rows, b.n);
+        std::swap(b.inner, b.outer);
+    }
+    bool const streams = can_stream && b.inner[1] == size && b.outer[1] % 64 == 0 &&
+                         reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
+                         b.rows * b.n >= streams_from / size;
+    if (!streams && b.outer[0] == size && b.inner[1] == size)
+        return transpose_runs<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
+    alignas(64) char buffer[side * side * size];
+    // Down the lines of a column-like source, where the prefetcher follows.
+    for (ptrdiff_t c = 0; c < b.n; c += side) {
+        ptrdiff_t const n = smaller(side, b.n - c);
+        for (ptrdiff_t r = 0; r < b.rows; r += side) {
+            ptrdiff_t const rows = smaller(side, b.rows - r);
+            char* const target = to + r * b.outer[1] + c * b.inner[1];
+            pack<U>(buffer, from + r * b.outer[0] + c * b.inner[0],
+                    {rows, n, b.outer[0], b.inner[0]});
+            if (streams && n == side) {
+                for (ptrdiff_t k = 0; k < rows; ++k)
+                    stream_lines(target + k * b.outer[1], buffer + k * side * size, side * size);
+            } else {
+                unpack<U>(target, buffer, {rows, n, b.outer[1], b.inner[1]});
+            }
+        }
+    }
+    if (streams) end_streaming();
+}
+
+// Raw bytes.
+template <class U>
+void copy(const Block& b) noexcept {
+    constexpr ptrdiff_t size = sizeof(U);
+    if (b.n <= 0 || b.rows <= 0) return;
+    char* const to = b.data[1];
+    const char* const from = b.data[0];
+    bool const packed_output = b.inner[1] == size && (b.rows == 1 || b.outer[1] == b.n * size);
+    bool const packed_input = b.inner[0] == size && (b.rows == 1 || b.outer[0] == b.n * size);
+    if (packed_input && packed_output) {
+        if (to != from) memcpy(to, from, static_cast<size_t>(b.rows * b.n * size));
+        return;
+    }
+    if (b.rows > 1 &&
+        is_column_like(b.outer[0], b.inner[0]) != is_column_like(b.outer[1], b.inner[1]))
+        return copy_transposed<U>(to, from, b);
+    for (ptrdiff_t r = 0; r < b.rows; ++r) {
+        char* const target = to + r * b.outer[1];
+        const char* const source = from + r * b.outer[0];
+        if (b.inner[1] == size) {
+            gather<U>(target, source, b.n, b.inner[0]);
+        } else if (b.inner[0] == size) {
+            scatter<U>(target, source, b.n, b.inner[1]);
+        } else {
+            for (ptrdiff_t i = 0; i < b.n; ++i)
+                *reinterpret_cast<Unaligned<U>*>(target + i * b.inner[1]) =
+                    *reinterpret_cast<const Unaligned<U>*>(source + i * b.inner[0]);
+        }
+    }
+}
+
+template <class From, class To>
+constexpr BlockFn cast() {
+    if constexpr (std::is_same_v<From, To>)
+        return &copy<Unsigned<From>>;
+    else
+        return &UnaryKernel<Convert<To, From>, Value<To>, From>::run;
+}
+
+template <class From>
+void fill_from(BlockFn* row) {
+#define DTYPE(id, type, kind, text) row[static_cast<int>(DType::id)] = cast<From, type>();
+#include "tables/dtypes.def"
+}
+
+}  // namespace
+
+void fill_cast(MoveTable& table) noexcept {
+#define DTYPE(id, type, kind, text) fill_from<type>(table.cast[static_cast<int>(DType::id)]);
+#include "tables/dtypes.def"
+}
+
+}  // namespace raptors::RAPTORS_ISA

@@ -1,0 +1,194 @@
+// Moving elements of one size between a strided 2-D operand and a packed one. U: the unsigned type
+// of that size.
+#pragma once
+#include <utility>
+
+#include "isa/loops.h"
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+struct Layout {
+    ptrdiff_t rows, n;       // extents
+    ptrdiff_t outer, inner;  // byte strides of the strided side
+};
+
+RAPTORS_INLINE ptrdiff_t magnitude(ptrdiff_t x) { return x < 0 ? -x : x; }
+
+// Reading along rows would touch a new cache line with each element while the neighbour column lies
+// next to it.
+RAPTORS_INLINE bool is_column_like(ptrdiff_t outer, ptrdiff_t inner) {
+    return outer != 0 && magnitude(outer) < magnitude(inner);
+}
+
+// Square tiles of the widest vectors that still shuffle well.
+template <class U, int most>
+struct TileRow {
+    static constexpr int bytes = vector_bytes < 32 || sizeof(U) < 4 ? 16 : most;
+    static constexpr int n = bytes / static_cast<int>(sizeof(U));
+    typedef U type __attribute__((vector_size(bytes)));
+};
+
+// In each 16 bytes, elements of both vectors in turn, from the first or the second half of those.
+template <bool second_half, int group, class V, int... i>
+RAPTORS_INLINE V zip(V x, V y, std::integer_sequence<int, i...>) {
+    constexpr int n = sizeof...(i);
+    return __builtin_shufflevector(
+        x, y, ((i & 1) * n + i / group * group + i % group / 2 + (second_half ? group / 2 : 0))...);
+}
+
+// The first or the second half of one vector, then that of the other.
+template <bool second_half, class V, int... i>
+RAPTORS_INLINE V halves(V x, V y, std::integer_sequence<int, i...>) {
+    constexpr int n = sizeof...(i), half = n / 2;
+    return __builtin_shufflevector(x, y, (i / half * n + i % half + (second_half ? half : 0))...);
+}
+
+// Within groups of 16 bytes first, which is what AVX2 shuffles in one instruction.
+template <class U, int most>
+RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from,
+                                   ptrdiff_t from_step) {
+    using V = typename TileRow<U, most>::type;
+    constexpr int n = TileRow<U, most>::n, group = 16 / static_cast<int>(sizeof(U));
+    constexpr std::make_integer_sequence<int, n> lanes_in_order;
+    V x[n], y[n];
+    RAPTORS_WHOLE
+    for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
+    RAPTORS_WHOLE
+    for (int step = 1; step < group; step *= 2) {
+        RAPTORS_WHOLE
+        for (int i = 0; i < n / 2; ++i) {
+            int const first = i / (group / 2) * group + i % (group / 2);
+            int const second = first + group / 2;
+            y[2 * i] = zip<false, group>(x[first], x[second], lanes_in_order);
+            y[2 * i + 1] = zip<true, group>(x[first], x[second], lanes_in_order);
+        }
+        RAPTORS_WHOLE
+        for (int i = 0; i < n; ++i) x[i] = y[i];
+    }
+    if constexpr (n > group) {
+        RAPTORS_WHOLE
+        for (int i = 0; i < group; ++i) {
+            y[i] = halves<false>(x[i], x[group + i], lanes_in_order);
+            y[group + i] = halves<true>(x[i], x[group + i], lanes_in_order);
+        }
+    }
+    RAPTORS_WHOLE
+    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &y[i], sizeof(V));
+}
+
+// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements.
+template <class U, int most = 32>
+void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
+               ptrdiff_t length) noexcept {
+    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = static_cast<ptrdiff_t>(sizeof(U));
+    ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
+    for (ptrdiff_t a = 0; a < whole_lines; a += tile)
+        for (ptrdiff_t b = 0; b < whole_length; b += tile)
+            transpose_tile<U, most>(to + b * to_step + a * size, to_step,
+                                    from + a * from_step + b * size, from_step);
+    for (ptrdiff_t a = 0; a < lines; ++a)
+        for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
+            memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));
+}
+
+template <class U, int... i>
+RAPTORS_INLINE void gather_group(char* to, const char* from, ptrdiff_t step,
+                                 std::integer_sequence<int, i...>) {
+    typedef U Group __attribute__((vector_size(16)));
+    Group const group = {*reinterpret_cast<const Unaligned<U>*>(from + i * step)...};
+    memcpy(to, &group, sizeof group);
+}
+
+// n elements, `step` bytes apart at `from`, to a run at `to`. The constant strides are there for
+// the vectoriser.
+template <class U>
+void gather(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    using E = Unaligned<U>;
+    auto const out = reinterpret_cast<E*>(to);
+    auto const in = reinterpret_cast<const E*>(from);
+    if (step == size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[i];
+    } else if (step == 0) {
+        U const x = *in;
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = x;
+    } else if (step == -size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[-i];
+    } else if (step == 2 * size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[2 * i];
+    } else {
+        // Collected in a register: one store an element would bind.
+        constexpr ptrdiff_t group = 16 / size;
+        ptrdiff_t i = 0;
+        for (; i + group <= n; i += group)
+            gather_group<U>(to + i * size, from + i * step, step,
+                            std::make_integer_sequence<int, static_cast<int>(group)>());
+        for (; i < n; ++i) out[i] = *reinterpret_cast<const E*>(from + i * step);
+    }
+}
+
+template <class U>
+void scatter(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    using E = Unaligned<U>;
+    auto const in = reinterpret_cast<const E*>(from);
+    auto const out = reinterpret_cast<E*>(to);
+    if (step == size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[i];
+    } else if (step == -size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[-i] = in[i];
+    } else {
+        RAPTORS_UNROLL
+        for (ptrdiff_t i = 0; i < n; ++i) *reinterpret_cast<E*>(to + i * step) = in[i];
+    }
+}
+
+// Strided -> packed (rows of n elements, one after another).
+template <class U>
+void pack(char* to, const char* from, const Layout& l) noexcept {
+    using E = Unaligned<U>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    if (l.outer == size && is_column_like(l.outer, l.inner))
+        return transpose<U>(to, l.n * size, from, l.inner, l.n, l.rows);
+    if (is_column_like(l.outer, l.inner)) {
+        for (ptrdiff_t i = 0; i < l.n; ++i) {
+            const char* p = from + i * l.inner;
+            auto out = reinterpret_cast<E*>(to) + i;
+            for (ptrdiff_t r = 0; r < l.rows; ++r, p += l.outer, out += l.n)
+                *out = *reinterpret_cast<const E*>(p);
+        }
+        return;
+    }
+    for (ptrdiff_t r = 0; r < l.rows; ++r)
+        gather<U>(to + r * l.n * size, from + r * l.outer, l.n, l.inner);
+}
+
+// Packed -> strided.
+template <class U>
+void unpack(char* to, const char* from, const Layout& l) noexcept {
+    using E = Unaligned<U>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
+    if (l.outer == size && is_column_like(l.outer, l.inner))
+        return transpose<U>(to, l.inner, from, l.n * size, l.rows, l.n);
+    if (is_column_like(l.outer, l.inner)) {
+        for (ptrdiff_t i = 0; i < l.n; ++i) {
+            char* p = to + i * l.inner;
+            auto in = reinterpret_cast<const E*>(from) + i;
+            for (ptrdiff_t r = 0; r < l.rows; ++r, p += l.outer, in += l.n)
+                *reinterpret_cast<E*>(p) = *in;
+        }
+        return;
+    }
+    for (ptrdiff_t r = 0; r < l.rows; ++r)
+        scatter<U>(to + r * l.outer, from + r * l.n * size, l.n, l.inner);
+}
+
+}  // namespace
+}  // namespace raptors::RAPTORS_ISA

@@ -1,0 +1,160 @@
+// Sums and products of integers: 64 bits wide, exact, so that order does not matter.
+#include "isa/reduce/fold.h"
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+template <class T>
+struct Widened;  // unsigned type of the same size, and of twice the size
+template <>
+struct Widened<boolean> {
+    using Own = uint8_t;
+    using Twice = uint16_t;
+};
+template <>
+struct Widened<int8_t> : Widened<boolean> {};
+template <>
+struct Widened<uint8_t> : Widened<boolean> {};
+template <>
+struct Widened<int16_t> {
+    using Own = uint16_t;
+    using Twice = uint32_t;
+};
+template <>
+struct Widened<uint16_t> : Widened<int16_t> {};
+template <>
+struct Widened<int32_t> {
+    using Own = uint32_t;
+    using Twice = uint64_t;
+};
+template <>
+struct Widened<uint32_t> : Widened<int32_t> {};
+
+// Sign-extended, as is right for unsigned types of fewer bits too: they become non-negative int64.
+template <class T>
+inline uint64_t wide(T x) {
+    return static_cast<uint64_t>(static_cast<int64_t>(x));
+}
+template <>
+inline uint64_t wide<boolean>(boolean x) {
+    return x != 0;
+}
+
+template <class T>
+constexpr bool is_signed = T(-1) < T(0);
+template <>
+constexpr bool is_signed<boolean> = false;
+
+// Sum of the lanes of a vector of unsigned numbers, widened.
+template <class U>
+inline uint64_t lane_sum(Vec<U> v) {
+    if constexpr (sizeof(U) == 8) {
+        return fold<U>(v, [](U a, U b) { return a + b; });
+    } else {
+        using Twice = typename Widened<U>::Twice;
+        Vec<Twice> const w = get<Vec<Twice>>(&v);
+        constexpr int bits = 8 * sizeof(U);
+        return lane_sum<Twice>((w & splat<Twice>(static_cast<U>(~U{0}))) + (w >> bits));
+    }
+}
+
+template <class T>
+uint64_t dense_sum(const char* p, ptrdiff_t n) {
+    uint64_t s = 0;
+    ptrdiff_t i = 0;
+    if constexpr (sizeof(T) == 8) {
+        Vec<uint64_t> a[4] = {};
+        for (; i + 4 * lanes<T> <= n; i += 4 * lanes<T>)
+            for (int k = 0; k < 4; ++k)
+                a[k] += get<Vec<uint64_t>>(p + i * size_of<T> + k * vector_bytes);
+        s = lane_sum<uint64_t>((a[0] + a[1]) + (a[2] + a[3]));
+    } else {
+        // Both halves of every lane of twice the width are added to it; a signed number is made
+        // unsigned by its sign bit's flip, which adds 2^(bits-1).
+        using Own = typename Widened<T>::Own;
+        using Twice = typename Widened<T>::Twice;
+        constexpr int bits = 8 * sizeof(T);
+        constexpr bool flip = is_signed<T>;
+        constexpr ptrdiff_t step = 4 * lanes<T>;
+        // each step adds less than 2^(bits+1) to a lane of 2 * bits
+        constexpr ptrdiff_t steps_most = sizeof(T) == 1   ? 127
+                                         : sizeof(T) == 2 ? 32767
+                                                          : PTRDIFF_MAX / step;
+        Vec<Own> const sign = splat<Own>(static_cast<Own>(Own{1} << (bits - 1)));
+        Vec<Twice> const low = splat<Twice>(static_cast<Twice>(static_cast<Own>(~Own{0})));
+        while (n - i >= step) {
+            ptrdiff_t const steps = smaller((n - i) / step, steps_most);
+            Vec<Twice> a[4] = {};
+            for (ptrdiff_t j = 0; j < steps; ++j, i += step)
+                for (int k = 0; k < 4; ++k) {
+                    Vec<Own> v = get<Vec<Own>>(p + i * size_of<T> + k * vector_bytes);
+                    if constexpr (std::is_same_v<T, boolean>)
+                        v = v != 0 ? splat<Own>(1) : Vec<Own>{};
+                    if constexpr (flip) v ^= sign;
+                    Vec<Twice> const w = get<Vec<Twice>>(&v);
+                    a[k] += (w & low) + (w >> bits);
+                }
+            for (int k = 0; k < 4; ++k) s += lane_sum<Twice>(a[k]);
+        }
+        if constexpr (flip) s -= static_cast<uint64_t>(i) << (bits - 1);
+    }
+    for (; i < n; ++i) s += wide(get<T>(p + i * size_of<T>));
+    return s;
+}
+
+template <class T>
+struct IntegerSum {
+    using Element = T;
+    using Accumulator = uint64_t;
+    static constexpr bool vectors = false;
+    static Accumulator next(Accumulator a, T x) { return a + wide(x); }
+    static Accumulator dense(Accumulator a, const char* p, ptrdiff_t n) {
+        if (n < 16) {
+            for (ptrdiff_t i = 0; i < n; ++i) a += wide(get<T>(p + i * size_of<T>));
+            return a;
+        }
+        return a + dense_sum<T>(p, n);
+    }
+};
+
+template <class T>
+struct IntegerProduct {
+    using Element = T;
+    using Accumulator = uint64_t;
+    static constexpr bool vectors = false;
+    static Accumulator next(Accumulator a, T x) { return a * wide(x); }
+    static Accumulator dense(Accumulator a, const char* p, ptrdiff_t n) {
+        uint64_t b = 1, c = 1, d = 1;
+        ptrdiff_t i = 0;
+        for (; i + 4 <= n; i += 4) {
+            a *= wide(get<T>(p + i * size_of<T>));
+            b *= wide(get<T>(p + (i + 1) * size_of<T>));
+            c *= wide(get<T>(p + (i + 2) * size_of<T>));
+            d *= wide(get<T>(p + (i + 3) * size_of<T>));
+        }
+        for (; i < n; ++i) a *= wide(get<T>(p + i * size_of<T>));
+        return (a * b) * (c * d);
+    }
+};
+
+// Sums and products wrap around, with a sign and without.
+template <class T>
+using WrapsAs = std::conditional_t<std::is_same_v<T, int64_t>, uint64_t, T>;
+
+template <class T>
+void fill(ReduceTable& table, DType t) {
+    if constexpr (!floating<T>) {
+        int const column = static_cast<int>(t);
+        table.reduce[static_cast<int>(Fold::sum)][column] = fold_all<IntegerSum<WrapsAs<T>>>;
+        table.reduce[static_cast<int>(Fold::prod)][column] = fold_all<IntegerProduct<WrapsAs<T>>>;
+    }
+}
+
+}  // namespace
+
+void fill_integer_sum(ReduceTable& table) noexcept {
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
+#include "tables/dtypes.def"
+}
+
+}  // namespace raptors::RAPTORS_ISA

@@ -1,0 +1,21 @@
+// any and all.
+#include "isa/reduce/truth.h"
+
+namespace raptors::RAPTORS_ISA {
+namespace {
+
+template <class T>
+void fill(ReduceTable& table, DType t) {
+    int const column = static_cast<int>(t);
+    table.reduce[static_cast<int>(Fold::any)][column] = fold_all<Truth<T, false>>;
+    table.reduce[static_cast<int>(Fold::all)][column] = fold_all<Truth<T, true>>;
+}
+
+}  // namespace
+
+void fill_truth(ReduceTable& table) noexcept {
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
+#include "tables/dtypes.def"
+}
+
+}  // namespace raptors::RAPTORS_ISA
