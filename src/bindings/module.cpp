@@ -6,6 +6,7 @@
 
 #include "array/free_lists.h"
 #include "array/indexing.h"
+#include "array/methods.h"
 #include "array/type.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/memory/faults.h"

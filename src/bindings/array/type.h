@@ -6,7 +6,4 @@ namespace raptors {
 
 void init_array_type();
 
-// "pickled": the function that unpickles.
-void bind_hooks(const pybind11::dict& hooks);
-
 }  // namespace raptors
