@@ -1,12 +1,12 @@
 #include "ops/elementwise.h"
 
 #include <cstring>
-#include <unordered_map>
 
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "array/temporaries.h"
 #include "frame/fp/fpstatus.h"
+#include "ops/promotion.h"
 #include "python/operand.h"
 #include "runtime/threads.h"
 
@@ -20,76 +20,6 @@ PyObject* numpy_ufunc_of[n_ops];
 namespace {
 
 Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
-Signature clip_method_signature = {3, 3, {"min", "max", "out"}, {}};
-Signature clip_signature = {5, 3, {"a_min", "a_max", "out", "min", "max"}, {}};
-Signature clip_signature_2_0 = {3, 3, {"a_min", "a_max", "out"}, {}};
-
-// ---- promotion: asked of NumPy once per (operation, dtypes)
-struct Resolution {
-    DType loop;  // no_dtype: NumPy's business
-    PyArray_Descr* result;
-};
-std::unordered_map<uint32_t, Resolution>* resolutions;
-PyObject* numpy_result_type;
-
-Resolution ask_numpy(Op op, const int* codes, int nin, int dtype_num) {
-    Resolution const none{no_dtype, nullptr};
-    try {
-        if (op == Op::where) {
-            auto r = py::reinterpret_borrow<py::object>(numpy_result_type)(
-                code_object(codes[1], true), code_object(codes[2], true));
-            DType const t = dtype_of_object(r);
-            return t == no_dtype
-                       ? none
-                       : Resolution{
-                             t, descr_of_num[reinterpret_cast<PyArray_Descr*>(r.ptr())->type_num]};
-        }
-        py::tuple inputs(static_cast<size_t>(nin) + 1);
-        for (int i = 0; i < nin; ++i) inputs[static_cast<size_t>(i)] = code_object(codes[i], false);
-        inputs[static_cast<size_t>(nin)] = py::none();
-        py::dict keywords;
-        if (dtype_num >= 0) {
-            py::tuple signature(static_cast<size_t>(nin) + 1);
-            for (int i = 0; i < nin; ++i) signature[static_cast<size_t>(i)] = py::none();
-            signature[static_cast<size_t>(nin)] = code_object(dtype_num, false);
-            keywords["signature"] = signature;
-        }
-        auto resolve =
-            py::reinterpret_borrow<py::object>(numpy_ufunc_of[index(op)]).attr("resolve_dtypes");
-        py::tuple r = resolve(inputs, **keywords);
-        DType const in = dtype_of_object(r[0]), out = dtype_of_object(r[static_cast<size_t>(nin)]);
-        if (in == no_dtype || out == no_dtype) return none;
-        for (int i = 1; i < nin; ++i)
-            if (dtype_of_object(r[static_cast<size_t>(i)]) != in)
-                return none;  // such as int64 < uint64
-        auto* result =
-            reinterpret_cast<PyArray_Descr*>(py::object(r[static_cast<size_t>(nin)]).ptr());
-        bool const boolean = op_info[index(op)].result == Result::boolean;
-        if (boolean != (out == DType::boolean) && !(in == DType::boolean && out == in)) return none;
-        // Integer division has integer inputs and a float64 result: NumPy's loop converts, and so
-        // do we.
-        DType const loop = boolean || in == out ? in : out;
-        if (loop != in && !(is_floating(loop) && !is_floating(in))) return none;
-        return {loop, descr_of_num[result->type_num]};
-    } catch (py::error_already_set&) {
-        return none;  // no loop: NumPy raises
-    }
-}
-
-Resolution resolve(Op op, const Operand* x, int nin, int dtype_num) {
-    int codes[3] = {0, 0, 0};
-    // Five bits per code, at fixed places (the operation says how many inputs there are).
-    uint32_t key = static_cast<uint32_t>(op) << 20 | static_cast<uint32_t>(dtype_num + 1);
-    for (int i = 0; i < nin; ++i) {
-        codes[i] = op == Op::where && i == 0 ? NPY_BOOL : x[i].code;
-        key |= static_cast<uint32_t>(codes[i]) << (5 * (i + 1));
-    }
-    auto const found = resolutions->find(key);
-    if (found != resolutions->end()) return found->second;
-    Resolution const r = ask_numpy(op, codes, nin, dtype_num);
-    resolutions->emplace(key, r);
-    return r;
-}
 
 // ---- tier 0
 constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
@@ -602,66 +532,9 @@ PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObj
     return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2], false});
 }
 
-// Whether x is a Python int beyond or at a limit of the integers of dtype t, the lowest or the
-// highest: no element is, so NumPy takes it for no bound, before it promotes.
-bool bounds_nothing(PyObject* x, DType t, bool lowest) {
-    if (is_none(x)) return true;
-    if (!PyLong_CheckExact(x) || is_floating(t) || t == DType::boolean) return false;
-    int const bits = 8 * size_of(t);
-    bool const is_signed = dtype_info[index(t)].kind == 'I';
-    int overflow = 0;
-    long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);
-    if (lowest) return overflow ? overflow < 0 : v <= (is_signed ? -1LL << (bits - 1) : 0);
-    if (is_signed || bits < 64) {
-        long long const highest =
-            static_cast<long long>(~0ULL >> (64 - bits + static_cast<int>(is_signed)));
-        return overflow ? overflow > 0 : v >= highest;
-    }
-    if (overflow <= 0) return false;
-    unsigned long long const u = PyLong_AsUnsignedLongLong(x);
-    PyErr_Clear();  // more than that: all bits are set, too
-    return u == ~0ULL;
-}
-
-PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                      PyObject* kwnames) {
-    if (!is_exact(self)) return decline(Why::type);
-    PyObject* slots[max_parameters];
-    slots[3] = slots[4] = nullptr;
-    bool const has_min = PyArray_RUNTIME_VERSION >= NPY_2_1_API_VERSION;
-    Signature const& signature = which == 0 ? clip_method_signature
-                                 : has_min  ? clip_signature
-                                            : clip_signature_2_0;
-    if (!signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    PyObject* const low = slots[0] ? slots[0] : slots[3];
-    PyObject* const high = slots[1] ? slots[1] : slots[4];
-    if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
-    // The function wants both positional bounds, or the keywords min and max.
-    if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4])))
-        return decline(Why::keyword);
-    DType const t = dtype_of(fields(self)->descr);
-    if (t == no_dtype) return decline(Why::dtype);
-    bool const no_low = bounds_nothing(low, t, true), no_high = bounds_nothing(high, t, false);
-    ElementwiseOptions options{};
-    options.out = is_none(slots[2]) ? nullptr : slots[2];
-    PyObject* const inputs[3] = {self, no_low ? high : low, high};
-    return elementwise(no_low && no_high ? Op::positive
-                       : no_low          ? Op::minimum
-                       : no_high         ? Op::maximum
-                                         : Op::clip,
-                       inputs, options);
-}
-
-PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs,
-                       PyObject* kwnames) {
-    if (nargs != 3 || kwnames) return decline(Why::keyword);
-    return elementwise(Op::where, args, {});
-}
-
 void init_elementwise() {
-    resolutions = new std::unordered_map<uint32_t, Resolution>;
     auto numpy = import_module("numpy");
-    numpy_result_type = py::object(numpy.attr("result_type")).release().ptr();
+    init_promotion();
     for (int i = 0; i < n_ops; ++i) {
         op_entry[i] = new_entry(op_info[i].name);
         auto const op = static_cast<Op>(i);
