@@ -10,6 +10,7 @@
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
 #include "ops/elementwise.h"
+#include "ops/reduce_call.h"
 #include "python/operand.h"
 #include "runtime/threads.h"
 
@@ -20,7 +21,6 @@ Entry* reduce_entry[n_folds + 1];
 namespace {
 
 // ---- signatures, after the array
-enum Parameter { p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where, n_parameters };
 struct Form {
     Signature signature;
     int parameter[max_parameters];  // which Parameter each slot is
@@ -51,10 +51,6 @@ inline Fold fold_of(Reduce what) {
 }
 
 // ---- identities
-template <class T>
-void put(void* element, T value) {
-    std::memcpy(element, &value, sizeof value);
-}
 
 // An element of dtype t that leaves the fold as it is; false: there is none (min, max).
 bool identity(Fold fold, DType t, void* element) {
@@ -71,64 +67,6 @@ bool identity(Fold fold, DType t, void* element) {
 
 // Whether floating-point status goes to errstate: where results are rounded.
 bool reports(Fold fold) { return !fold_info[index(fold)].exact; }
-
-// A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
-void divide_scalar(char* data, DType t, double n) {
-    if (t == DType::float64) {
-        double s;
-        std::memcpy(&s, data, sizeof s);
-        put(data, s / n);
-    } else {
-        float s;
-        std::memcpy(&s, data, sizeof s);
-        put(data, static_cast<float>(static_cast<double>(s) / n));
-    }
-}
-
-// Same for a result array.
-bool divide_array(const Table& table, Fields* f, DType t, double n) {
-    Nest nest;
-    nest.ndim = f->nd;
-    nest.operands = 3;
-    for (int d = 0; d < f->nd; ++d) {
-        nest.shape[d] = f->dimensions[d];
-        nest.strides[0][d] = nest.strides[2][d] = f->strides[d];
-        nest.strides[1][d] = 0;
-    }
-    nest.data[0] = nest.data[2] = f->data;
-    nest.data[1] = reinterpret_cast<char*>(&n);
-    simplify(nest);
-    BlockFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
-    if (t == DType::float64) {
-        run(divide, nest);
-        return true;
-    }
-    Conversion const conversions[max_operands] = {
-        {table.cast[index(t)][index(DType::float64)], 8, 4},
-        {},
-        {table.cast[index(DType::float64)][index(t)], 8, 4},
-        {}};
-    return run(divide, nest, conversions);
-}
-
-// Bit d of the result: axis d is folded. False: NumPy's error.
-bool parse_axes(PyObject* axis, int nd, bool folded[]) {
-    for (int d = 0; d < nd; ++d) folded[d] = is_none(axis);
-    if (is_none(axis)) return true;
-    auto one = [&](PyObject* x) {
-        if (!PyLong_CheckExact(x)) return false;
-        int overflow = 0;
-        long d = PyLong_AsLongAndOverflow(x, &overflow);
-        if (overflow || d < -nd || d >= nd) return false;
-        if (d < 0) d += nd;
-        if (folded[d]) return false;
-        return folded[d] = true;
-    };
-    if (!PyTuple_CheckExact(axis)) return one(axis);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); ++i)
-        if (!one(PyTuple_GET_ITEM(axis, i))) return false;
-    return true;
-}
 
 // dtype of the fold's kernel, its output, and the result that the caller sees.
 struct Types {
@@ -161,30 +99,6 @@ bool resolve_types(Reduce what, PyArray_Descr* descr, PyObject* dtype, Types* ty
     *types = {w, accumulator(fold, w), w, num};
     return true;
 }
-
-// What squares are taken of: differences from this, with stride 0 along the folded axes.
-struct Centre {
-    char* data;
-    npy_intp strides[NPY_MAXDIMS];
-};
-
-struct Call {
-    PyObject* given[n_parameters];
-    const Centre* centre;  // nullptr: the elements themselves are folded
-
-    ReduceFn kernel(const Table& table, Fold fold, DType t) const {
-        return centre ? table.deviation[index(t)] : table.reduce[index(fold)][index(t)];
-    }
-    // What a sum raised goes to errstate. False: an error is set, or none: deviations are reported
-    // step by step, by those who take the steps.
-    bool report(int status) const {
-        if (!status) return true;
-        if (!centre) return report_fp_status("reduce", status) >= 0;
-        clear_fp_status();
-        declined = Why::value;
-        return false;
-    }
-};
 
 bool stops(Fold fold) { return fold == Fold::any || fold == Fold::all; }
 
@@ -231,7 +145,7 @@ Fold sum_of(DType t) { return t == DType::boolean ? Fold::any : Fold::sum; }
 
 // All elements of a contiguous array, no keywords: straight to the kernel.
 PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
-                   const Call& given) {
+                   const ReduceCall& given) {
     Fold const fold = fold_of(what);
     npy_intp const n = size_of(f);
     ReduceFn const kernel = given.kernel(*act.table, fold, types.kernel);
@@ -277,7 +191,7 @@ PyObject* fold_all(Reduce what, const Active& act, Entry* entry, Fields* f, cons
 // case's search for an order of axes (a third of the time of 10 x 10). The rows of the kernel are
 // those that the general case finds.
 PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, const Types& types,
-                      const Call& given, int axis) {
+                      const ReduceCall& given, int axis) {
     Fold const fold = fold_of(what);
     npy_intp const n = f->dimensions[axis], rows = f->dimensions[1 - axis];
     PyArray_Descr* const descr = descr_of_num[types.result_num];
@@ -360,7 +274,7 @@ Nest fold_nest(const Fields* f, const bool* folded, bool keepdims, PyObject* out
 }
 
 PyObject* arg_reduce(Reduce what, const Active& act, Entry* entry, PyObject* self, DType t,
-                     const Call& call) {
+                     const ReduceCall& call) {
     Fields* const f = fields(self);
     bool keepdims;
     if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
@@ -436,7 +350,69 @@ bool refuses_object_output(PyObject* out, PyArray_Descr* loop, int identity, PyO
     return true;
 }
 
-// The same for a dtype that is given; nullptr or None: NumPy takes a loop of objects.
+PyArray_Descr* loop_of_method(Reduce what, PyObject* self) {
+    if (what == Reduce::any || what == Reduce::all) return descr_of(DType::boolean);
+    bool const half = PyArray_Check(self) && fields(self)->descr->type_num == NPY_HALF;
+    return what == Reduce::mean && half ? descr_of(DType::float32) : nullptr;
+}
+
+}  // namespace
+
+void divide_scalar(char* data, DType t, double n) {
+    if (t == DType::float64) {
+        double s;
+        std::memcpy(&s, data, sizeof s);
+        put(data, s / n);
+    } else {
+        float s;
+        std::memcpy(&s, data, sizeof s);
+        put(data, static_cast<float>(static_cast<double>(s) / n));
+    }
+}
+
+bool divide_array(const Table& table, Fields* f, DType t, double n) {
+    Nest nest;
+    nest.ndim = f->nd;
+    nest.operands = 3;
+    for (int d = 0; d < f->nd; ++d) {
+        nest.shape[d] = f->dimensions[d];
+        nest.strides[0][d] = nest.strides[2][d] = f->strides[d];
+        nest.strides[1][d] = 0;
+    }
+    nest.data[0] = nest.data[2] = f->data;
+    nest.data[1] = reinterpret_cast<char*>(&n);
+    simplify(nest);
+    BlockFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
+    if (t == DType::float64) {
+        run(divide, nest);
+        return true;
+    }
+    Conversion const conversions[max_operands] = {
+        {table.cast[index(t)][index(DType::float64)], 8, 4},
+        {},
+        {table.cast[index(DType::float64)][index(t)], 8, 4},
+        {}};
+    return run(divide, nest, conversions);
+}
+
+bool parse_axes(PyObject* axis, int nd, bool folded[]) {
+    for (int d = 0; d < nd; ++d) folded[d] = is_none(axis);
+    if (is_none(axis)) return true;
+    auto one = [&](PyObject* x) {
+        if (!PyLong_CheckExact(x)) return false;
+        int overflow = 0;
+        long d = PyLong_AsLongAndOverflow(x, &overflow);
+        if (overflow || d < -nd || d >= nd) return false;
+        if (d < 0) d += nd;
+        if (folded[d]) return false;
+        return folded[d] = true;
+    };
+    if (!PyTuple_CheckExact(axis)) return one(axis);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); ++i)
+        if (!one(PyTuple_GET_ITEM(axis, i))) return false;
+    return true;
+}
+
 bool refuses_object_output_of(PyObject* out, PyObject* dtype, int identity, PyObject* initial) {
     PyArray_Descr* loop = nullptr;
     if (is_none(out) || is_none(dtype)) return false;
@@ -451,13 +427,8 @@ bool refuses_object_output_of(PyObject* out, PyObject* dtype, int identity, PyOb
 
 // The loop that a method or function takes where no dtype is given and NumPy does not leave the
 // choice to the ufunc; nullptr: it does.
-PyArray_Descr* loop_of_method(Reduce what, PyObject* self) {
-    if (what == Reduce::any || what == Reduce::all) return descr_of(DType::boolean);
-    bool const half = PyArray_Check(self) && fields(self)->descr->type_num == NPY_HALF;
-    return what == Reduce::mean && half ? descr_of(DType::float32) : nullptr;
-}
 
-PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
+PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const ReduceCall& call) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
@@ -642,12 +613,10 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const Call& call) {
     return narrow;
 }
 
-}  // namespace
-
 PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                         Py_ssize_t nargs, PyObject* kwnames) {
     auto const what = static_cast<Reduce>(which);
-    Call call{};
+    ReduceCall call{};
     if (nargs || kwnames) {
         const Form& form = form_of(what);
         PyObject* slots[max_parameters];
@@ -686,233 +655,12 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
                               Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* slots[max_parameters];
     if (!sum_form.signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    Call call{};
+    ReduceCall call{};
     for (int i = 0; i < sum_form.signature.n; ++i) call.given[sum_form.parameter[i]] = slots[i];
     static PyObject* const zero = PyLong_FromLong(0);
     if (!call.given[p_axis]) call.given[p_axis] = zero;  // None means all, absent means 0
     if (is_exact(self) && fields(self)->nd == 0) return decline(Why::shape);
     return reduce(static_cast<Reduce>(which), entry, self, call);
-}
-
-// The sum over (self - centre)^2, in the steps that NumPy takes, with its warnings.
-static PyObject* sum_of_squares(PyObject* self, PyObject* centre, const Call& call) {
-    Fields const* const f = fields(self);
-    PyObject* const deviation = binary(Op::subtract, self, centre);
-    if (!deviation) return nullptr;
-    Fields const* x = fields(deviation);
-    bool const same = is_ours(deviation) && same_shape(x, f) && is_floating(dtype_of(x->descr));
-    ElementwiseOptions in_place_of{};
-    in_place_of.out = deviation;
-    PyObject* const squares =
-        same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
-    Py_DECREF(deviation);
-    if (!squares) return nullptr;
-    PyObject* const out = reduce(Reduce::sum, reduce_entry[index(Fold::sum)], squares, call);
-    Py_DECREF(squares);
-    return out;
-}
-
-// Whether a fold of these elements goes through them in the order in which it goes through a dense
-// copy: that of one run, or along the axis whose elements lie closest.
-static bool in_dense_order(const Fields* f, const bool* folded) {
-    if (f->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) return true;
-    npy_intp along = 0, least = NPY_MAX_INTP;
-    for (int d = 0; d < f->nd; ++d) {
-        if (f->dimensions[d] == 1) continue;
-        npy_intp const stride = std::abs(f->strides[d]);
-        if (folded[d] && along) return false;
-        if (folded[d])
-            along = stride;
-        else
-            least = std::min(least, stride);
-    }
-    return along <= least;
-}
-
-// The same numbers, bit by bit, without the intermediate arrays. nullptr, without an error: not
-// such a case, or there is something to warn of.
-static PyObject* sum_of_deviations(PyObject* self, PyObject* mean, Call call, const bool* folded) {
-    Fields const* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (!is_floating(t) || !in_dense_order(f, folded)) return nullptr;
-    Centre centre{};
-    alignas(8) char element[8];
-    if (is_exact(mean)) {
-        Fields const* const m = fields(mean);
-        bool fits = m->nd == f->nd && m->descr == f->descr && (m->flags & NPY_ARRAY_ALIGNED);
-        for (int d = 0; fits && d < f->nd; ++d) {
-            fits = m->dimensions[d] == (folded[d] ? 1 : f->dimensions[d]);
-            centre.strides[d] = folded[d] ? 0 : m->strides[d];
-        }
-        if (!fits) return nullptr;
-        centre.data = m->data;
-    } else {
-        if (!Py_IS_TYPE(mean, t == DType::float64 ? &PyDoubleArrType_Type : &PyFloatArrType_Type))
-            return nullptr;
-        PyArray_ScalarAsCtype(mean, element);
-        centre.data = element;
-    }
-    call.centre = &centre;
-    return reduce(Reduce::sum, reduce_entry[index(Fold::sum)], self, call);
-}
-
-// numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
-// by n - ddof. Each step is our own kernel, so the mean inside is the one that mean() gives.
-PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                          Py_ssize_t nargs, PyObject* kwnames) {
-    static const Signature signature = {
-        8, 5, {"axis", "dtype", "out", "ddof", "keepdims", "where", "mean", "correction"}, {}};
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    if (!is_exact(self)) return decline(Why::type);
-    PyObject* slots[max_parameters];
-    if (!signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    PyObject *const axis = slots[0], *const keepdims = slots[4], *const mean = slots[6];
-    bool const is_function = which & variance_function;
-    if (refuses_object_output_of(slots[2], slots[1], PyUFunc_Zero, nullptr)) return nullptr;
-    if (!is_none(slots[1]) || !is_none(slots[2]) || (slots[5] && slots[5] != Py_True) ||
-        (slots[7] && (slots[3] || !is_function)) || (mean && !is_exact(mean)))
-        return decline(Why::keyword);
-    PyObject* const ddof_given = slots[7] ? slots[7] : slots[3];
-    double ddof = 0;
-    npy_intp whole;
-    if (ddof_given && parse_integer(ddof_given, &whole))
-        ddof = static_cast<double>(whole);
-    else if (ddof_given && PyFloat_CheckExact(ddof_given))
-        ddof = PyFloat_AS_DOUBLE(ddof_given);
-    else if (ddof_given)
-        return decline(Why::keyword);
-
-    Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    bool folded[NPY_MAXDIMS];
-    if (t == no_dtype) return decline(Why::dtype);
-    if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, folded)) return decline(Why::shape);
-    double n = 1;
-    for (int d = 0; d < f->nd; ++d)
-        if (folded[d]) n *= static_cast<double>(f->dimensions[d]);
-    if (!(n - ddof > 0)) return decline(Why::value);  // NumPy warns
-
-    Call call{};
-    call.given[p_axis] = axis;
-    PyObject* centre;
-    if (mean) {
-        centre = new_ref(mean);
-    } else {
-        if (!is_none(axis)) call.given[p_keepdims] = Py_True;
-        centre = reduce(Reduce::mean, reduce_entry[n_folds], self, call);
-    }
-    if (!centre) return nullptr;
-    call.given[p_keepdims] = keepdims;
-    PyObject* out = sum_of_deviations(self, centre, call, folded);
-    if (!out && !PyErr_Occurred()) out = sum_of_squares(self, centre, call);
-    Py_DECREF(centre);
-    if (!out) return nullptr;
-
-    bool const root = which & variance_root;
-    if (is_ours(out)) {
-        DType const u = dtype_of(fields(out)->descr);
-        if (!divide_array(*act.table, fields(out), u, n - ddof)) {
-            Py_DECREF(out);
-            return PyErr_NoMemory();
-        }
-        if (root) {
-            ElementwiseOptions rooted{};
-            rooted.out = out;
-            PyObject* const result = elementwise(Op::sqrt, &out, rooted);
-            Py_DECREF(out);
-            out = result;
-        }
-    } else {
-        bool const wide = Py_IS_TYPE(out, &PyDoubleArrType_Type);
-        DType const u = wide ? DType::float64 : DType::float32;
-        alignas(8) char element[8];
-        PyArray_ScalarAsCtype(out, element);
-        Py_DECREF(out);
-        divide_scalar(element, u, n - ddof);
-        if (root && wide) {
-            double v;
-            std::memcpy(&v, element, sizeof v);
-            put(element, std::sqrt(v));
-        } else if (root) {
-            float v;
-            std::memcpy(&v, element, sizeof v);
-            put(element, std::sqrt(v));
-        }
-        out = as_scalar(element, u, num_of_dtype[index(u)]);
-    }
-    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
-    return out;
-}
-
-// numpy._core._methods._ptp: the maximum minus the minimum.
-PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                     PyObject* kwnames) {
-    static const Signature signature = {3, 3, {"axis", "out", "keepdims"}, {}};
-    if (!active().table) return decline(Why::disabled);
-    if (!is_exact(self)) return decline(Why::type);
-    PyObject* slots[max_parameters];
-    bool keepdims;
-    if (!signature.parse(args, nargs, kwnames, slots) || !is_none(slots[1]) ||
-        !parse_flag(slots[2], &keepdims))
-        return decline(Why::keyword);
-    Fields const* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
-    Call call{};
-    call.given[p_axis] = slots[0];
-    // A scalar result is the one element of an array until the end.
-    bool const scalar = is_none(slots[0]) && !keepdims;
-    call.given[p_keepdims] = keepdims || scalar ? Py_True : nullptr;
-    auto extreme = [&](Reduce what, Fold fold) {
-        return pybind11::reinterpret_steal<pybind11::object>(
-            reduce(what, reduce_entry[index(fold)], self, call));
-    };
-    auto const most = extreme(Reduce::max, Fold::max);
-    auto const least = most ? extreme(Reduce::min, Fold::min) : most;
-    if (!least) return nullptr;
-    if (!is_ours(most.ptr())) return decline(Why::shape);  // all axes of a tuple
-    PyObject* const both[] = {most.ptr(), least.ptr()};
-    ElementwiseOptions in_place_of{};
-    in_place_of.out = most.ptr();
-    PyObject* const range = elementwise(Op::subtract, both, in_place_of);
-    if (!range || !scalar) return range ? counted(entry, range) : nullptr;
-    alignas(8) char element[8];
-    std::memcpy(element, fields(range)->data, static_cast<size_t>(size_of(t)));
-    int const num = fields(range)->descr->type_num;
-    Py_DECREF(range);
-    PyObject* const out = as_scalar(element, t, num);
-    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
-    return out;
-}
-
-PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,
-                             Py_ssize_t nargs, PyObject* kwnames) {
-    static const Signature signature = {2, 2, {"a2", "equal_nan"}, {}};
-    if (!active().table) return decline(Why::disabled);
-    PyObject* slots[max_parameters];
-    bool equal_nan;
-    if (!signature.parse(args, nargs, kwnames, slots) || !parse_flag(slots[1], &equal_nan) ||
-        equal_nan)
-        return decline(Why::keyword);
-    if (!is_exact(self) || !slots[0] || !is_exact(slots[0])) return decline(Why::type);
-    Fields const *const f = fields(self), *const g = fields(slots[0]);
-    if (dtype_of(f->descr) == no_dtype || dtype_of(g->descr) == no_dtype)
-        return decline(Why::dtype);
-    bool equal = same_shape(f, g);
-    if (equal) {
-        if (!f->nd) return decline(Why::shape);
-        auto const same =
-            pybind11::reinterpret_steal<pybind11::object>(binary(Op::equal, self, slots[0]));
-        if (!same) return nullptr;
-        if (!is_ours(same.ptr())) return decline(Why::type);  // both are NumPy's own
-        auto const all = pybind11::reinterpret_steal<pybind11::object>(
-            reduce(Reduce::all, reduce_entry[index(Fold::all)], same.ptr(), Call{}));
-        if (!all) return nullptr;
-        equal = PyObject_IsTrue(all.ptr()) == 1;
-    }
-    count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
-    return PyBool_FromLong(equal);
 }
 
 ReduceFn sum_kernel(const Table& table, DType t) {

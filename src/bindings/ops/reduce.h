@@ -28,14 +28,6 @@ PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject*
 bool refuses_ufunc_reduce(PyObject* ufunc, PyObject* const* args, Py_ssize_t nargs,
                           PyObject* kwnames);
 
-// var and std. which: these bits.
-constexpr int variance_root = 1, variance_function = 2;  // std; the function, not the method
-PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                          Py_ssize_t nargs, PyObject* kwnames);
-
-RAPTORS_NATIVE(ptp_native);
-RAPTORS_NATIVE(array_equal_native);
-
 // The kernel that adds up in the elements' own dtype (booleans: or); nullptr: sums are wider.
 ReduceFn sum_kernel(const Table& table, DType t);
 // Adds the first operand of a nest up to what the second one holds.
