@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import ELEMENTWISE, Mismatches, by_name, clones, counted, mine, mismatch, same_as_numpy
+from helpers import DISABLED, ELEMENTWISE, Mismatches, by_name, clones, counted, mine, mismatch, same_as_numpy
 
 import raptors
 
@@ -350,6 +350,7 @@ def test_errstate_is_the_threads_own() -> None:
     assert seen == {"raise": {"raised"}, "ignore": {"nothing"}}
 
 
+@pytest.mark.skipif(DISABLED, reason="NumPy loses what the threads of its BLAS meet")
 @pytest.mark.parametrize("n", [20_000, 1_000_000])
 @pytest.mark.parametrize("where", [slice(None, 5), slice(-5, None)])
 def test_long_products_overflow(n: int, where: slice) -> None:

@@ -82,14 +82,14 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
                           Py_ssize_t nargs, PyObject* kwnames) {
     static const Signature signature = {
         8, 5, {"axis", "dtype", "out", "ddof", "keepdims", "where", "mean", "correction"}, {}};
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     PyObject *const axis = slots[0], *const keepdims = slots[4], *const mean = slots[6];
     bool const is_function = which & variance_function;
     if (refuses_object_output_of(slots[2], slots[1], PyUFunc_Zero, nullptr)) return nullptr;
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(self)) return decline(Why::type);
     if (!is_none(slots[1]) || !is_none(slots[2]) || (slots[5] && slots[5] != Py_True) ||
         (slots[7] && (slots[3] || !is_function)) || (mean && !is_exact(mean)))
         return decline(Why::keyword);
