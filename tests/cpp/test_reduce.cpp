@@ -431,9 +431,21 @@ void check_status() {
     }
 }
 
+// Every row has the kernels that it says, and no others, on every ISA.
+void check_rows() {
+    for (int isa = 0; isa < n_isas; ++isa) {
+        const Table* const t = table(static_cast<Isa>(isa));
+        for (int fold = 0; t && fold < n_folds; ++fold)
+            for (int type = 0; type < n_dtypes; ++type)
+                CHECK((t->reduce[fold][type] != nullptr) ==
+                      ((fold_info[fold].types >> type & 1U) != 0));
+    }
+}
+
 }  // namespace
 
 int main() {
+    check_rows();
 #define DTYPE(id, type, ...) check_dtype<type>();
 #include "tables/dtypes.def"
     check_special<float>();

@@ -35,7 +35,7 @@ Form mean_form = {{5, 4, {"axis", "dtype", "out", "keepdims", "where"}, {}},
                   {p_axis, p_dtype, p_out, p_keepdims, p_where}};
 Form arg_form = {{3, 2, {"axis", "out", "keepdims"}, {}}, {p_axis, p_out, p_keepdims}};
 
-// What follows from a row of ops.def.
+// What follows from a row of reductions.def.
 struct FoldTraits {
     const Form* form;  // by the accumulator: WIDE has dtype=, SAME has initial=, BOOL neither
     int identity;      // NumPy's of the ufunc: 0 or 1; -1: none

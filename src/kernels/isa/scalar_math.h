@@ -17,28 +17,7 @@ constexpr bool is_signed = std::is_signed_v<T>;
 template <class T>
 constexpr int bits_of = 8 * static_cast<int>(sizeof(T));
 
-// Unsigned type of T's size, and one of at least 32 bits to compute in: smaller ones would be
-// promoted to int.
-template <int size>
-struct UnsignedOf;
-template <>
-struct UnsignedOf<1> {
-    using type = uint8_t;
-};
-template <>
-struct UnsignedOf<2> {
-    using type = uint16_t;
-};
-template <>
-struct UnsignedOf<4> {
-    using type = uint32_t;
-};
-template <>
-struct UnsignedOf<8> {
-    using type = uint64_t;
-};
-template <class T>
-using Unsigned = typename UnsignedOf<sizeof(T)>::type;
+// Unsigned type of at least 32 bits to compute in: smaller ones would be promoted to int.
 template <class T>
 using Wide = typename UnsignedOf<(sizeof(T) < 4 ? 4 : sizeof(T))>::type;
 

@@ -28,6 +28,28 @@ constexpr int vector_bytes = 32;
 constexpr int vector_bytes = 16;  // SSE2 and NEON are part of the baseline
 #endif
 
+// Unsigned type of T's size.
+template <int size>
+struct UnsignedOf;
+template <>
+struct UnsignedOf<1> {
+    using type = uint8_t;
+};
+template <>
+struct UnsignedOf<2> {
+    using type = uint16_t;
+};
+template <>
+struct UnsignedOf<4> {
+    using type = uint32_t;
+};
+template <>
+struct UnsignedOf<8> {
+    using type = uint64_t;
+};
+template <class T>
+using Unsigned = typename UnsignedOf<sizeof(T)>::type;
+
 template <class T, int bytes>
 struct VecOf {
     typedef T type __attribute__((vector_size(bytes)));

@@ -43,7 +43,7 @@ struct Extreme {
     // The extreme of n >= 4 vectors if no element is a NaN.
     static bool of_numbers(const char* p, ptrdiff_t n, T* extreme) {
         using V = Vec<T>;
-        using U = typename Bits<sizeof(T)>::type;
+        using U = Unsigned<T>;
         using W = Vec<U>;
         constexpr ptrdiff_t w = lanes<T>;
         auto better = [](auto a, auto x) { return (largest ? x > a : x < a) ? x : a; };

@@ -49,28 +49,6 @@ void ask_for(const char* p, ptrdiff_t stride) {
     for (int row = 0; row < rows; ++row) __builtin_prefetch(p + row * stride, 0, 2);
 }
 
-template <size_t size>
-struct Bits;
-template <>
-struct Bits<1> {
-    using type = uint8_t;
-};
-template <>
-struct Bits<2> {
-    using type = uint16_t;
-};
-template <>
-struct Bits<4> {
-    using type = uint32_t;
-};
-template <>
-struct Bits<8> {
-    using type = uint64_t;
-};
-
-template <class T>
-using BitsOf = typename Bits<sizeof(T)>::type;
-
 template <class F>
 void fold_rows(const Reduction& r) {
     using T = typename F::Element;

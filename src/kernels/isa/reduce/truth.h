@@ -41,8 +41,9 @@ struct BitTruth {
 
 template <class T, bool all>
 using Truth =
-    BitTruth<BitsOf<T>,
-             static_cast<BitsOf<T>>(static_cast<BitsOf<T>>(~BitsOf<T>{0}) >> floating<T>), all>;
+    BitTruth<Unsigned<T>,
+             static_cast<Unsigned<T>>(static_cast<Unsigned<T>>(~Unsigned<T>{0}) >> floating<T>),
+             all>;
 
 }  // namespace
 }  // namespace raptors::RAPTORS_ISA
