@@ -127,7 +127,7 @@ PYBIND11_MODULE(_raptors_core, m) {
     using namespace raptors;
     init_dtypes();
     init_object_cache();
-    init_elementwise();
+    init_ufuncs();
     init_reductions();
     init_indexing();
     init_policy();
@@ -135,7 +135,7 @@ PYBIND11_MODULE(_raptors_core, m) {
     init_blas();
     init_backend();
     init_array_type();
-    init_ufuncs();
+    init_proxies();
     init_namespace();
     define_settings(m);
     define_figures(m);

@@ -21,8 +21,14 @@ constexpr uint32_t ANY = NUMERIC | BOOLEANS;
 
 constexpr bool REPORTS = true;
 constexpr bool QUIET = false;
-constexpr bool EXACT = true;
-constexpr bool PAIRWISE = false;
+// Accuracy of elementwise rows, in units in the last place.
+constexpr double EXACT = 0;
+
+constexpr Cost LIGHT = {0, 0};
+constexpr Cost DIVISION = {0.15F, 0.5F};  // the least of what processors of the last ten years need
+
+// Accuracy of reductions.
+enum Family { FAMILY_EXACT, FAMILY_PAIRWISE };
 
 // The boolean kernels that BOOLEAN rows add.
 constexpr uint32_t borrowed(Op op) {
@@ -36,12 +42,19 @@ constexpr uint32_t borrowed(Op op) {
     }
 }
 
-// The third columns: what elementwise rows store, what folds accumulate in.
-enum class Stored { SAME, WIDE, BOOL };
-
-constexpr Result result_of(Stored stored) {
-    return stored == Stored::BOOL ? Result::boolean : Result::same;
+// A row of ops.def, its signature taken apart.
+constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* signature,
+                                 bool reports, int traits, double ulp, Cost cost, const char* doc) {
+    OpInfo row{name, signature, 0,  0, {}, types, reports, static_cast<uint8_t>(traits),
+               ulp,  cost,      doc};
+    const char* s = signature;
+    for (; *s != '-'; ++s) row.letters[row.inputs++] = *s;
+    for (s += 2; *s; ++s) row.letters[row.inputs + row.outputs++] = *s;
+    return row;
 }
+
+// What folds accumulate in.
+enum class Stored { SAME, WIDE, BOOL };
 
 constexpr Stored accumulator_of(Fold fold) {
     switch (fold) {
@@ -56,19 +69,39 @@ constexpr Stored accumulator_of(Fold fold) {
 
 }  // namespace
 
-const OpInfo op_info[n_ops] = {
-#define UNARY(name, types, result, status, formula, doc) \
-    {#name, 1, types | borrowed(Op::name), result_of(Stored::result), status, doc},
-#define BINARY(name, types, result, status, formula, doc) \
-    {#name, 2, types | borrowed(Op::name), result_of(Stored::result), status, doc},
-#define TERNARY(name, types, result, status, formula, doc) \
-    {#name, 3, types | borrowed(Op::name), result_of(Stored::result), status, doc},
+constinit const OpInfo op_info[n_ops] = {
+#define UNARY(name, types, signature, status, traits, accuracy, cost, formula, doc)               \
+    elementwise_row(#name, types | borrowed(Op::name), signature, status, traits, accuracy, cost, \
+                    doc),
+#define BINARY UNARY
+#define TERNARY UNARY
 #include "tables/ops.def"
 };
 
+DType argument_dtype(Op op, int argument, DType t) noexcept {
+    switch (op_info[static_cast<size_t>(op)].letters[argument]) {
+        case '?':
+            return DType::boolean;
+        case 'i':
+            return DType::int32;
+        default:
+            return t;
+    }
+}
+
+Kernel kernel_of(const ElementwiseTable& table, Op op, DType t) noexcept {
+    const OpInfo& info = op_info[static_cast<size_t>(op)];
+    Kernel kernel;
+    kernel.function = table.elementwise[static_cast<size_t>(op)][static_cast<size_t>(t)];
+    kernel.inputs = info.inputs;
+    kernel.outputs = info.outputs;
+    for (int i = 0; i < kernel.arguments(); ++i) kernel.dtypes[i] = argument_dtype(op, i, t);
+    return kernel;
+}
+
 const FoldInfo fold_info[n_folds] = {
 #define REDUCE(name, ufunc, types, accumulator, family, doc) \
-    {#name, Op::ufunc, types, family, false, doc},
+    {#name, Op::ufunc, types, FAMILY_##family == FAMILY_EXACT, false, doc},
 #define ARGREDUCE(name, types, doc) {#name, Op::count, types, true, true, doc},
 #include "tables/reductions.def"
 };

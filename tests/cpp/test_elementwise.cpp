@@ -411,7 +411,7 @@ struct Slot {
     Isa isa;
     Op op;
     DType dtype;
-    BlockFn kernel;
+    Kernel kernel;
     int inputs;
     bool to_boolean, reports;
 };
@@ -599,12 +599,12 @@ void test_elementwise(Isa isa, const Table& table) {
     for (int o = 0; o < n_ops; ++o)
         for (int t = 0; t < n_dtypes; ++t) {
             OpInfo const& info = op_info[o];
-            BlockFn const kernel = table.elementwise[o][t];
-            CHECK((kernel != nullptr) == ((info.types >> t & 1U) != 0));
+            Kernel const kernel = kernel_of(table, static_cast<Op>(o), static_cast<DType>(t));
+            CHECK(bool(kernel) == ((info.types >> t & 1U) != 0));
             if (!kernel) continue;
             Slot const slot = {
                 isa,         static_cast<Op>(o), static_cast<DType>(t),
-                kernel,      info.inputs,        info.result == Result::boolean || t == 0,
+                kernel,      info.inputs,        kernel.dtypes[kernel.inputs] == DType::boolean,
                 info.reports};
             with_type(slot.dtype, [&]<class T>(T) {
                 Slot s = slot;
@@ -648,8 +648,8 @@ void cast_one(const char* from, char* to) {
 }
 
 template <class From, class To>
-void run_cast(BlockFn kernel, const char* what, Shape in, Shape out, ptrdiff_t n, ptrdiff_t rows,
-              bool at_end, ptrdiff_t shift) {
+void run_cast(const Kernel& kernel, const char* what, Shape in, Shape out, ptrdiff_t n,
+              ptrdiff_t rows, bool at_end, ptrdiff_t shift) {
     Placed const a = place(arenas[0], in, sizeof(From), n, rows, at_end, shift);
     Placed const b = place(arenas[1], out, sizeof(To), n, rows, at_end, shift);
     std::memset(a.low, 0xa5, static_cast<size_t>(a.high - a.low));
@@ -684,8 +684,8 @@ void run_cast(BlockFn kernel, const char* what, Shape in, Shape out, ptrdiff_t n
 }
 
 template <class From, class To>
-void test_cast(Isa isa, BlockFn kernel, DType from, DType to) {
-    CHECK(kernel != nullptr);
+void test_cast(Isa isa, const Kernel& kernel, DType from, DType to) {
+    CHECK(bool(kernel));
     if (!kernel) return;
     char what[80];
     std::snprintf(what, sizeof what, "%s cast %s to %s", isa_name(isa),
@@ -736,7 +736,7 @@ void test_casts(Isa isa, const Table& table) {
         for (int t = 0; t < n_dtypes; ++t)
             with_type(static_cast<DType>(f), [&]<class From>(From) {
                 with_type(static_cast<DType>(t), [&]<class To>(To) {
-                    test_cast<From, To>(isa, table.cast[f][t], static_cast<DType>(f),
+                    test_cast<From, To>(isa, {table.cast[f][t]}, static_cast<DType>(f),
                                         static_cast<DType>(t));
                 });
             });
@@ -744,7 +744,7 @@ void test_casts(Isa isa, const Table& table) {
 
 // Floating-point status: exactly what the elements warrant, whatever lies beyond them.
 template <class T>
-int status_of(BlockFn kernel, int inputs, T x, T y, T filler, ptrdiff_t n) {
+int status_of(const Kernel& kernel, int inputs, T x, T y, T filler, ptrdiff_t n) {
     Block b = {};
     b.n = n;
     b.rows = 1;
@@ -764,9 +764,7 @@ int status_of(BlockFn kernel, int inputs, T x, T y, T filler, ptrdiff_t n) {
 template <class T>
 void test_status(const Table& table, DType t) {
     using L = std::numeric_limits<T>;
-    auto const kernel = [&](Op op) {
-        return table.elementwise[static_cast<size_t>(op)][static_cast<size_t>(t)];
-    };
+    auto const kernel = [&](Op op) { return kernel_of(table, op, t); };
     auto const lanes = static_cast<ptrdiff_t>(64 / sizeof(T));
     for (ptrdiff_t n = 1; n <= 4 * lanes + 1; ++n) {
         T const one(1);

@@ -18,7 +18,7 @@ int below(int n) { return static_cast<int>(generator() % static_cast<unsigned>(n
 
 // Kernels for the tests: slow, any stride, counting what they are asked for.
 long elements_seen;
-void subtract_kernel(const Block& b) noexcept {
+void subtract_kernel(const Block& b, const void*) noexcept {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
         for (ptrdiff_t i = 0; i < b.n; ++i) {
             double x, y;
@@ -29,8 +29,12 @@ void subtract_kernel(const Block& b) noexcept {
         }
     elements_seen += b.rows * b.n;
 }
+Kernel const subtract = {.function = subtract_kernel,
+                         .inputs = 2,
+                         .outputs = 1,
+                         .dtypes = {DType::float64, DType::float64, DType::float64}};
 template <class From, class To>
-void cast_kernel(const Block& b) noexcept {
+void cast_kernel(const Block& b, const void*) noexcept {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
         for (ptrdiff_t i = 0; i < b.n; ++i) {
             From x;
@@ -39,7 +43,7 @@ void cast_kernel(const Block& b) noexcept {
             memcpy(b.data[1] + r * b.outer[1] + i * b.inner[1], &y, sizeof y);
         }
 }
-void select_kernel(const Block& b) noexcept {
+void select_kernel(const Block& b, const void*) noexcept {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
         for (ptrdiff_t i = 0; i < b.n; ++i) {
             bool const c = b.data[0][r * b.outer[0] + i * b.inner[0]] != 0;
@@ -168,12 +172,12 @@ void put(char* p, ptrdiff_t size, double x) {
     if (size == 4) memcpy(p, &f, 4);
     if (size == 1) memcpy(p, &i, 1);
 }
-BlockFn cast_in(ptrdiff_t size) {
+KernelFn cast_in(ptrdiff_t size) {
     return size == 4   ? cast_kernel<float, double>
            : size == 1 ? cast_kernel<int8_t, double>
                        : nullptr;
 }
-BlockFn cast_out(ptrdiff_t size) {
+KernelFn cast_out(ptrdiff_t size) {
     return size == 4   ? cast_kernel<double, float>
            : size == 1 ? cast_kernel<double, int8_t>
                        : nullptr;
@@ -226,17 +230,16 @@ void check_run() {
         ptrdiff_t const total = count(nest);
         simplify(nest);
         CHECK(count(nest) == total);
-        Conversion const conversions[] = {{cast_in(x.size), 8, static_cast<int>(x.size)},
-                                          {cast_in(y.size), 8, static_cast<int>(y.size)},
-                                          {cast_out(out.size), 8, static_cast<int>(out.size)}};
+        Conversion const conversions[] = {
+            {cast_in(x.size), 8}, {cast_in(y.size), 8}, {cast_out(out.size), 8}};
         elements_seen = 0;
         bool done = true;
         if (masked)
-            done = run_masked(subtract_kernel, nest, casts || below(2) ? conversions : nullptr);
+            done = run_masked(subtract, nest, casts || below(2) ? conversions : nullptr);
         else if (casts || below(2))
-            done = run(subtract_kernel, nest, conversions);
+            done = run(subtract, nest, conversions);
         else
-            run(subtract_kernel, nest);
+            run(subtract, nest);
         CHECK(done);
         CHECK(elements_seen == selected);
         CHECK_MESSAGE(wanted == out.bytes, "trial %d", trial);
@@ -262,7 +265,7 @@ void check_chunks() {
             chunks.part(i, part);
             elements += count(part);
             fits &= count(part) <= grain + 64;
-            run(cast_kernel<double, double>, part);
+            run({cast_kernel<double, double>}, part);
         }
         CHECK(elements == count(nest) && fits);
         CHECK(wanted == out.bytes);
@@ -294,7 +297,7 @@ void check_reduce() {
             memcpy(p[1] + shift, &s, 8);
         });
         if (below(2)) simplify(nest);
-        Conversion const conversion{cast_in(x.size), 8, static_cast<int>(x.size)};
+        Conversion const conversion{cast_in(x.size), 8};
         double const zero = 0;
         bool done = true;
         if (masked)
@@ -472,9 +475,9 @@ void check_scratch_use() {
     nest.data[1] = reinterpret_cast<char*>(y.data());
     nest.data[2] = reinterpret_cast<char*>(out.data());
     nest.strides[0][0] = 4, nest.strides[1][0] = nest.strides[2][0] = 8;
-    Conversion const conversions[] = {{cast_in(4), 8, 4}, {nullptr, 8, 8}, {nullptr, 8, 8}};
+    Conversion const conversions[] = {{cast_in(4), 8}, {nullptr, 8}, {nullptr, 8}};
     ScratchStats const before = scratch_stats();
-    CHECK(run(subtract_kernel, nest, conversions));
+    CHECK(run(subtract, nest, conversions));
     ScratchStats const after = scratch_stats();
     CHECK(after.taken > before.taken && after.taken - before.taken <= 64 << 10);
     CHECK(out.front() == -2 && out.back() == -2);

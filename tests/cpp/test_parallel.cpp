@@ -77,17 +77,15 @@ void check_elementwise(const Table& table) {
     for (int trial = 0; trial < 300 * patience; ++trial) {
         Op const op = ops[below(6)];
         auto const t = static_cast<DType>(below(n_dtypes));
-        BlockFn const kernel = table.elementwise[static_cast<int>(op)][static_cast<int>(t)];
+        Kernel const kernel = kernel_of(table, op, t);
         if (!kernel) continue;
         const OpInfo& info = op_info[static_cast<int>(op)];
-        bool const masked = info.inputs < 3 && below(3) == 0;
-        bool const boolean = info.result == Result::boolean;
-        DType const result = boolean ? DType::boolean : t;
+        bool const masked = below(3) == 0;
+        DType const result = kernel.dtypes[kernel.inputs];
         Nest nest = random_nest(info.inputs + 1 + masked);
         std::vector<Operand> operands;
         for (int i = 0; i < info.inputs; ++i)
-            operands.push_back(
-                place(nest, i, op == Op::where && i == 0 ? DType::boolean : t, true));
+            operands.push_back(place(nest, i, kernel.dtypes[i], true));
         Operand out = place(nest, info.inputs, result, false);
         if (masked) operands.push_back(place(nest, info.inputs + 1, DType::boolean, true));
         std::vector<char> const before = out.bytes;
@@ -102,7 +100,7 @@ void check_elementwise(const Table& table) {
             if (masked)
                 CHECK(run_masked(kernel, nest, nullptr, random_share()));
             else
-                run(kernel, nest, size_of(result), random_share());
+                run(kernel, nest, random_share());
             CHECK_MESSAGE(out.bytes == wanted, "%s %s trial %d", info.name,
                           dtype_info[static_cast<int>(t)].name, trial);
         }
@@ -110,15 +108,14 @@ void check_elementwise(const Table& table) {
 }
 
 void check_casts(const Table& table) {
-    BlockFn const add =
-        table.elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
-    BlockFn const widen =
+    Kernel const add = kernel_of(table, Op::add, DType::float64);
+    KernelFn const widen =
         table.cast[static_cast<int>(DType::float32)][static_cast<int>(DType::float64)];
     for (int trial = 0; trial < 80 * patience; ++trial) {
         Nest nest = random_nest(3);
         Operand x = place(nest, 0, DType::float32, true), y = place(nest, 1, DType::float64, true),
                 out = place(nest, 2, DType::float64, false);
-        Conversion const conversions[max_operands] = {{widen, 8, 4}, {}, {}, {}};
+        Conversion const conversions[max_arguments] = {{widen, 8}};
         simplify(nest);
         CHECK(run(add, nest, conversions));
         std::vector<char> const wanted = out.bytes;

@@ -27,9 +27,9 @@ struct Case {
     ptrdiff_t gap;  // elements between rows
 };
 
-void run_long(BlockFn kernel, const Block& block, int operands, int out_size) {
-    if (streams(block, operands, out_size))
-        run_streaming(kernel, block, operands, out_size);
+void run_long(const Kernel& kernel, const Block& block) {
+    if (streams(kernel, block))
+        run_streaming(kernel, block);
     else
         kernel(block);
 }
@@ -37,8 +37,7 @@ void run_long(BlockFn kernel, const Block& block, int operands, int out_size) {
 // Runs the case twice, by the kernel alone and as a long call, and compares the whole output
 // memory.
 void compare(const Case& c, ptrdiff_t bytes) {
-    BlockFn const kernel =
-        table(best_isa())->elementwise[static_cast<int>(c.op)][static_cast<int>(c.dtype)];
+    Kernel const kernel = kernel_of(*table(best_isa()), c.op, c.dtype);
     ptrdiff_t const width = c.in_size * (c.scalar ? c.inputs - 1 : c.inputs) + c.out_size;
     ptrdiff_t const n = bytes / width / c.rows + 37, pitch = n + c.gap;
     ptrdiff_t const in_bytes = pitch * c.rows * c.in_size;
@@ -67,7 +66,7 @@ void compare(const Case& c, ptrdiff_t bytes) {
         b.n = n;
         b.rows = c.rows;
         if (way)
-            run_long(kernel, b, c.inputs + 1, c.out_size);
+            run_long(kernel, b);
         else
             kernel(b);
     }
@@ -78,13 +77,12 @@ void compare(const Case& c, ptrdiff_t bytes) {
 }
 
 void in_place(ptrdiff_t bytes) {
-    BlockFn const kernel =
-        table(best_isa())->elementwise[static_cast<int>(Op::add)][static_cast<int>(DType::float64)];
+    Kernel const kernel = kernel_of(*table(best_isa()), Op::add, DType::float64);
     ptrdiff_t const n = bytes / 24 + 5;
     auto* x = static_cast<double*>(std::malloc(static_cast<size_t>(n) * sizeof(double)));
     for (ptrdiff_t i = 0; i < n; ++i) x[i] = static_cast<double>(i);
     auto* const p = reinterpret_cast<char*>(x);
-    run_long(kernel, {{p, p, p, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1}, 3, 8);
+    run_long(kernel, {{p, p, p}, {8, 8, 8}, {}, n, 1});
     long wrong = 0;
     for (ptrdiff_t i = 0; i < n; ++i) wrong += x[i] != 2.0 * static_cast<double>(i);
     CHECK(wrong == 0);
@@ -102,22 +100,23 @@ void check_threshold() {
     ptrdiff_t const from = ptrdiff_t{8} << 20;
     set_stream_from(from);
     CHECK(stream_from() == from);
+    Kernel const add = kernel_of(*table(best_isa()), Op::add, DType::float64);
     alignas(64) static char byte[64];
     auto call = [&](ptrdiff_t n) {
-        return Block{{byte, byte + 8, byte + 16, nullptr}, {8, 8, 8, 0}, {0, 0, 0, 0}, n, 1};
+        return Block{{byte, byte + 8, byte + 16}, {8, 8, 8}, {}, n, 1};
     };
-    CHECK(!streams(call(from / 24), 3, 8) && streams(call(from / 24 + 1), 3, 8));
+    CHECK(!streams(add, call(from / 24)) && streams(add, call(from / 24 + 1)));
     // Of elements far apart a line each is fetched, however far; rows of columns would fetch each
     // line many times.
     Block apart = call(1024);
     apart.inner[0] = ptrdiff_t{1} << 20;
-    CHECK(!streams(apart, 3, 8));
+    CHECK(!streams(add, apart));
     Block columns = call(from / 24 + 1);
     columns.rows = 2;
-    CHECK(streams(columns, 3, 8));
+    CHECK(streams(add, columns));
     columns.inner[0] = 16;
     columns.outer[0] = 8;
-    CHECK(!streams(columns, 3, 8));
+    CHECK(!streams(add, columns));
 }
 
 }  // namespace

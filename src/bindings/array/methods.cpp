@@ -131,13 +131,13 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     // NumPy makes the method's name anew for each call: no comparison of pointers.
     if (PyUnicode_CompareWithASCIIString(args[1], "__call__") == 0)
         return call_ufunc(ufunc, args + 2, nargs - 2, kwnames);
-    const UfuncInfo* info = find_ufunc(ufunc);
+    const Ufunc* info = find_ufunc(ufunc);
     declined = Why::borrowed;
     if (nargs > 2 && PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
         if (refuses_ufunc_reduce(ufunc, args + 3, nargs - 3, kwnames)) return nullptr;
-        if (info && info->fold < n_folds) {
-            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[2],
-                                              args + 3, nargs - 3, kwnames);
+        if (info && info->reduction < n_folds) {
+            PyObject* o = ufunc_reduce_native(info->reduction, reduce_entry[info->reduction],
+                                              args[2], args + 3, nargs - 3, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
     }

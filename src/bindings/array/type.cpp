@@ -44,15 +44,17 @@ PyObject* not_deferred(PyObject* o, PyObject* r, bool inherits_ours) {
     return nullptr;
 }
 
-Entry* entry_of(Op op) { return op == Op::count ? slot_entry : op_entry[index(op)]; }
+Entry* entry_of(Op op) { return op == Op::count ? slot_entry : ufunc_of(op).entry; }
 
-// An operator without kernels: NumPy's loop where one of ours is an operand (the left one, in
-// place).
-PyObject* operator_loop(NumpyLoops* loops, PyObject* l, PyObject* r, bool inplace) {
+// An operator without a row of its own, where one of ours is an operand (the left one, in place).
+PyObject* operator_ufunc(Ufunc& ufunc, PyObject* l, PyObject* r, bool inplace) {
     declined = Why::dtype;
-    if (!loops || !(is_ours(l) || (!inplace && is_ours(r)))) return nullptr;
-    PyObject* const args[] = {l, r, l};
-    return call_numpy_loop(*loops, args, inplace ? 3 : 2, nullptr);
+    if (!is_ours(l) && (inplace || !is_ours(r))) return nullptr;
+    PyObject* const inputs[] = {l, r};
+    ElementwiseOptions options{};
+    options.is_operator = true;
+    if (inplace) options.out[0] = l;
+    return elementwise(ufunc, inputs, options);
 }
 
 // ---- number slots
@@ -60,14 +62,14 @@ PyObject* operator_loop(NumpyLoops* loops, PyObject* l, PyObject* r, bool inplac
 // originals where someone overrides __array_ufunc__ (NumPy's slot knows the rules of deferring);
 // the base slot with base-class views.
 template <binaryfunc NumberSlots::*slot, Op op, bool inplace = false,
-          NumpyLoops* OperatorLoops::*numpy_loops = nullptr>
+          Ufunc* OperatorUfuncs::*ufunc = nullptr>
 PyObject* binary_slot(PyObject* l, PyObject* r) {
     declined = Why::type;
     if constexpr (op != Op::count) {
         PyObject* o = inplace ? in_place(op, l, r) : binary(op, l, r, true);
         if (o || PyErr_Occurred()) return o;
-    } else if constexpr (numpy_loops != nullptr) {
-        PyObject* o = operator_loop(operator_loops.*numpy_loops, l, r, inplace);
+    } else if constexpr (ufunc != nullptr) {
+        PyObject* o = operator_ufunc(*(operator_ufuncs.*ufunc), l, r, inplace);
         if (o || PyErr_Occurred()) return o;
     } else if constexpr (slot == &NumberSlots::nb_matrix_multiply) {
         PyObject* o = product(Contraction::matmul, matmul_entry, l, r);
@@ -87,8 +89,7 @@ PyObject* binary_slot(PyObject* l, PyObject* r) {
     }
     if ((!is_ours(l) && !is_ours(r)) || overrides_ufunc(l) || overrides_ufunc(r)) {
         const PyNumberMethods* const number = Py_TYPE(r)->tp_as_number;
-        bool const inherits =
-            number && number->*slot == &binary_slot<slot, op, inplace, numpy_loops>;
+        bool const inherits = number && number->*slot == &binary_slot<slot, op, inplace, ufunc>;
         return not_deferred(base(l, r), r, inherits);
     }
     count_numpy(slot == &NumberSlots::nb_matrix_multiply ? matmul_entry : entry_of(op), declined,
@@ -135,7 +136,7 @@ PyObject* simple_power(PyObject* x, PyObject* exponent, bool inplace) {
     }
     if (!inplace) return unary(op, x, true);
     ElementwiseOptions options{};
-    options.out = x;
+    options.out[0] = x;
     return elementwise(op, &x, options);
 }
 
@@ -159,7 +160,7 @@ PyObject* power_slot(PyObject* l, PyObject* r, PyObject* modulus) {
     if (modulus == Py_None) {
         PyObject* o = simple_power(l, r, inplace);
         if (!o && !PyErr_Occurred() && is_power_loop(r))
-            o = operator_loop(operator_loops.power, l, r, inplace);
+            o = operator_ufunc(*operator_ufuncs.power, l, r, inplace);
         if (o || PyErr_Occurred()) return o;
     }
     if (!inplace && is_ours(l) && is_array_cousin(r)) {
@@ -198,7 +199,7 @@ PyObject* richcompare(PyObject* l, PyObject* r, int comparison) {
         Py_DECREF(o);
     }
     if (!is_ours(l) || overrides_ufunc(r)) return adopt(base(l, r, comparison));
-    count_numpy(op_entry[index(ops[comparison])], declined, l);
+    count_numpy(ufunc_of(ops[comparison]).entry, declined, l);
     Views views;
     PyObject* a = views.of(l);
     PyObject* b = a && is_ours(r) ? views.of(r) : r;
@@ -268,8 +269,8 @@ PyObject* represent(PyObject* x) {
 
 #define BINARY_SLOT(id, op) RAPTORS_SLOT(id, (binary_slot<&NumberSlots::id, op>))
 #define IN_PLACE_SLOT(id, op) RAPTORS_SLOT(id, (binary_slot<&NumberSlots::id, op, true>))
-#define LOOP_SLOT(id, loops, inplace) \
-    RAPTORS_SLOT(id, (binary_slot<&NumberSlots::id, Op::count, inplace, &OperatorLoops::loops>))
+#define UFUNC_SLOT(id, ufunc, inplace) \
+    RAPTORS_SLOT(id, (binary_slot<&NumberSlots::id, Op::count, inplace, &OperatorUfuncs::ufunc>))
 #define UNARY_SLOT(id, op) RAPTORS_SLOT(id, (unary_slot<&NumberSlots::id, op>))
 
 PyType_Slot array_slots[] = {
@@ -287,9 +288,9 @@ PyType_Slot array_slots[] = {
     BINARY_SLOT(nb_subtract, Op::subtract),
     BINARY_SLOT(nb_multiply, Op::multiply),
     BINARY_SLOT(nb_true_divide, Op::divide),
-    LOOP_SLOT(nb_floor_divide, floor_divide, false),
-    LOOP_SLOT(nb_remainder, remainder, false),
-    LOOP_SLOT(nb_divmod, divmod, false),
+    UFUNC_SLOT(nb_floor_divide, floor_divide, false),
+    UFUNC_SLOT(nb_remainder, remainder, false),
+    UFUNC_SLOT(nb_divmod, divmod, false),
     BINARY_SLOT(nb_lshift, Op::left_shift),
     BINARY_SLOT(nb_rshift, Op::right_shift),
     BINARY_SLOT(nb_and, Op::bitwise_and),
@@ -300,8 +301,8 @@ PyType_Slot array_slots[] = {
     IN_PLACE_SLOT(nb_inplace_subtract, Op::subtract),
     IN_PLACE_SLOT(nb_inplace_multiply, Op::multiply),
     IN_PLACE_SLOT(nb_inplace_true_divide, Op::divide),
-    LOOP_SLOT(nb_inplace_floor_divide, floor_divide, true),
-    LOOP_SLOT(nb_inplace_remainder, remainder, true),
+    UFUNC_SLOT(nb_inplace_floor_divide, floor_divide, true),
+    UFUNC_SLOT(nb_inplace_remainder, remainder, true),
     IN_PLACE_SLOT(nb_inplace_lshift, Op::left_shift),
     IN_PLACE_SLOT(nb_inplace_rshift, Op::right_shift),
     IN_PLACE_SLOT(nb_inplace_and, Op::bitwise_and),

@@ -207,7 +207,7 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                DType to_t) {
     Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
     simplify(nest);
-    run(table.cast[index(from_t)][index(to_t)], nest);
+    run({table.cast[index(from_t)][index(to_t)]}, nest);
 }
 
 void stride_order(const Fields* f, int* perm) {
@@ -476,7 +476,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
     if (overlaps(nest, 0, size_of(u), 1, size_of(t))) return 1;
     simplify(nest);
-    run(act.table->cast[index(u)][index(t)], nest);
+    run({act.table->cast[index(u)][index(t)]}, nest);
     return 0;
 }
 

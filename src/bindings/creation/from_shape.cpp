@@ -55,7 +55,7 @@ void repeat(const Table& table, DType t, const char* element, char* to, npy_intp
     block.inner[1] = stride;
     block.n = n;
     block.rows = 1;
-    table.cast[index(t)][index(t)](block);
+    table.cast[index(t)][index(t)](block, nullptr);
 }
 
 // 1 in dtype t.
@@ -65,7 +65,7 @@ void store_one(const Table& table, DType t, char* element) {
     block.data[0] = reinterpret_cast<char*>(&one);
     block.data[1] = element;
     block.n = block.rows = 1;
-    table.cast[index(DType::boolean)][index(t)](block);
+    table.cast[index(DType::boolean)][index(t)](block, nullptr);
 }
 
 // Fills a new array whose elements lie without gaps.

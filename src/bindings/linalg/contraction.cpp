@@ -124,23 +124,21 @@ void fill_zeros(const Problem& p) {
 
 constexpr npy_intp piece = 1024;  // elements whose products stay in the first cache
 
-BlockFn kernel_of(const Problem& p, Op op) { return p.table.elementwise[index(op)][index(p.t)]; }
-
 // Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
 bool multiply_elements(const Problem& p) {
-    BlockFn const kernel =
-        is_exact_dtype(p.t) ? kernel_of(p, Op::multiply) : p.table.term[index(p.t)];
+    Kernel kernel = kernel_of(p.table, Op::multiply, p.t);
+    if (!is_exact_dtype(p.t)) kernel.function = p.table.term[index(p.t)];
     if (!kernel) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
     run_long(count(nest), cost_of(Op::multiply, p.t),
-             [&](Share share) { run(kernel, nest, size_of(p.t), share); });
+             [&](Share share) { run(kernel, nest, share); });
     return true;
 }
 
 // Products of a piece, then their sums: for what is no product of matrices. NumPy is as fast where
 // that is long and does not lie in the order of the sums.
 bool sum_elements(const Problem& p) {
-    BlockFn const multiply = kernel_of(p, Op::multiply);
+    Kernel const multiply = kernel_of(p.table, Op::multiply, p.t);
     ReduceFn const sum = sum_kernel(p.table, p.t);
     if (!multiply || !sum) return refuse(Why::dtype);
     Nest const nest = make_nest(p);

@@ -77,12 +77,6 @@ private:
 
 constexpr double most_elements = 0x1p25;  // of what is made on the way and NumPy does not need
 
-// False with the reason.
-inline bool refuse(Why why) {
-    declined = why;
-    return false;
-}
-
 extern char zero_element[16];  // of any dtype; only read
 // Whether sums may be taken in any order.
 inline bool is_exact_dtype(DType t) { return !is_floating(t); }

@@ -241,8 +241,8 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
     if ((call.what == Contraction::dot || call.what == Contraction::inner) && is_floating(t) &&
         !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims) {
         clear_fp_status();
-        table.elementwise[index(Op::multiply)][index(t)](
-            {{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
+        kernel_of(table, Op::multiply,
+                  t)({{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
         offload = {};
     } else if (!run_product(table, numbers, p, &offload)) {
         return false;

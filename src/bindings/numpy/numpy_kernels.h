@@ -1,23 +1,18 @@
-// NumPy's own inner loops, called from our frame: ufuncs without kernels keep NumPy's results to
-// the last bit and lose what NumPy spends around its loop.
+// NumPy's own inner loops as kernels: ufuncs without rows in ops.def keep NumPy's results to the
+// last bit and lose what NumPy spends around its loop.
 #pragma once
-#include "python/signature.h"
+#include "python/pybind.h"
+
+#include "api/block.h"
 
 namespace raptors {
 
-// The loops of one ufunc, found out once for each combination of dtypes.
-struct NumpyLoops;
+// Nanoseconds for an element of such a loop, which nobody has measured.
+constexpr double numpy_loop_cost = 3;
 
-// nullptr: no plain elementwise ufunc.
-NumpyLoops* new_numpy_loops(PyObject* numpy_ufunc, Entry* entry);
-// Arguments of a ufunc's call. Counts by itself, as NumPy's; nullptr without an error: declined.
-PyObject* call_numpy_loop(NumpyLoops& loops, PyObject* const* args, Py_ssize_t nargs,
-                          PyObject* kwnames);
-
-// Those behind operators. Null until NumPy's namespace is wrapped.
-struct OperatorLoops {
-    NumpyLoops *floor_divide, *remainder, *divmod, *power;
-};
-extern OperatorLoops operator_loops;
+// The loop of an elementwise ufunc for operands of these type numbers, inputs first; none where its
+// table has no such loop (those of the newer kind NumPy alone can call), or dtypes are unknown
+// here.
+Kernel numpy_kernel(PyUFuncObject* ufunc, const int* type_nums);
 
 }  // namespace raptors

@@ -23,7 +23,6 @@ PyTypeObject *ufunc_type, *function_type, *builtin_type;
 
 namespace {
 
-std::unordered_map<PyObject*, UfuncInfo>* ufuncs;        // by NumPy's object
 std::unordered_map<PyObject*, const Proxy*>* functions;  // by NumPy's object
 PyObject *name_reduce, *name_reduce_ex, *name_call, *name_class, *name_wrapped, *reducer;
 
@@ -101,21 +100,19 @@ PyObject* numpy_ufunc_call(PyObject* fn, PyObject* const* args, Py_ssize_t nargs
     return call_numpy(fn, args, nargs, kwnames, kwnames != nullptr);  // deep for out=(a, b)
 }
 
+// Natively, or by NumPy's loop in our frame. nullptr without an error: declined.
+PyObject* run_ufunc(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    declined = Why::dtype;
+    if (ufunc.elementwise) return call_elementwise(ufunc, args, nargs, kwnames);
+    return ufunc.native ? ufunc.native(0, ufunc.entry, nullptr, args, nargs, kwnames) : nullptr;
+}
+
 PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
     declined = Why::dtype;
-    if (p->which < n_ops) {
-        auto const op = static_cast<Op>(p->which);
-        PyObject* o = nargs == 2 && !kwnames && p->inputs == 2
-                          ? binary(op, args[0], args[1])
-                          : elementwise_call(op, args, nargs, kwnames);
-        if (o || PyErr_Occurred()) return o;
-    } else if (p->loops) {
-        PyObject* o = call_numpy_loop(*p->loops, args, nargs, kwnames);
-        if (o || PyErr_Occurred()) return o;
-    } else if (p->native) {
-        PyObject* o = p->native(0, p->entry, nullptr, args, nargs, kwnames);
+    if (p->ufunc) {
+        PyObject* o = run_ufunc(*p->ufunc, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     return counted_numpy(p->entry, args, nargs,
@@ -130,10 +127,10 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
     declined = Why::borrowed;
     if (which == 0 && nargs) {
         if (refuses_ufunc_reduce(p->fn, args + 1, nargs - 1, kwnames)) return nullptr;
-        const UfuncInfo* info = find_ufunc(p->fn);
-        if (info && info->fold < n_folds) {
-            PyObject* o = ufunc_reduce_native(info->fold, reduce_entry[info->fold], args[0],
-                                              args + 1, nargs - 1, kwnames);
+        if (p->ufunc && p->ufunc->reduction < n_folds) {
+            int const reduction = p->ufunc->reduction;
+            PyObject* o = ufunc_reduce_native(reduction, reduce_entry[reduction], args[0], args + 1,
+                                              nargs - 1, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
     }
@@ -277,11 +274,10 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     p->path = py::str(path).release().ptr();
     p->entry = new_entry(name.c_str());
     p->native = nullptr;
-    p->which = n_ops;
-    p->inputs = 0;
+    p->which = 0;
     p->hand = hand;
     p->on_array = false;
-    p->loops = nullptr;
+    p->ufunc = nullptr;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
     PyObject_GC_Track(reinterpret_cast<PyObject*>(p));
     return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(p));
@@ -298,21 +294,7 @@ PyObject* own_ufunc(PyObject* made) {
     }
 }
 
-// NumPy's loops of a ufunc of its namespace, registered.
-NumpyLoops* loops_of(const char* name) {
-    py::object const ufunc = import_module("numpy").attr(name);
-    Entry* const entry = new_entry(name);
-    NumpyLoops* const loops = new_numpy_loops(ufunc.ptr(), entry);
-    (*ufuncs)[ufunc.ptr()] = {n_ops, n_folds, entry, loops};
-    return loops;
-}
-
 }  // namespace
-
-const UfuncInfo* find_ufunc(PyObject* numpy_ufunc) {
-    auto const it = ufuncs->find(numpy_ufunc);
-    return it == ufuncs->end() ? nullptr : &it->second;
-}
 
 const Proxy* find_function(PyObject* numpy_function) {
     auto const it = functions->find(numpy_function);
@@ -321,24 +303,16 @@ const Proxy* find_function(PyObject* numpy_function) {
 
 PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
                      PyObject* kwnames) {
-    const UfuncInfo* info = find_ufunc(numpy_ufunc);
-    declined = Why::dtype;
-    if (info && info->op < n_ops) {
-        PyObject* o = elementwise_call(static_cast<Op>(info->op), args, nargs, kwnames);
-        if (o || PyErr_Occurred()) return o;
-    } else if (info && info->loops) {
-        PyObject* o = call_numpy_loop(*info->loops, args, nargs, kwnames);
-        if (o || PyErr_Occurred()) return o;
-    } else if (info && info->native) {
-        PyObject* o = info->native(0, info->entry, nullptr, args, nargs, kwnames);
+    Ufunc* const ufunc = find_ufunc(numpy_ufunc);
+    if (ufunc) {
+        PyObject* o = run_ufunc(*ufunc, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     auto call = [&] { return call_numpy(numpy_ufunc, args, nargs, kwnames, true); };
-    return info ? counted_numpy(info->entry, args, nargs, call) : call();
+    return ufunc ? counted_numpy(ufunc->entry, args, nargs, call) : call();
 }
 
-void init_ufuncs() {
-    ufuncs = new std::unordered_map<PyObject*, UfuncInfo>;
+void init_proxies() {
     functions = new std::unordered_map<PyObject*, const Proxy*>;
     name_reduce = PyUnicode_InternFromString("__reduce__");
     name_reduce_ex = PyUnicode_InternFromString("__reduce_ex__");
@@ -349,21 +323,10 @@ void init_ufuncs() {
     builtin_type = make_proxy_type("raptors.builtin_function", function_methods, false);
     function_type = make_proxy_type("raptors.function", function_methods, true);
 
-    for (int i = 0; i < n_ops; ++i) {
-        if (!numpy_ufunc_of[i]) continue;
-        int fold = 0;
-        while (fold < n_folds && fold_info[fold].ufunc != static_cast<Op>(i)) ++fold;
-        (*ufuncs)[numpy_ufunc_of[i]] = {i, fold, op_entry[i], nullptr};
-    }
-
-    for (const UfuncRow& row : product_ufuncs) {
-        py::object const numpy = import_module("numpy");
+    py::object const numpy = import_module("numpy");
+    for (const UfuncRow& row : product_ufuncs)
         if (py::hasattr(numpy, row.name))  // newer than NumPy 2.0, some of them
-            (*ufuncs)[numpy.attr(row.name).ptr()] = {n_ops, n_folds, new_entry(row.name), nullptr,
-                                                     row.native};
-    }
-    operator_loops = {loops_of("floor_divide"), loops_of("remainder"), loops_of("divmod"),
-                      loops_of("power")};
+            register_ufunc(py::object(numpy.attr(row.name)).ptr()).native = row.native;
 }
 
 py::object wrap(const py::object& fn, const std::string& path, const std::string& hand,
@@ -373,14 +336,8 @@ py::object wrap(const py::object& fn, const std::string& path, const std::string
     if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
         py::object o = make_proxy(ufunc_type, fn, path, name, mode);
         Proxy* const p = proxy(o.ptr());
-        auto [it, fresh] =
-            ufuncs->try_emplace(fn.ptr(), UfuncInfo{n_ops, n_folds, p->entry, nullptr});
-        if (fresh) it->second.loops = new_numpy_loops(fn.ptr(), p->entry);
-        p->which = it->second.op;
-        p->entry = it->second.entry;
-        p->loops = it->second.loops;
-        p->native = it->second.native;
-        if (it->second.op < n_ops) p->inputs = op_info[it->second.op].inputs;
+        p->ufunc = &register_ufunc(fn.ptr());
+        p->entry = p->ufunc->entry;
         return o;
     }
     py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
@@ -402,7 +359,9 @@ py::object unwrap(const py::object& o) {
 }
 
 bool is_native(const py::object& o) {
-    return is_proxy(o.ptr()) && (proxy(o.ptr())->native || proxy(o.ptr())->which < n_ops);
+    if (!is_proxy(o.ptr())) return false;
+    const Proxy* const p = proxy(o.ptr());
+    return p->native || (p->ufunc && (p->ufunc->native || p->ufunc->op != Op::count));
 }
 
 void bind_reducer(const py::object& function) { reducer = py::object(function).release().ptr(); }

@@ -1,9 +1,8 @@
-// Callables: one type for all ufuncs (instances made by walking ops.def and NumPy's namespace) and
+// Callables: one type for all ufuncs and
 // two for functions that stand for NumPy's. Everything but calling and pickling is the wrapped
 // object's: docs, signatures, __class__.
 #pragma once
-#include "api/elementwise.h"
-#include "numpy/numpy_kernels.h"
+#include "ops/ufunc.h"
 #include "python/signature.h"
 
 namespace raptors {
@@ -21,11 +20,10 @@ struct Proxy {
     PyObject* path;  // "raptors.linalg.norm": where pickle finds it
     Entry* entry;
     Native native;
-    int which;   // ufuncs: the Op, n_ops if it has no kernels
-    int inputs;  // of that Op
+    int which;  // what `native` is told
     Hand hand;
-    bool on_array;      // native takes the first argument as `self`
-    NumpyLoops* loops;  // ufuncs without kernels; may be null
+    bool on_array;  // native takes the first argument as `self`
+    Ufunc* ufunc;   // nullptr: none of NumPy's namespace
 };
 
 extern PyTypeObject* ufunc_type;     // stands for numpy.ufunc
@@ -39,15 +37,6 @@ inline bool is_proxy(PyObject* o) {
 inline Proxy* proxy(PyObject* o) { return reinterpret_cast<Proxy*>(o); }
 inline PyObject* wrapped(PyObject* o) { return proxy(o)->fn; }
 
-// The Op of NumPy's ufunc object (n_ops: none), the Fold of its reduce (n_folds: none), its ledger
-// entry, and NumPy's loops or native code of another kind where there is no Op.
-struct UfuncInfo {
-    int op, fold;
-    Entry* entry;
-    NumpyLoops* loops;
-    Native native = nullptr;  // of those on matrices
-};
-const UfuncInfo* find_ufunc(PyObject* numpy_ufunc);
 // The proxy made for a NumPy function; nullptr if there is none.
 const Proxy* find_function(PyObject* numpy_function);
 
@@ -55,7 +44,7 @@ const Proxy* find_function(PyObject* numpy_function);
 PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t nargs,
                      PyObject* kwnames);
 
-void init_ufuncs();
+void init_proxies();
 
 // The object that stands for a NumPy function or ufunc. path: "raptors.name"; hand: "deep", "top"
 // or "original"; binds: whether it becomes a method in a class, as Python functions do.

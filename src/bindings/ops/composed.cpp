@@ -54,7 +54,7 @@ PyObject* round_scaled(Entry* entry, PyObject* self, npy_intp decimals, PyObject
         if (!out) return nullptr;
     }
     ElementwiseOptions into{};
-    into.out = out.ptr();
+    into.out[0] = out.ptr();
     auto step = [&](Op op, PyObject* x) {
         PyObject* const inputs[] = {x, factor.ptr()};
         return py::reinterpret_steal<py::object>(elementwise(op, inputs, into));
@@ -73,7 +73,7 @@ constexpr npy_intp piece = 512;  // elements
 struct Side {
     char* data;
     npy_intp step;  // bytes; 0: a scalar
-    BlockFn cast;   // to the dtype of the loop; nullptr: none
+    KernelFn cast;  // to the dtype of the loop; nullptr: none
     char* read(char* buffer, npy_intp from, npy_intp n, npy_intp size, npy_intp* inner) const {
         char* const first = data + from * step;
         *inner = cast ? size : step;
@@ -85,7 +85,7 @@ struct Side {
         block.inner[1] = size;
         block.n = n;
         block.rows = 1;
-        cast(block);
+        cast(block, nullptr);
         return buffer;
     }
 };
@@ -112,7 +112,7 @@ struct Closeness {
         }
         block.data[to] = out;
         block.inner[to] = out_step;
-        table.elementwise[index(op)][index(dtype)](block);
+        table.elementwise[index(op)][index(dtype)](block, nullptr);
     }
 
     // Whether elements are close, for n <= piece of them: the steps of NumPy's isclose.
@@ -204,7 +204,7 @@ PyObject* round_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     if (!is_floating(t) && decimals >= 0) return round_whole(entry, self);
     if (decimals) return round_scaled(entry, self, decimals, out);
     ElementwiseOptions options{};
-    options.out = out;
+    options.out[0] = out;
     return counted(entry, out ? elementwise(Op::rint, &self, options) : unary(Op::rint, self));
 }
 

@@ -1,86 +1,37 @@
 #include "ops/elementwise.h"
 
-#include <cstring>
-
 #include "api/table.h"
-#include "array/free_lists.h"
-#include "array/temporaries.h"
-#include "frame/fp/fpstatus.h"
-#include "ops/promotion.h"
-#include "python/operand.h"
+#include "creation/from_objects.h"
+#include "numpy/numpy_kernels.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
 
 namespace raptors {
 
-Entry* op_entry[n_ops];
-PyObject* numpy_ufunc_of[n_ops];
-
-namespace {
-
-Signature call_keywords = {3, 1, {"out", "where", "dtype"}, {}};
-
-// ---- tier 0
-constexpr int flat_flags = NPY_ARRAY_C_CONTIGUOUS;
-constexpr npy_intp short_enough_to_repeat = 512;
-
-// A scalar operand beside an array of dtype t whose promotion leaves t: weak ones of the right
-// kind, or NumPy's own of type t.
-inline bool tier0_scalar(PyObject* o, DType t, void* element) {
-    if (PyFloat_CheckExact(o)) return store_float(PyFloat_AS_DOUBLE(o), t, element);
-    if (PyLong_CheckExact(o))
-        return t != DType::boolean && t != DType::uint64 && store_int(o, t, element);
-    if (t == DType::float64 && Py_IS_TYPE(o, &PyDoubleArrType_Type))
-        return store(element, PyArrayScalar_VAL(o, Double));
-    if (t == DType::float32 && Py_IS_TYPE(o, &PyFloatArrType_Type))
-        return store(element, PyArrayScalar_VAL(o, Float));
-    if (t == DType::int64 && Py_IS_TYPE(o, &PyLongArrType_Type))
-        return store(element, PyArrayScalar_VAL(o, Long));
-    return false;
+int report_fp_status(const char* name, int status) {
+    clear_any_fp_status();
+    return PyUFunc_GiveFloatingpointErrors(name, status);
 }
 
-// A long row.
-void run_row(BlockFn kernel, Op op, DType t, const Block& row) {
+void run_row(const Kernel& kernel, double cost, const Block& row) {
     Nest nest;
     nest.ndim = 1;
-    nest.operands = op_info[index(op)].inputs + 1;
+    nest.operands = kernel.arguments();
     nest.shape[0] = row.n;
     for (int i = 0; i < nest.operands; ++i) {
         nest.data[i] = row.data[i];
         nest.strides[i][0] = row.inner[i];
     }
-    int const out_size = static_cast<int>(row.inner[nest.operands - 1]);
-    run_long(row.n, cost_of(op, t), [&](Share share) { run(kernel, nest, out_size, share); });
+    run_long(row.n, cost, [&](Share share) { run(kernel, nest, share); });
 }
 
-// Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point
-// status.
-inline int run_flat(BlockFn kernel, Op op, DType t, const Block& block) {
-    const OpInfo& info = op_info[index(op)];
-    auto call = [&] {
-        if (block.n < long_from) [[likely]]
-            kernel(block);
-        else
-            run_row(kernel, op, t, block);
-    };
-    if (!info.reports || !(is_floating(t) || op == Op::reciprocal)) {
-        call();
-        return 0;
-    }
-    // Reading the status takes as long as a short kernel. So what was raised before is not looked
-    // at where the kernel can simply run again: if anything shows, it does.
-    bool again = block.n <= short_enough_to_repeat;
-    for (int i = 0; i < info.inputs; ++i) again &= block.data[i] != block.data[info.inputs];
-    if (!again) clear_fp_status();
-    call();
-    int status = fp_status();
-    if (status && again) {
-        clear_fp_status();
-        call();
-        status = fp_status();
-    }
-    return status ? report_fp_status(info.name, status) : 0;
+bool may_repeat(const Block& row, int inputs, int arguments) {
+    constexpr npy_intp short_enough = 512;
+    bool again = row.n <= short_enough;
+    for (int i = 0; i < inputs; ++i)
+        for (int o = inputs; o < arguments; ++o) again &= row.data[i] != row.data[o];
+    return again;
 }
 
 // A temporary among the operands that can hold a C-ordered result of this shape and dtype; nullptr:
@@ -100,448 +51,420 @@ PyObject* dying_operand(PyObject* const* inputs, int nin, int nd, const npy_intp
     return nullptr;
 }
 
-// Where the result of tier 0 goes: a new array, or a temporary operand.
-inline PyObject* new_result(PyObject* const* inputs, int nin, const Fields* like,
-                            PyArray_Descr* descr, npy_intp n, bool is_operator) {
-    if (is_operator && n >= shortest_temporary / 8) [[unlikely]]
-        if (PyObject* dying = dying_operand(inputs, nin, like->nd, like->dimensions, descr))
-            return new_ref(dying);
-    return new_array(like->nd, like->dimensions, descr);
-}
-
-inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
-    return op_info[index(op)].result == Result::boolean ? descr_of_num[NPY_BOOL] : descr;
-}
-
-}  // namespace
-
-int report_fp_status(const char* name, int status) {
-    clear_fp_status();
-    return PyUFunc_GiveFloatingpointErrors(name, status);
-}
-
-PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    bool const ours_l = is_ours(l), ours_r = is_ours(r);
-    PyObject* const like = ours_l ? l : r;
-    PyObject* const inputs[2] = {l, r};
-    ElementwiseOptions options{};
-    options.is_operator = is_operator;
-    if (!is_ours(like)) return elementwise(op, inputs, options);
-    Fields* const f = fields(like);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
-    BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
-    alignas(8) char element[8];
-    Block block;
-    Layout layout = Layout::contiguous;
-    if (kernel && f->nd && (f->flags & flat_flags)) {
-        npy_intp const size = size_of(t);
-        block.inner[0] = block.inner[1] = size;
-        block.data[0] = block.data[1] = f->data;
-        if (ours_l && ours_r) {
-            Fields* const g = fields(r);
-            if (g->descr != f->descr || !(g->flags & flat_flags) || !same_shape(f, g)) goto general;
-            block.data[1] = g->data;
-        } else {
-            int const side = ours_l ? 1 : 0;
-            if (!tier0_scalar(ours_l ? r : l, t, element)) goto general;
-            block.data[side] = element;
-            block.inner[side] = 0;
-            layout = Layout::scalar;
-        }
-        PyArray_Descr* const descr = result_descr(op, f->descr);
-        block.n = size_of(f);
-        PyObject* out = new_result(inputs, 2, f, descr, block.n, is_operator);
-        if (!out) return nullptr;
-        block.data[2] = fields(out)->data;
-        block.inner[2] = PyDataType_ELSIZE(descr);
-        block.outer[0] = block.outer[1] = block.outer[2] = 0;
-        block.rows = 1;
-        if (run_flat(kernel, op, t, block) < 0) {
-            Py_DECREF(out);
-            return nullptr;
-        }
-        count_native(op_entry[index(op)], t, layout, f->nd, f->dimensions);
-        return out;
-    }
-general:
-    return elementwise(op, inputs, options);
-}
-
-PyObject* unary(Op op, PyObject* x, bool is_operator) {
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    if (is_ours(x)) {
-        Fields* const f = fields(x);
-        DType const t = dtype_of(f->descr);
-        if (t == no_dtype) return decline(Why::dtype);
-        BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
-        if (kernel && f->nd && (f->flags & flat_flags)) {
-            PyArray_Descr* const descr = result_descr(op, f->descr);
-            Block block;
-            block.n = size_of(f);
-            PyObject* out = new_result(&x, 1, f, descr, block.n, is_operator);
-            if (!out) return nullptr;
-            block.data[0] = f->data;
-            block.data[1] = fields(out)->data;
-            block.inner[0] = size_of(t);
-            block.inner[1] = PyDataType_ELSIZE(descr);
-            block.outer[0] = block.outer[1] = 0;
-            block.rows = 1;
-            if (run_flat(kernel, op, t, block) < 0) {
-                Py_DECREF(out);
-                return nullptr;
-            }
-            count_native(op_entry[index(op)], t, Layout::contiguous, f->nd, f->dimensions);
-            return out;
-        }
-    }
-    ElementwiseOptions options{};
-    options.is_operator = is_operator;
-    return elementwise(op, &x, options);
-}
-
-PyObject* in_place(Op op, PyObject* l, PyObject* r) {
-    const Active& act = active();
-    if (!act.table) return decline(Why::disabled);
-    if (!is_ours(l)) return decline(Why::type);
-    Fields* const f = fields(l);
-    DType const t = dtype_of(f->descr);
-    constexpr int wanted = flat_flags | NPY_ARRAY_WRITEABLE;
-    if (t != no_dtype && f->nd && (f->flags & (wanted | warn_on_write)) == wanted &&
-        (op_info[index(op)].result == Result::same || t == DType::boolean)) {
-        BlockFn const kernel = act.table->elementwise[index(op)][index(t)];
-        alignas(8) char element[8];
-        Block block;
-        npy_intp const n = size_of(f), bytes = n * size_of(t);
-        Layout layout = Layout::contiguous;
-        block.inner[0] = block.inner[1] = block.inner[2] = size_of(t);
-        block.data[0] = block.data[2] = f->data;
-        bool ok = kernel != nullptr;
-        if (ok && is_ours(r)) {
-            Fields* const g = fields(r);
-            block.data[1] = g->data;
-            ok = g->descr == f->descr && (g->flags & flat_flags) && same_shape(f, g) &&
-                 (g->data == f->data || g->data + bytes <= f->data || f->data + bytes <= g->data);
-        } else if (ok) {
-            block.data[1] = element;
-            block.inner[1] = 0;
-            layout = Layout::scalar;
-            ok = tier0_scalar(r, t, element);
-        }
-        if (ok) {
-            block.outer[0] = block.outer[1] = block.outer[2] = 0;
-            block.n = n;
-            block.rows = 1;
-            // Someone may drop the last other reference while a warning is shown.
-            Py_INCREF(l);
-            if (run_flat(kernel, op, t, block) < 0) {
-                Py_DECREF(l);
-                return nullptr;
-            }
-            count_native(op_entry[index(op)], t, layout, f->nd, f->dimensions);
-            return l;
-        }
-    }
-    PyObject* const inputs[2] = {l, r};
-    ElementwiseOptions options{};
-    options.out = l;
-    return elementwise(op, inputs, options);
-}
-
 namespace {
 
-// Operands of the loop's own dtypes, scalars or C-ordered arrays of one shape: one call of the
-// kernel, no iterator. False: not so.
-bool one_block(Op op, BlockFn kernel, const Operand* x, PyObject* const* inputs,
-               const Resolution& r, const ElementwiseOptions& options, PyObject** done) {
-    int const nin = op_info[index(op)].inputs;
-    Block block;
-    Fields* like = nullptr;
-    Layout layout = Layout::contiguous;
-    for (int i = 0; i < nin; ++i) {
-        block.data[i] = x[i].data;
-        block.inner[i] = x[i].nd ? size_of(x[i].dtype) : 0;
-        if (x[i].nd == 0) {
-            layout = Layout::scalar;
-            continue;
-        }
-        Fields* const f = fields(x[i].object);
-        if (!(f->flags & flat_flags) || (like && !same_shape(like, f))) return false;
-        like = f;
+Signature const call_keywords = {3, 0, {"out", "where", "dtype"}, {}};
+
+// ---- tier 1
+// One call. Steps that return false have declined it or set an error.
+class Call {
+public:
+    Call(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options,
+         const Table& table)
+        : ufunc_(ufunc), inputs_(inputs), options_(options), table_(table) {}
+    PyObject* run();
+
+private:
+    bool read_operands();
+    bool find_kernel();
+    bool convert_inputs();
+    bool is_one_block(Block& block, bool& fortran, Fields*& like) const;
+    PyObject* run_one_block(Block& block, bool fortran, const Fields* like);
+    bool broadcast();
+    bool take_outputs();
+    bool make_outputs();
+    Layout find_layout() const;
+    bool run_nest();
+    PyObject* results(Layout layout);
+    int run_reported(bool again, bool checks_errors, const auto& call) const;
+    bool given(int output) const { return options_.out[output] != nullptr; }
+    int nin() const { return ufunc_.inputs; }
+    int nout() const { return ufunc_.outputs; }
+    int mask_slot() const { return nin() + nout(); }
+
+    Ufunc& ufunc_;
+    PyObject* const* const inputs_;
+    const ElementwiseOptions& options_;
+    const Table& table_;
+    Operand x_[max_inputs + 1];  // inputs, then the mask of where=
+    bool masked_ = false, converting_ = false;
+    const Resolution* resolution_ = nullptr;
+    Kernel kernel_;
+    bool reports_ = false;
+    double cost_ = 0;
+    Conversion conversions_[max_arguments] = {};
+    Nest nest_;
+    py::object out_[max_outputs];
+    Element scalar_[max_outputs];  // results without an array
+};
+
+bool Call::read_operands() {
+    for (int i = 0; i < nin(); ++i)
+        if (!read_operand(inputs_[i], x_[i])) return false;
+    masked_ = options_.where && options_.where != Py_True;
+    if (!masked_) return true;
+    // Without an output the unselected elements are arbitrary, and newer NumPy warns of that.
+    bool all_given = true;
+    for (int i = 0; i < nout(); ++i) all_given &= given(i);
+    Operand& mask = x_[nin()];
+    return (all_given && read_operand(options_.where, mask) && mask.dtype == DType::boolean) ||
+           decline(Why::keyword);
+}
+
+bool Call::find_kernel() {
+    int dtype_num = -1;
+    if (!is_none(options_.dtype)) {
+        PyArray_Descr* wanted = nullptr;
+        if (!PyArray_DescrConverter(options_.dtype, &wanted)) return false;
+        dtype_num = dtype_of(wanted) == no_dtype ? -1 : wanted->type_num;
+        Py_DECREF(wanted);
+        if (dtype_num < 0) return refuse(Why::dtype);
     }
-    DType const result = dtype_of_num[r.result->type_num];
-    block.inner[nin] = size_of(result);
-    for (ptrdiff_t& outer : block.outer) outer = 0;
-    block.n = like ? size_of(like) : 1;
-    block.rows = 1;
-    if (block.n == 0) return false;
-    alignas(8) char scalar[8];
-    PyObject* out = nullptr;
-    if (options.out) {
-        if (!like || !is_exact(options.out)) return false;
-        Fields const* const o = fields(options.out);
-        constexpr int wanted = flat_flags | NPY_ARRAY_WRITEABLE;
-        if ((o->flags & (wanted | warn_on_write)) != wanted || dtype_of(o->descr) != result ||
-            !same_shape(like, o))
-            return false;
-        npy_intp const bytes = block.n * size_of(result);
-        for (int i = 0; i < nin; ++i) {
-            npy_intp const extent = x[i].nd ? block.n * block.inner[i] : size_of(x[i].dtype);
-            bool const apart = x[i].data + extent <= o->data || o->data + bytes <= x[i].data;
-            bool const same = x[i].data == o->data && block.inner[i] == block.inner[nin];
-            if (x[i].data != x[i].element && !apart && !same) return false;
-        }
-        out = new_ref(options.out);
-    } else if (like) {
-        out = new_result(inputs, nin, like, r.result, block.n, options.is_operator);
-        if (!out) return true;
-    } else if (op == Op::where) {  // no ufunc: it returns arrays
-        return false;
-    } else {
-        for (int i = 0; i < nin; ++i) block.inner[i] = size_of(x[i].dtype);  // packed: one of each
-    }
-    block.data[nin] = out ? fields(out)->data : scalar;
-    if (run_flat(kernel, op, r.loop, block) < 0) {
-        Py_XDECREF(out);
-        return true;
-    }
-    if (out) {
-        count_native(op_entry[index(op)], r.loop, layout, fields(out)->nd, fields(out)->dimensions);
-    } else {
-        count_native(op_entry[index(op)], r.loop, Layout::scalar, 0, nullptr);
-        out = as_scalar(scalar, result, r.result->type_num);
-    }
-    *done = out;
+    resolution_ = &ufunc_.resolve(x_, dtype_num);
+    kernel_ = ufunc_.kernel(table_, *resolution_);
+    if (!kernel_) return refuse(Why::dtype);
+    bool const own = !kernel_.context;
+    reports_ = !own || op_info[index(ufunc_.op)].reports_on(resolution_->loop);
+    cost_ = own ? cost_of(ufunc_.op, resolution_->loop) : numpy_loop_cost;
     return true;
 }
 
-// NumPy's logical ufuncs take a Python int as int64 whatever the array is.
-bool refuses_big_int(Op op, const char* element) {
-    uint64_t value;
-    std::memcpy(&value, element, sizeof value);
-    return (op == Op::logical_and || op == Op::logical_or || op == Op::logical_xor) && value >> 63;
+// Each input either is as the kernel takes it, or is converted on the way.
+bool Call::convert_inputs() {
+    bool const wide_ints = ufunc_.op != Op::count && op_info[index(ufunc_.op)].has(INT64_INTS);
+    for (int i = 0; i < nin(); ++i) {
+        Operand& x = x_[i];
+        DType const want = kernel_.dtypes[i];
+        if (!settle(x, want)) return false;
+        if (wide_ints && x.code == weak_int && want == DType::uint64) {
+            uint64_t value;
+            std::memcpy(&value, x.element, sizeof value);
+            if (value >> 63) return refuse(Why::value);
+        }
+        bool const aligned = !kernel_.aligned || x.data == x.element ||
+                             (fields(x.object)->flags & NPY_ARRAY_ALIGNED) != 0;
+        if (x.dtype == want && aligned) continue;
+        if (x.nd == 0) {
+            if (!convert_scalar(table_, x, want)) return false;
+            continue;
+        }
+        // Narrowing casts may raise floating-point events of their own.
+        if (!quiet_cast(x.dtype, want)) return refuse(Why::value);
+        conversions_[i] = {table_.cast[index(x.dtype)][index(want)], item_size(want)};
+        converting_ = true;
+    }
+    return true;
+}
+
+// Operands as the kernel takes them, scalars or arrays of one shape that are one run of memory in
+// one order: one call of the kernel, no iterator.
+bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
+    if (masked_ || converting_) return false;
+    int order = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+    like = nullptr;
+    auto fits = [&](Fields* f) {
+        order &= f->flags;
+        bool const same = order && (!like || same_shape(like, f));
+        like = f;
+        return same;
+    };
+    for (int i = 0; i < nin(); ++i) {
+        block.data[i] = x_[i].data;
+        block.inner[i] = x_[i].nd ? kernel_.size(i) : 0;
+        if (x_[i].nd && !fits(fields(x_[i].object))) return false;
+    }
+    block.n = like ? size_of(like) : 1;
+    for (int o = 0; o < nout(); ++o) {
+        int const at = nin() + o;
+        block.inner[at] = kernel_.size(at);
+        if (!given(o)) continue;
+        if (!like || !is_exact(options_.out[o])) return false;
+        Fields* const f = fields(options_.out[o]);
+        bool const aligned = !kernel_.aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
+        if (!is_writeable(f) || dtype_of(f->descr) != kernel_.dtypes[at] || !aligned || !fits(f))
+            return false;
+        npy_intp const bytes = block.n * block.inner[at];
+        for (int i = 0; i < nin(); ++i) {
+            npy_intp const extent = x_[i].nd ? block.n * block.inner[i] : kernel_.size(i);
+            bool const apart = x_[i].data + extent <= f->data || f->data + bytes <= x_[i].data;
+            bool const same = x_[i].data == f->data && block.inner[i] == block.inner[at];
+            if (x_[i].data != x_[i].element && !apart && !same) return false;
+        }
+    }
+    if (nout() > 1 && (given(0) || given(1))) return false;  // they may overlap each other
+    fortran = !(order & NPY_ARRAY_C_CONTIGUOUS);
+    return block.n > 0 && (like || ufunc_.numpy);  // functions that are no ufuncs return arrays
+}
+
+// call(), its status reported, and what a loop of NumPy's raised.
+int Call::run_reported(bool again, bool foreign, const auto& call) const {
+    if (!reports_) {
+        call();
+        return 0;
+    }
+    if (!foreign) return run_reporting(ufunc_.name, again, call);
+    int const done = run_reporting<true>(ufunc_.name, again, call);
+    return PyErr_Occurred() ? -1 : done;  // integers to negative powers
+}
+
+PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
+    for (ptrdiff_t& outer : block.outer) outer = 0;
+    block.rows = 1;
+    for (int o = 0; o < nout(); ++o) {
+        PyArray_Descr* const descr = resolution_->results[o];
+        if (given(o)) {
+            out_[o] = py::reinterpret_borrow<py::object>(options_.out[o]);
+        } else if (like) {
+            bool const reuse = options_.is_operator && !kernel_.context;
+            PyObject* made;
+            if (fortran) {
+                int perm[NPY_MAXDIMS];
+                for (int d = 0; d < like->nd; ++d) perm[d] = like->nd - 1 - d;
+                made = new_array_ordered(like->nd, like->dimensions, perm, descr);
+            } else {
+                made = new_result(inputs_, nin(), like, descr, block.n, reuse);
+            }
+            if (!made) return nullptr;
+            out_[o] = py::reinterpret_steal<py::object>(made);
+        }
+        block.data[nin() + o] = out_[o] ? fields(out_[o].ptr())->data : scalar_[o].bytes;
+    }
+    Layout layout = Layout::contiguous;
+    for (int i = 0; i < nin(); ++i) {
+        if (!x_[i].nd) layout = Layout::scalar;
+        if (!like) block.inner[i] = kernel_.size(i);  // packed: one of each
+    }
+    auto const call = [&] {
+        if (block.n < long_from) [[likely]]
+            kernel_(block);
+        else
+            run_row(kernel_, cost_, block);
+    };
+    bool const again = may_repeat(block, nin(), nin() + nout());
+    if (run_reported(again, kernel_.context != nullptr, call) < 0) return nullptr;
+    return results(layout);
+}
+
+bool Call::take_outputs() {
+    int const first = nest_.ndim;
+    for (int o = 0; o < nout(); ++o) {
+        if (!given(o)) continue;
+        if (!is_exact(options_.out[o])) return refuse(Why::type);
+        Fields const* const f = fields(options_.out[o]);
+        if (!is_writeable(f)) return refuse(Why::type);
+        if (dtype_of(f->descr) == no_dtype) return refuse(Why::dtype);
+        if (f->nd < first) return refuse(Why::shape);
+        nest_.ndim = f->nd;
+    }
+    if (nout() < 2 || !given(0) || !given(1)) return true;
+    Fields const *const f = fields(options_.out[0]), *const g = fields(options_.out[1]);
+    if (!same_shape(f, g)) return refuse(Why::shape);
+    return apart(f, g) || refuse(Why::overlap);
+}
+
+// The common shape, and the strides of the inputs and the mask in it.
+bool Call::broadcast() {
+    nest_.ndim = 0;
+    int const nread = nin() + masked_;
+    for (int i = 0; i < nread; ++i) nest_.ndim = x_[i].nd > nest_.ndim ? x_[i].nd : nest_.ndim;
+    if (!take_outputs()) return false;
+    int const nd = nest_.ndim;
+    PyObject* const given_out = nout() > 1 && !given(0) ? options_.out[1] : options_.out[0];
+    Fields const* const shaped = given_out ? fields(given_out) : nullptr;
+    for (int d = 0; d < nd; ++d) nest_.shape[d] = shaped ? shaped->dimensions[d] : 1;
+    for (int i = 0; i < nread; ++i) {
+        int const first = nd - x_[i].nd, slot = i < nin() ? i : mask_slot();
+        nest_.data[slot] = x_[i].data;
+        for (int d = 0; d < first; ++d) nest_.strides[slot][d] = 0;
+        for (int d = 0; d < x_[i].nd; ++d) {
+            npy_intp const length = x_[i].dims[d];
+            npy_intp& shape = nest_.shape[first + d];
+            nest_.strides[slot][first + d] = length == 1 ? 0 : x_[i].strides[d];
+            if (length == 1 || length == shape) continue;
+            if (shape != 1 || shaped) return refuse(Why::shape);
+            shape = length;
+        }
+    }
+    return true;
+}
+
+// Given outputs, which may need a cast, and new ones in NumPy's order of axes.
+bool Call::make_outputs() {
+    int const nd = nest_.ndim;
+    nest_.operands = nin() + nout() + masked_;
+    for (int o = 0; o < nout(); ++o) {
+        int const slot = nin() + o;
+        PyArray_Descr* const descr = resolution_->results[o];
+        DType const result = kernel_.dtypes[slot];
+        if (given(o)) {
+            Fields const* const f = fields(options_.out[o]);
+            DType const t = dtype_of(f->descr);
+            bool const aligned = !kernel_.aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
+            if (t != result || !aligned) {
+                // Only casts that can raise no floating-point event: to a wider type.
+                if (!PyArray_CanCastSafely(descr->type_num, f->descr->type_num))
+                    return refuse(Why::dtype);
+                conversions_[slot] = {table_.cast[index(result)][index(t)], item_size(result)};
+                converting_ = true;
+            }
+            nest_.data[slot] = f->data;
+            for (int d = 0; d < nd; ++d)
+                nest_.strides[slot][d] = nest_.shape[d] == 1 ? 0 : f->strides[d];
+            for (int i = 0; i < nin() + masked_; ++i) {
+                int const in = i < nin() ? i : mask_slot();
+                if (x_[i].data != x_[i].element &&
+                    overlaps(nest_, in, item_size(x_[i].dtype), slot, item_size(t)))
+                    return refuse(Why::overlap);
+            }
+            out_[o] = py::reinterpret_borrow<py::object>(options_.out[o]);
+        } else if (nd == 0 && ufunc_.numpy) {  // functions that are no ufuncs return arrays
+            nest_.data[slot] = scalar_[o].bytes;
+        } else {
+            int perm[max_dims];
+            k_order(nest_, nin(), perm);
+            PyObject* made = nullptr;
+            if (options_.is_operator && !converting_ && !kernel_.context) {
+                bool c_order = true;
+                for (int d = 0; d < nd; ++d) c_order &= perm[d] == d;
+                if (c_order) made = dying_operand(inputs_, nin(), nd, nest_.shape, descr);
+            }
+            made = made ? new_ref(made) : new_array_ordered(nd, nest_.shape, perm, descr);
+            if (!made) return false;
+            out_[o] = py::reinterpret_steal<py::object>(made);
+            nest_.data[slot] = fields(made)->data;
+            for (int d = 0; d < nd; ++d) nest_.strides[slot][d] = fields(made)->strides[d];
+        }
+    }
+    return true;
+}
+
+// How the operands of a simplified nest lie.
+Layout Call::find_layout() const {
+    if (nest_.ndim > 1) return Layout::strided;
+    Layout layout = Layout::contiguous;
+    if (nest_.ndim == 0 || nest_.shape[0] <= 1) return layout;
+    for (int i = 0; i < nin() + nout(); ++i) {
+        ptrdiff_t const stride = nest_.strides[i][0];
+        bool const input = i < nin();
+        DType const own = input ? x_[i].dtype : dtype_of(fields(out_[i - nin()].ptr())->descr);
+        if (input && stride == 0)
+            layout = layout == Layout::strided ? layout : Layout::scalar;
+        else if (stride != item_size(own))
+            layout = Layout::strided;
+    }
+    return layout;
+}
+
+bool Call::run_nest() {
+    bool done = true;
+    double cost = cost_;
+    for (const Conversion& conversion : conversions_)
+        if (conversion.cast) cost += cast_cost;
+    auto const call = [&] {
+        run_long(count(nest_), cost, [&](Share given_share) {
+            Share const share = kernel_.shareable ? given_share : unshared;
+            if (masked_)
+                done = run_masked(kernel_, nest_, converting_ ? conversions_ : nullptr, share);
+            else if (converting_)
+                done = raptors::run(kernel_, nest_, conversions_, share);
+            else
+                raptors::run(kernel_, nest_, share);
+        });
+    };
+    if (run_reported(false, kernel_.context != nullptr, call) < 0) return false;
+    if (!done) PyErr_NoMemory();
+    return done;
+}
+
+// Counted by the dtype of the loop; the shape is the result's.
+PyObject* Call::results(Layout layout) {
+    bool const arrays = bool(out_[0]);
+    for (int o = 0; o < nout(); ++o) {
+        if (out_[o]) continue;
+        PyObject* const scalar = as_scalar(scalar_[o].bytes, kernel_.dtypes[nin() + o],
+                                           resolution_->results[o]->type_num);
+        if (!scalar) return nullptr;
+        out_[o] = py::reinterpret_steal<py::object>(scalar);
+    }
+    PyObject* const first = out_[0].ptr();
+    if (kernel_.context) {
+        PyObject* seen = first;
+        for (int i = nin() - 1; i >= 0; --i)
+            if (x_[i].nd) seen = inputs_[i];
+        count_numpy(ufunc_.entry, Why::loop, seen);
+    } else if (arrays) {
+        count_native(ufunc_.entry, resolution_->loop, layout, fields(first)->nd,
+                     fields(first)->dimensions);
+    } else {
+        count_native(ufunc_.entry, resolution_->loop, Layout::scalar, 0, nullptr);
+    }
+    if (nout() == 1) return out_[0].release().ptr();
+    return PyTuple_Pack(2, out_[0].ptr(), out_[1].ptr());
+}
+
+PyObject* Call::run() {
+    if (!read_operands() || !find_kernel() || !convert_inputs()) return nullptr;
+    Block block;
+    bool fortran;
+    Fields* like;
+    if (is_one_block(block, fortran, like)) return run_one_block(block, fortran, like);
+    if (!broadcast() || !make_outputs()) return nullptr;
+    simplify(nest_);
+    // NumPy's loops have other bits for operands that run backwards, and NumPy's iterator copies
+    // some of them first.
+    if (kernel_.context && nest_.ndim > 1)
+        for (int i = 0; i < nin(); ++i)
+            if (nest_.strides[i][nest_.ndim - 1] < 0) return decline(Why::shape);
+    Layout const layout = find_layout();
+    return run_nest() ? results(layout) : nullptr;
+}
+
+// out= and the outputs by position; false: NumPy judges them.
+bool parse_outputs(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t n, PyObject* keyword,
+                   PyObject** out) {
+    for (Py_ssize_t i = 0; i < n; ++i) out[i] = args[i];
+    if (keyword && n) return false;
+    if (keyword && PyTuple_CheckExact(keyword)) {
+        if (PyTuple_GET_SIZE(keyword) != ufunc.outputs) return false;
+        for (int i = 0; i < ufunc.outputs; ++i) out[i] = PyTuple_GET_ITEM(keyword, i);
+    } else if (keyword) {
+        if (ufunc.outputs > 1) return false;
+        out[0] = keyword;
+    }
+    for (int i = 0; i < ufunc.outputs; ++i)
+        if (out[i] == Py_None) out[i] = nullptr;
+    return true;
 }
 
 }  // namespace
 
-// ---- tier 1
-PyObject* elementwise(Op op, PyObject* const* inputs, const ElementwiseOptions& options) {
+PyObject* elementwise(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
-    const OpInfo& info = op_info[index(op)];
-    int const nin = info.inputs;
-    Operand x[4];  // inputs, then the mask of where=
-    for (int i = 0; i < nin; ++i)
-        if (!read_operand(inputs[i], x[i])) return nullptr;
-
-    int dtype_num = -1;
-    if (!is_none(options.dtype)) {
-        PyArray_Descr* wanted = nullptr;
-        if (!PyArray_DescrConverter(options.dtype, &wanted)) return nullptr;
-        dtype_num = dtype_of(wanted) == no_dtype ? -1 : wanted->type_num;
-        Py_DECREF(wanted);
-        if (dtype_num < 0) return decline(Why::dtype);
-    }
-    Resolution const r = resolve(op, x, nin, dtype_num);
-    if (r.loop == no_dtype) return decline(Why::dtype);
-    BlockFn const kernel = act.table->elementwise[index(op)][index(r.loop)];
-    if (!kernel) return decline(Why::dtype);
-
-    bool const masked = options.where && options.where != Py_True;
-    if (masked) {
-        // Without an output the unselected elements are arbitrary, and newer NumPy warns of that.
-        if (nin > 2 || !options.out || !read_operand(options.where, x[nin]) ||
-            x[nin].dtype != DType::boolean)
-            return decline(Why::keyword);
-    }
-    int const nread = nin + masked;
-
-    // Each input either has the loop's dtype, or is converted to it.
-    Conversion conversions[max_operands] = {};
-    bool converting = false;
-    for (int i = 0; i < nin; ++i) {
-        DType const want = op == Op::where && i == 0 ? DType::boolean : r.loop;
-        if (!settle(x[i], want)) return nullptr;
-        if (x[i].code == weak_int && want == DType::uint64 && refuses_big_int(op, x[i].element))
-            return decline(Why::value);
-        if (x[i].dtype == want) continue;
-        if (x[i].nd == 0) {
-            if (!convert_scalar(*act.table, x[i], want)) return nullptr;
-            continue;
-        }
-        // Narrowing casts may raise floating-point events of their own.
-        if (is_floating(x[i].dtype) && size_of(want) < size_of(x[i].dtype) &&
-            want != DType::boolean)
-            return decline(Why::value);
-        conversions[i] = {act.table->cast[index(x[i].dtype)][index(want)], size_of(want),
-                          size_of(x[i].dtype)};
-        converting = true;
-    }
-
-    if (!masked && !converting) {
-        PyObject* done = nullptr;
-        if (one_block(op, kernel, x, inputs, r, options, &done)) return done;
-    }
-
-    // Broadcast.
-    Nest nest;
-    Fields* out_fields = nullptr;
-    int nd = 0;
-    for (int i = 0; i < nread; ++i) nd = x[i].nd > nd ? x[i].nd : nd;
-    if (options.out) {
-        if (!is_exact(options.out)) return decline(Why::type);
-        out_fields = fields(options.out);
-        if (!(out_fields->flags & NPY_ARRAY_WRITEABLE) || (out_fields->flags & warn_on_write))
-            return decline(Why::type);
-        if (out_fields->nd < nd) return decline(Why::shape);
-        nd = out_fields->nd;
-    }
-    for (int d = 0; d < nd; ++d) nest.shape[d] = out_fields ? out_fields->dimensions[d] : 1;
-    for (int i = 0; i < nread; ++i) {
-        int const first = nd - x[i].nd;
-        int const slot = i < nin ? i : nin + 1;
-        nest.data[slot] = x[i].data;
-        for (int d = 0; d < first; ++d) nest.strides[slot][d] = 0;
-        for (int d = 0; d < x[i].nd; ++d) {
-            npy_intp const len = x[i].dims[d];
-            npy_intp& shape = nest.shape[first + d];
-            nest.strides[slot][first + d] = len == 1 ? 0 : x[i].strides[d];
-            if (len == 1 || len == shape) continue;
-            if (shape != 1 || out_fields) return decline(Why::shape);
-            shape = len;
-        }
-    }
-    nest.ndim = nd;
-
-    // The output.
-    PyArray_Descr* const descr = r.result;
-    DType const result = dtype_of_num[descr->type_num];
-    PyObject* out = nullptr;
-    alignas(8) char scalar[8];
-    if (out_fields) {
-        DType const t = dtype_of(out_fields->descr);
-        if (t == no_dtype) return decline(Why::dtype);
-        if (t != result) {
-            // Only casts that can raise no floating-point event: to a wider type.
-            if (!PyArray_CanCastSafely(descr->type_num, out_fields->descr->type_num))
-                return decline(Why::dtype);
-            conversions[nin] = {act.table->cast[index(result)][index(t)], size_of(result),
-                                size_of(t)};
-            converting = true;
-        }
-        nest.data[nin] = out_fields->data;
-        for (int d = 0; d < nd; ++d)
-            nest.strides[nin][d] = nest.shape[d] == 1 ? 0 : out_fields->strides[d];
-        nest.operands = nin + 1;
-        for (int i = 0; i < nread; ++i) {
-            int const slot = i < nin ? i : nin + 1;
-            if (x[i].data != x[i].element &&
-                overlaps(nest, slot, size_of(x[i].dtype), nin, size_of(t)))
-                return decline(Why::overlap);
-        }
-        out = new_ref(options.out);
-    } else if (nd == 0 && op != Op::where) {  // np.where is no ufunc: it returns arrays
-        nest.data[nin] = scalar;
-    } else {
-        int perm[max_dims];
-        k_order(nest, nin, perm);
-        if (options.is_operator && !converting) {
-            bool c_order = true;
-            for (int d = 0; d < nd; ++d) c_order &= perm[d] == d;
-            if (c_order) out = dying_operand(inputs, nin, nd, nest.shape, descr);
-        }
-        out = out ? new_ref(out) : new_array_ordered(nd, nest.shape, perm, descr);
-        if (!out) return nullptr;
-        nest.data[nin] = fields(out)->data;
-        for (int d = 0; d < nd; ++d) nest.strides[nin][d] = fields(out)->strides[d];
-    }
-    nest.operands = nin + 1 + masked;
-    Layout layout = Layout::strided;
-    simplify(nest);
-    if (nest.ndim <= 1) {
-        layout = Layout::contiguous;
-        for (int i = 0; i <= nin && nest.ndim; ++i) {
-            ptrdiff_t const stride = nest.strides[i][0];
-            int const own = i < nin ? size_of(x[i].dtype)
-                            : out   ? static_cast<int>(PyDataType_ELSIZE(fields(out)->descr))
-                                    : 0;
-            if (stride == 0 && i < nin && nest.shape[0] > 1)
-                layout = layout == Layout::strided ? layout : Layout::scalar;
-            else if (stride != own && nest.shape[0] > 1)
-                layout = Layout::strided;
-        }
-    }
-
-    bool const reports = info.reports && (is_floating(r.loop) || op == Op::reciprocal);
-    if (reports) clear_fp_status();
-    bool done = true;
-    double cost = cost_of(op, r.loop);
-    for (int i = 0; i <= nin; ++i)
-        if (conversions[i].cast) cost += cast_cost;
-    int const out_size = size_of(out ? dtype_of(fields(out)->descr) : result);
-    run_long(count(nest), cost, [&](Share share) {
-        if (masked)
-            done = run_masked(kernel, nest, converting ? conversions : nullptr, share);
-        else if (converting)
-            done = run(kernel, nest, conversions, share);
-        else
-            run(kernel, nest, out_size, share);
-    });
-    if (!done) {
-        Py_XDECREF(out);
-        return PyErr_NoMemory();
-    }
-    if (reports) {
-        int const status = fp_status();
-        if (status && report_fp_status(info.name, status) < 0) {
-            Py_XDECREF(out);
-            return nullptr;
-        }
-    }
-    // Counted by the dtype of the loop; the shape is the result's.
-    if (out) {
-        count_native(op_entry[index(op)], r.loop, layout, fields(out)->nd, fields(out)->dimensions);
-        return out;
-    }
-    count_native(op_entry[index(op)], r.loop, Layout::scalar, 0, nullptr);
-    return as_scalar(scalar, result, descr->type_num);
+    return Call(ufunc, inputs, options, *act.table).run();
 }
 
-PyObject* elementwise_call(Op op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    int const nin = op_info[index(op)].inputs;
+PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs,
+                           PyObject* kwnames) {
+    int const nin = ufunc.inputs;
     if (nargs == nin && !kwnames) {
-        if (nin == 1) return unary(op, args[0]);
-        if (nin == 2) return binary(op, args[0], args[1]);
-        return elementwise(op, args, {});
+        if (ufunc.op == Op::count || ufunc.outputs > 1 || nin > 2)
+            return elementwise(ufunc, args, {});
+        return nin == 1 ? unary(ufunc.op, args[0]) : binary(ufunc.op, args[0], args[1]);
     }
-    if (nargs < nin) return decline(Why::keyword);
-    PyObject* slots[3];
-    if (!call_keywords.parse(args + nin, nargs - nin, kwnames, slots)) return decline(Why::keyword);
-    // NumPy deprecates a third positional argument of these.
-    if (nargs > nin && (op == Op::minimum || op == Op::maximum)) return decline(Why::keyword);
-    PyObject* out = slots[0];
-    if (out && PyTuple_CheckExact(out)) {
-        if (PyTuple_GET_SIZE(out) != 1) return decline(Why::keyword);
-        out = PyTuple_GET_ITEM(out, 0);
-    }
+    if (nargs < nin || nargs > nin + ufunc.outputs) return decline(Why::keyword);
+    bool const keyword_out = ufunc.op != Op::count && op_info[index(ufunc.op)].has(KEYWORD_OUT);
+    if (nargs > nin && keyword_out) return decline(Why::keyword);
+    PyObject* slots[max_parameters];
+    if (!call_keywords.parse(args + nargs, 0, kwnames, slots)) return decline(Why::keyword);
     if (slots[2] == Py_None)
         return decline(Why::keyword);  // dtype=None: NumPy's default, rarely written
-    return elementwise(op, args, {out == Py_None ? nullptr : out, slots[1], slots[2], false});
-}
-
-void init_elementwise() {
-    auto numpy = import_module("numpy");
-    init_promotion();
-    for (int i = 0; i < n_ops; ++i) {
-        op_entry[i] = new_entry(op_info[i].name);
-        auto const op = static_cast<Op>(i);
-        if (op == Op::where) continue;
-        auto home = op == Op::clip ? import_module("numpy._core.umath") : numpy;
-        numpy_ufunc_of[i] = py::object(home.attr(op_info[i].name)).release().ptr();
-    }
+    ElementwiseOptions options{};
+    if (!parse_outputs(ufunc, args + nin, nargs - nin, slots[0], options.out))
+        return decline(Why::keyword);
+    options.where = slots[1];
+    options.dtype = slots[2];
+    return elementwise(ufunc, args, options);
 }
 
 }  // namespace raptors

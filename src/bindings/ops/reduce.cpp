@@ -218,7 +218,7 @@ PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, c
     filling.inner[1] = out_size;
     filling.n = rows;
     filling.rows = 1;
-    act.table->cast[index(types.accumulator)][index(types.accumulator)](filling);
+    act.table->cast[index(types.accumulator)][index(types.accumulator)](filling, nullptr);
     bool const reporting = is_floating(types.kernel) && reports(fold);
     if (reporting) clear_fp_status();
     given.kernel(*act.table, fold, types.kernel)(call);
@@ -242,7 +242,7 @@ void convert_element(const Table& table, char* element, DType from, DType to) {
     one.data[0] = element;
     one.data[1] = converted;
     one.n = one.rows = 1;
-    table.cast[index(from)][index(to)](one);
+    table.cast[index(from)][index(to)](one, nullptr);
     std::memcpy(element, converted, sizeof converted);
 }
 
@@ -382,16 +382,15 @@ bool divide_array(const Table& table, Fields* f, DType t, double n) {
     nest.data[0] = nest.data[2] = f->data;
     nest.data[1] = reinterpret_cast<char*>(&n);
     simplify(nest);
-    BlockFn const divide = table.elementwise[index(Op::divide)][index(DType::float64)];
+    Kernel const divide = kernel_of(table, Op::divide, DType::float64);
     if (t == DType::float64) {
         run(divide, nest);
         return true;
     }
-    Conversion const conversions[max_operands] = {
-        {table.cast[index(t)][index(DType::float64)], 8, 4},
+    Conversion const conversions[max_arguments] = {
+        {table.cast[index(t)][index(DType::float64)], 8},
         {},
-        {table.cast[index(DType::float64)][index(t)], 8, 4},
-        {}};
+        {table.cast[index(DType::float64)][index(t)], 8}};
     return run(divide, nest, conversions);
 }
 
@@ -560,13 +559,13 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const ReduceCall& ca
         if (folded[d]) filling.shape[d] = 1;
     simplify(filling);
     DType const filled = first_element ? t : types.accumulator;
-    run(act.table->cast[index(filled)][index(types.accumulator)], filling);
+    run({act.table->cast[index(filled)][index(types.accumulator)]}, filling);
 
     bool const reporting = is_floating(types.kernel) && reports(fold);
     if (reporting) clear_fp_status();
     Conversion const conversion = {
         types.kernel == t ? nullptr : act.table->cast[index(t)][index(types.kernel)],
-        size_of(types.kernel), size_of(t)};
+        size_of(types.kernel)};
     bool done = true;
     if (total == 0) {
         // outputs keep what they start with
@@ -682,7 +681,7 @@ void init_reductions() {
         traits[i].form = small == DType::int64     ? &sum_form
                          : small == DType::boolean ? &any_form
                                                    : &min_form;
-        auto const ufunc = pybind11::handle(numpy_ufunc_of[index(fold_info[i].ufunc)]);
+        auto const ufunc = pybind11::handle(ufunc_of(fold_info[i].ufunc).numpy);
         auto const value = pybind11::object(ufunc.attr("identity"));
         if (!value.is_none()) traits[i].identity = value.cast<bool>();
     }

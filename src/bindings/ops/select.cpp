@@ -53,7 +53,7 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
     if (t == no_dtype) return decline(Why::dtype);
     bool const no_low = bounds_nothing(low, t, true), no_high = bounds_nothing(high, t, false);
     ElementwiseOptions options{};
-    options.out = is_none(slots[2]) ? nullptr : slots[2];
+    options.out[0] = is_none(slots[2]) ? nullptr : slots[2];
     PyObject* const inputs[3] = {self, no_low ? high : low, high};
     return elementwise(no_low && no_high ? Op::positive
                        : no_low          ? Op::minimum

@@ -20,7 +20,7 @@ PyObject* sum_of_squares(PyObject* self, PyObject* centre, const ReduceCall& cal
     Fields const* x = fields(deviation);
     bool const same = is_ours(deviation) && same_shape(x, f) && is_floating(dtype_of(x->descr));
     ElementwiseOptions in_place_of{};
-    in_place_of.out = deviation;
+    in_place_of.out[0] = deviation;
     PyObject* const squares =
         same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
     Py_DECREF(deviation);
@@ -138,7 +138,7 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
         }
         if (root) {
             ElementwiseOptions rooted{};
-            rooted.out = out;
+            rooted.out[0] = out;
             PyObject* const result = elementwise(Op::sqrt, &out, rooted);
             Py_DECREF(out);
             out = result;
@@ -194,7 +194,7 @@ PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     if (!is_ours(most.ptr())) return decline(Why::shape);  // all axes of a tuple
     PyObject* const both[] = {most.ptr(), least.ptr()};
     ElementwiseOptions in_place_of{};
-    in_place_of.out = most.ptr();
+    in_place_of.out[0] = most.ptr();
     PyObject* const range = elementwise(Op::subtract, both, in_place_of);
     if (!range || !scalar) return range ? counted(entry, range) : nullptr;
     alignas(8) char element[8];

@@ -53,8 +53,7 @@ inline DType dtype_of(PyArray_Descr* descr) {
         return dtype_of_num[num];
     return dtype_of_slow(descr);
 }
-inline int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
-inline bool is_floating(DType t) { return t == DType::float32 || t == DType::float64; }
+inline int size_of(DType t) { return item_size(t); }
 inline PyArray_Descr* descr_of(DType t) { return descr_of_num[num_of_dtype[static_cast<int>(t)]]; }
 template <class E>
 inline size_t index(E t)

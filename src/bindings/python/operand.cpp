@@ -159,13 +159,13 @@ bool convert_scalar(const Table& table, Operand& x, DType t) {
         declined = Why::value;
         return false;
     }
-    alignas(8) char converted[8];
+    Element converted;
     Block one{};
     one.data[0] = x.data;
     one.data[1] = converted;
     one.n = one.rows = 1;
-    table.cast[index(x.dtype)][index(t)](one);
-    std::memcpy(x.element, converted, sizeof converted);
+    table.cast[index(x.dtype)][index(t)](one, nullptr);
+    x.element = converted;
     x.data = x.element;
     x.dtype = t;
     return true;
@@ -175,7 +175,7 @@ bool scalar_element(PyObject* x, DType t, void* element) {
     Operand o;
     if (is_exact(x) || !read_operand(x, o)) return false;
     if (!settle(o, t) || o.dtype != t) return false;
-    std::memcpy(element, o.element, sizeof o.element);
+    std::memcpy(element, o.element, static_cast<size_t>(item_size(t)));
     return true;
 }
 

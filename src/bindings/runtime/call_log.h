@@ -128,6 +128,10 @@ inline PyObject* decline(Why why) {
     declined = why;
     return nullptr;
 }
+inline bool refuse(Why why) {  // the same in a step of such a call
+    declined = why;
+    return false;
+}
 
 // A call that goes to NumPy; `operand` (may be null) tells dtype and shape if it is an array, the
 // dtype if it is one of NumPy's scalars.

@@ -28,9 +28,12 @@ py::list op_table() {
         row["kind"] = kinds[o.inputs];
         row["inputs"] = o.inputs;
         row["types"] = type_names(o.types);
-        row["result"] = o.result == Result::boolean ? "boolean" : "same";
+        row["outputs"] = o.outputs;
+        row["signature"] = o.signature;
+        row["result"] = o.letters[o.inputs] == '?' ? "boolean" : "same";
         row["reports"] = o.reports;
-        row["exact"] = true;
+        row["exact"] = o.ulp == 0;
+        row["ulp"] = o.ulp;
         row["doc"] = o.doc;
         py::list aliases;
         for (int a = 0; a < n_aliases; ++a)

@@ -4,11 +4,12 @@
 
 namespace raptors {
 
-constexpr int max_operands = 4;  // three inputs and the output, which comes last
+constexpr int max_inputs = 3, max_outputs = 2, max_arguments = 4;  // of a kernel
+constexpr int max_operands = max_arguments + 1;                    // with the mask of where=
 
-// rows x n elements of every operand; strides in bytes, of any sign; pointers need no alignment.
-// The output may be one of the inputs (same pointer, same strides) but must not overlap them
-// otherwise.
+// rows x n elements of every operand, inputs first, then outputs; strides in bytes, of any sign;
+// pointers need no alignment unless the kernel says so. An output may be one of the inputs (same
+// pointer, same strides) but must not overlap them otherwise.
 struct Block {
     char* data[max_operands];
     ptrdiff_t inner[max_operands];
@@ -16,7 +17,23 @@ struct Block {
     ptrdiff_t n;
     ptrdiff_t rows;
 };
-using BlockFn = void (*)(const Block&) noexcept;  // inputs first, then the output
+// `context` is what the kernel was made with; nullptr for those of the tables.
+using KernelFn = void (*)(const Block&, const void* context) noexcept;
+
+// Every elementwise kernel: one of the tables, a cast, or a loop of NumPy's.
+struct Kernel {
+    KernelFn function = nullptr;    // nullptr: there is no such kernel
+    const void* context = nullptr;  // lives as long as the process
+    uint8_t inputs = 0, outputs = 0;
+    bool aligned = false;   // takes aligned operands only
+    bool shareable = true;  // several threads may run it at once
+    DType dtypes[max_arguments] = {};
+
+    explicit operator bool() const noexcept { return function != nullptr; }
+    void operator()(const Block& block) const noexcept { function(block, context); }
+    int arguments() const noexcept { return inputs + outputs; }
+    int size(int argument) const noexcept { return item_size(dtypes[argument]); }
+};
 
 // `rows` outputs, each folded from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op)
 // in[r][n-1]. The caller sets the outputs beforehand (identity, `initial`, or the first element for

@@ -17,21 +17,42 @@ constexpr int n_ops = static_cast<int>(Op::count);
 
 // A null entry, here and in the other tables: no kernel for that dtype.
 struct ElementwiseTable {
-    BlockFn elementwise[n_ops][n_dtypes];
-    BlockFn term[n_dtypes];  // floats: x * y + 0.0
+    KernelFn elementwise[n_ops][n_dtypes];  // by the loop's dtype T
+    KernelFn term[n_dtypes];                // floats: x * y + 0.0
 };
 
-enum class Result : uint8_t { same, boolean };
+// What sets a row apart; ops.def says what each means.
+enum Trait : uint8_t { PLAIN = 0, INTEGER_EVENTS = 1, KEYWORD_OUT = 2, INT64_INTS = 4 };
+
+// Nanoseconds for an element of at most 4 bytes, and of 8 or more, beyond what moving it takes.
+struct Cost {
+    float narrow, wide;
+};
 
 struct OpInfo {
     const char* name;
-    int inputs;
-    uint32_t types;  // bit per DType that has a kernel
-    Result result;
-    bool reports;  // floating-point status goes to errstate
+    const char* signature;  // "TT->?"
+    uint8_t inputs, outputs;
+    char letters[max_arguments];  // the signature's, inputs first
+    uint32_t types;               // bit per DType that has a kernel
+    bool reports;                 // floating-point status goes to errstate
+    uint8_t traits;
+    double ulp;  // most units in the last place from the true value; 0: NumPy's bits
+    Cost cost;
     const char* doc;
+
+    bool has(Trait trait) const noexcept { return (traits & trait) != 0; }
+    // Whether kernels of dtype t raise what errstate has to hear of.
+    bool reports_on(DType t) const noexcept {
+        return reports && (is_inexact(t) || has(INTEGER_EVENTS));
+    }
 };
 extern const OpInfo op_info[n_ops];
+
+// The dtype of an argument of op's kernel for the loop's dtype t; inputs first, then outputs.
+DType argument_dtype(Op op, int argument, DType t) noexcept;
+// .function is nullptr where there is none.
+Kernel kernel_of(const ElementwiseTable& table, Op op, DType t) noexcept;
 
 struct AliasInfo {
     const char* name;

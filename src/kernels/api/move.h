@@ -14,7 +14,7 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
                             ptrdiff_t total) noexcept;
 
 struct MoveTable {
-    BlockFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
+    KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
     RampFn ramp[n_dtypes];
     CountFn count_true;
     CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes

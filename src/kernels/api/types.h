@@ -27,5 +27,10 @@ struct DTypeInfo {
     int size;
 };
 extern const DTypeInfo dtype_info[n_dtypes];
+inline int item_size(DType t) noexcept { return dtype_info[static_cast<int>(t)].size; }
+inline char kind_of(DType t) noexcept { return dtype_info[static_cast<int>(t)].kind; }
+inline bool is_floating(DType t) noexcept { return kind_of(t) == 'F'; }
+// Floating or complex: computing may round and raise floating-point status.
+inline bool is_inexact(DType t) noexcept { return kind_of(t) == 'F' || kind_of(t) == 'C'; }
 
 }  // namespace raptors

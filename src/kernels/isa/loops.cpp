@@ -53,7 +53,7 @@ struct Tiling {
 Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
     int largest = 1, packed = 0;
     bool columns = false;
-    for (int i = 0; i < cores.operands; ++i) {
+    for (int i = 0; i < cores.arguments(); ++i) {
         largest = cores.size[i] > largest ? cores.size[i] : largest;
         packed += b.inner[i] != cores.size[i];
         columns = columns || is_column_like(b.outer[i], b.inner[i]);
@@ -63,7 +63,7 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
         // Whole cache lines of the column-like operand: 256 bytes down, the rest across.
         ptrdiff_t const down = smaller(256 / largest, b.rows);
         ptrdiff_t const bytes =
-            packed > 2 ? max_operands * piece_bytes / packed / 64 * 64 : 2 * piece_bytes;
+            packed > 2 ? max_arguments * piece_bytes / packed / 64 * 64 : 2 * piece_bytes;
         return {down, bytes / largest / down, bytes, true};
     }
     if (b.n >= capacity / 2) return {1, capacity, piece_bytes, false};
@@ -73,31 +73,31 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
 enum class Way : uint8_t { direct, one, packed, repeated };
 
 void drive_packed(const Block& b, const Cores& cores) noexcept {
-    alignas(64) char memory[max_operands * piece_bytes];
-    char* buffer[max_operands];
-    int const out = cores.operands - 1;
+    alignas(64) char memory[max_arguments * piece_bytes];
+    char* buffer[max_arguments];
+    int const inputs = cores.inputs, arguments = cores.arguments();
     Tiling const tile = choose_tiling(b, cores);
     bool const whole_rows = tile.n == b.n;
 
     // How each operand is read; `repeated`: the packed piece serves all later pieces, too.
-    Way way[max_operands];
+    Way way[max_arguments];
     unsigned ones = 0;
-    for (int i = 0; i <= out; ++i) {
+    for (int i = 0; i < arguments; ++i) {
         bool const run = b.inner[i] == cores.size[i] &&
                          (tile.rows == 1 || tile.by_row || b.outer[i] == b.n * b.inner[i]);
         bool const one =
-            i < out && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
+            i < inputs && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
         way[i] = run ? Way::direct : one ? Way::one : Way::packed;
         if (one) ones |= 1U << i;
     }
     unsigned const spelt = subset_with_core(cores, ones);
-    for (int i = 0; i < out; ++i) {
+    for (int i = 0; i < inputs; ++i) {
         if (way[i] == Way::one && !((spelt >> i) & 1U)) way[i] = Way::packed;
         if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0))
             way[i] = Way::repeated;
     }
     char* unused = memory;
-    for (int i = 0; i <= out; ++i) {
+    for (int i = 0; i < arguments; ++i) {
         buffer[i] = unused;
         if (way[i] == Way::packed || way[i] == Way::repeated) unused += tile.bytes;
     }
@@ -107,24 +107,24 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
     auto const piece = [&](ptrdiff_t r, ptrdiff_t c) {
         ptrdiff_t const rows = b.rows - r < tile.rows ? b.rows - r : tile.rows;
         ptrdiff_t const n = b.n - c < tile.n ? b.n - c : tile.n;
-        char* data[max_operands];
-        for (int i = 0; i <= out; ++i) {
+        char* data[max_arguments];
+        for (int i = 0; i < arguments; ++i) {
             char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
             data[i] = way[i] == Way::direct || way[i] == Way::one ? p : buffer[i];
-            if (i < out && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
+            if (i < inputs && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
                 pack_any(cores.size[i], buffer[i], p, {rows, n, b.outer[i], b.inner[i]});
         }
         first = false;
         if (!tile.by_row) {
             core(data, rows * n);
         } else {
-            ptrdiff_t step[max_operands];
-            for (int i = 0; i <= out; ++i)
+            ptrdiff_t step[max_arguments];
+            for (int i = 0; i < arguments; ++i)
                 step[i] =
                     way[i] == Way::direct || way[i] == Way::one ? b.outer[i] : n * cores.size[i];
             for (ptrdiff_t k = 0; k < rows; ++k) {
-                char* row[max_operands];
-                for (int i = 0; i <= out; ++i) {
+                char* row[max_arguments];
+                for (int i = 0; i < arguments; ++i) {
                     row[i] = data[i] + k * step[i];
                     if (way[i] != Way::direct) continue;
                     const char* const next = row[i] + rows * step[i];  // of the piece below
@@ -134,9 +134,10 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
                 core(row, n);
             }
         }
-        if (way[out] == Way::packed)
-            unpack_any(cores.size[out], b.data[out] + r * b.outer[out] + c * b.inner[out],
-                       buffer[out], {rows, n, b.outer[out], b.inner[out]});
+        for (int i = inputs; i < arguments; ++i)
+            if (way[i] == Way::packed)
+                unpack_any(cores.size[i], b.data[i] + r * b.outer[i] + c * b.inner[i], buffer[i],
+                           {rows, n, b.outer[i], b.inner[i]});
     };
     if (tile.by_row) {  // down the lines of the column-like operand, where the prefetcher follows
         for (ptrdiff_t c = 0; c < b.n; c += tile.n)
@@ -151,21 +152,21 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
 
 void drive(const Block& block, const Cores& cores) noexcept {
     if (block.n <= 0 || block.rows <= 0) return;
-    int const operands = cores.operands;
+    int const inputs = cores.inputs, arguments = cores.arguments();
     Block b = block;
     bool one_run = true;
-    for (int i = 0; i < operands; ++i) one_run = one_run && b.outer[i] == b.n * b.inner[i];
+    for (int i = 0; i < arguments; ++i) one_run = one_run && b.outer[i] == b.n * b.inner[i];
     if (b.rows > 1 && (one_run || b.n == 1)) {
         if (b.n == 1)
-            for (int i = 0; i < operands; ++i) b.inner[i] = b.outer[i];
+            for (int i = 0; i < arguments; ++i) b.inner[i] = b.outer[i];
         b.n *= b.rows;
         b.rows = 1;
     }
 
     unsigned ones = 0;
-    bool runs = b.inner[operands - 1] == cores.size[operands - 1];
-    for (int i = 0; i < operands - 1; ++i) {
-        if (b.inner[i] == 0)
+    bool runs = true;
+    for (int i = 0; i < arguments; ++i) {
+        if (i < inputs && b.inner[i] == 0)
             ones |= 1U << i;
         else
             runs = runs && b.inner[i] == cores.size[i];
@@ -173,7 +174,7 @@ void drive(const Block& block, const Cores& cores) noexcept {
     if (!runs || !cores.core[ones] || (b.rows > 1 && b.n < long_row)) return drive_packed(b, cores);
     for (ptrdiff_t r = 0; r < b.rows; ++r) {
         cores.core[ones](b.data, b.n);
-        for (int i = 0; i < operands; ++i) b.data[i] += b.outer[i];
+        for (int i = 0; i < arguments; ++i) b.data[i] += b.outer[i];
     }
 }
 

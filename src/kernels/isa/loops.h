@@ -4,6 +4,8 @@
 #include "api/block.h"
 #include "isa/scalar_math.h"
 
+#include <utility>
+
 namespace raptors::RAPTORS_ISA {
 
 // A run of n contiguous elements; data as in Block. Operands may be exactly in place, never
@@ -12,10 +14,11 @@ using Core = void (*)(char* const* data, ptrdiff_t n) noexcept;
 
 // A kernel as loops.cpp sees it.
 struct Cores {
-    int operands;  // inputs and the output
-    int size[max_operands];
+    int inputs, outputs;
+    int size[max_arguments];
     Core core[8];  // by the set of inputs that are one element for the whole run; null: not spelt
                    // out
+    constexpr int arguments() const { return inputs + outputs; }
 };
 
 // loops.cpp. Any block, by runs.
@@ -69,58 +72,164 @@ struct One {
 template <class T, bool one>
 using Input = std::conditional_t<one, One<T>, Run<T>>;
 
-// R: what is stored, uint8_t for booleans.
-template <class F, class R, class X>
+// What a formula with two outputs gives.
+template <class A, class B>
+struct Two {
+    A first;
+    B second;
+};
+template <class A, class B>
+Two(A, B) -> Two<A, B>;
+
+// Where results go. R: what is stored, uint8_t for booleans.
+template <class... R>
+struct Outputs;
+template <class R>
+struct Outputs<R> {
+    Unaligned<R>* first;
+    explicit Outputs(char* const* data) : first(reinterpret_cast<Unaligned<R>*>(data[0])) {}
+    template <class V>
+    RAPTORS_INLINE void put(ptrdiff_t i, V v) const {
+        first[i] = static_cast<R>(v);
+    }
+};
+template <class R, class S>
+struct Outputs<R, S> {
+    Unaligned<R>* first;
+    Unaligned<S>* second;
+    explicit Outputs(char* const* data)
+        : first(reinterpret_cast<Unaligned<R>*>(data[0])),
+          second(reinterpret_cast<Unaligned<S>*>(data[1])) {}
+    template <class V>
+    RAPTORS_INLINE void put(ptrdiff_t i, V v) const {
+        first[i] = static_cast<R>(v.first);
+        second[i] = static_cast<S>(v.second);
+    }
+};
+
+template <class F, class Out, class X>
 void unary_core(char* const* data, ptrdiff_t n) noexcept {
     Run<X> const x(data[0]);
-    auto const out = reinterpret_cast<Unaligned<R>*>(data[1]);
+    Out const out(data + 1);
     RAPTORS_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; ++i) out[i] = static_cast<R>(F::apply(x[i]));
+    for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i]));
 }
 
-template <class F, class R, class X, unsigned ones>
+template <class F, class Out, class X, class Y, unsigned ones>
 void binary_core(char* const* data, ptrdiff_t n) noexcept {
     Input<X, (ones & 1) != 0> const x(data[0]);
-    Input<X, (ones & 2) != 0> const y(data[1]);
-    auto const out = reinterpret_cast<Unaligned<R>*>(data[2]);
+    Input<Y, (ones & 2) != 0> const y(data[1]);
+    Out const out(data + 2);
     RAPTORS_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; ++i) out[i] = static_cast<R>(F::apply(x[i], y[i]));
+    for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i]));
 }
 
-template <class F, class R, class X, class Y, unsigned ones>
+template <class F, class Out, class X, class Y, unsigned ones>
 void ternary_core(char* const* data, ptrdiff_t n) noexcept {
     Run<X> const x(data[0]);
     Input<Y, (ones & 2) != 0> const y(data[1]);
     Input<Y, (ones & 4) != 0> const z(data[2]);
-    auto const out = reinterpret_cast<Unaligned<R>*>(data[3]);
+    Out const out(data + 3);
     RAPTORS_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; ++i) out[i] = static_cast<R>(F::apply(x[i], y[i], z[i]));
+    for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i], z[i]));
 }
 
 template <class T>
 constexpr int size_of = static_cast<int>(sizeof(T));
 
+// ---- signatures
+// The signature of a row of ops.def, such as "TT->?".
+template <size_t n>
+struct Signature {
+    char text[n]{};
+    constexpr Signature(const char (&from)[n]) {  // NOLINT(google-explicit-constructor)
+        for (size_t i = 0; i < n; ++i) text[i] = from[i];
+    }
+    constexpr int inputs() const {
+        int i = 0;
+        while (text[i] != '-') ++i;
+        return i;
+    }
+    constexpr int outputs() const { return static_cast<int>(n) - 1 - inputs() - 2; }
+    constexpr char letter(int argument) const {
+        return text[argument < inputs() ? argument : argument + 2];
+    }
+};
+
+// The C type of an argument for the loop's type T.
+template <char letter, class T>
+struct TypeOfLetter;
+template <class T>
+struct TypeOfLetter<'T', T> {
+    using type = T;
+};
+template <class T>
+struct TypeOfLetter<'?', T> {
+    using type = boolean;
+};
+template <class T>
+struct TypeOfLetter<'i', T> {
+    using type = int32_t;
+};
+template <Signature signature, int argument, class T>
+using Argument = typename TypeOfLetter<signature.letter(argument), T>::type;
+
+template <Signature signature, class T, int... output>
+Outputs<Value<Argument<signature, signature.inputs() + output, T>>...> outputs_of(
+    std::integer_sequence<int, output...>);
+template <Signature signature, class T>
+using OutputsOf =
+    decltype(outputs_of<signature, T>(std::make_integer_sequence<int, signature.outputs()>()));
+
+template <Signature signature, class T, int... argument>
+constexpr bool is_one_run(const Block& b, std::integer_sequence<int, argument...>) {
+    return b.rows == 1 && ((b.inner[argument] == size_of<Argument<signature, argument, T>>) && ...);
+}
+template <Signature signature, class T, int... argument>
+constexpr Cores cores_of(std::integer_sequence<int, argument...>, Core none, Core first,
+                         Core second) {
+    return {signature.inputs(),
+            signature.outputs(),
+            {size_of<Argument<signature, argument, T>>...},
+            {none, first, second}};
+}
+template <Signature signature>
+using Arguments = std::make_integer_sequence<int, signature.inputs() + signature.outputs()>;
+
 // Kernels: one contiguous row goes straight to its loop.
-template <class F, class R, class X>
+template <class F, Signature signature, class T>
 struct UnaryKernel {
-    static constexpr Cores cores = {2, {size_of<X>, size_of<R>}, {unary_core<F, R, X>}};
-    static void run(const Block& b) noexcept {
-        if (b.rows == 1 && b.inner[0] == size_of<X> && b.inner[1] == size_of<R>) [[likely]]
-            return unary_core<F, R, X>(b.data, b.n);
+    static constexpr Core core = unary_core<F, OutputsOf<signature, T>, Argument<signature, 0, T>>;
+    static constexpr Cores cores =
+        cores_of<signature, T>(Arguments<signature>(), core, nullptr, nullptr);
+    static void run(const Block& b, const void*) noexcept {
+        if (is_one_run<signature, T>(b, Arguments<signature>())) [[likely]]
+            return core(b.data, b.n);
         drive(b, cores);
     }
 };
 
-template <class F, class R, class X>
+template <class F, Signature signature, class T>
 struct BinaryKernel {
-    static constexpr Cores cores = {
-        3,
-        {size_of<X>, size_of<X>, size_of<R>},
-        {binary_core<F, R, X, 0>, binary_core<F, R, X, 1>, binary_core<F, R, X, 2>}};
-    static void run(const Block& b) noexcept {
-        if (b.rows == 1 && b.inner[0] == size_of<X> && b.inner[1] == size_of<X> &&
-            b.inner[2] == size_of<R>) [[likely]]
-            return binary_core<F, R, X, 0>(b.data, b.n);
+    template <unsigned ones>
+    static constexpr Core core = binary_core<F, OutputsOf<signature, T>, Argument<signature, 0, T>,
+                                             Argument<signature, 1, T>, ones>;
+    static constexpr Cores cores =
+        cores_of<signature, T>(Arguments<signature>(), core<0>, core<1>, core<2>);
+    static void run(const Block& b, const void*) noexcept {
+        if (is_one_run<signature, T>(b, Arguments<signature>())) [[likely]]
+            return core<0>(b.data, b.n);
+        drive(b, cores);
+    }
+};
+
+template <class F, class To, class From>
+struct CastKernel {
+    static constexpr Core core = unary_core<F, Outputs<Value<To>>, From>;
+    static constexpr Cores cores = {1, 1, {size_of<From>, size_of<To>}, {core}};
+    static void run(const Block& b, const void*) noexcept {
+        if (b.rows == 1 && b.inner[0] == size_of<From> && b.inner[1] == size_of<To>) [[likely]]
+            return core(b.data, b.n);
         drive(b, cores);
     }
 };
@@ -139,16 +248,6 @@ constexpr uint32_t NUMERIC = INTEGER | FLOATING;
 constexpr uint32_t ANY = NUMERIC | types_of_kind('B');
 
 constexpr bool includes(uint32_t types, DType t) { return (types >> static_cast<int>(t)) & 1U; }
-
-// The stored result of a row.
-struct SAME {
-    template <class T>
-    using of = Value<T>;
-};
-struct BOOL {
-    template <class T>
-    using of = uint8_t;
-};
 
 }  // namespace
 }  // namespace raptors::RAPTORS_ISA

@@ -46,8 +46,8 @@ void store_past_caches(char* to, const char* from, const Block& next, int inputs
 }
 
 // One row; its output is contiguous, of elements that lie evenly in cache lines.
-void stream_row(BlockFn kernel, const Block& row, int operands, int out_size) noexcept {
-    int const out = operands - 1;
+void stream_row(const Kernel& kernel, const Block& row) noexcept {
+    int const out = kernel.inputs, operands = kernel.arguments(), out_size = kernel.size(out);
     alignas(line) char buffer[piece];
     Block part = row;
     auto advance = [&](ptrdiff_t n) {
@@ -83,8 +83,9 @@ void set_stream_from(ptrdiff_t bytes) noexcept {
     chosen_from.store(bytes, std::memory_order_relaxed);
 }
 
-bool streams(const Block& block, int operands, int out_size) noexcept {
-    int const out = operands - 1;
+bool streams(const Kernel& kernel, const Block& block) noexcept {
+    if (kernel.outputs != 1 || kernel.context) return false;
+    int const out = kernel.inputs, operands = kernel.arguments(), out_size = kernel.size(out);
     ptrdiff_t width = 0;  // bytes of all operands per element
     for (int i = 0; i < operands; ++i) {
         ptrdiff_t const step = magnitude(block.inner[i]);
@@ -102,12 +103,12 @@ bool streams(const Block& block, int operands, int out_size) noexcept {
     return true;
 }
 
-void run_streaming(BlockFn kernel, const Block& block, int operands, int out_size) noexcept {
+void run_streaming(const Kernel& kernel, const Block& block) noexcept {
     Block row = block;
     row.rows = 1;
     for (ptrdiff_t r = 0; r < block.rows; ++r) {
-        stream_row(kernel, row, operands, out_size);
-        for (int i = 0; i < operands; ++i) row.data[i] += block.outer[i];
+        stream_row(kernel, row);
+        for (int i = 0; i < kernel.arguments(); ++i) row.data[i] += block.outer[i];
     }
     _mm_sfence();
 }
@@ -117,7 +118,7 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
     constexpr int warm_up = 3, runs = 6, rounds = 2, float_size = 4;
     constexpr double better = 0.97;
     constexpr auto f32 = static_cast<int>(DType::float32);
-    BlockFn const add = table.elementwise[static_cast<int>(Op::add)][f32];
+    Kernel const add = kernel_of(table, Op::add, DType::float32);
     ReduceFn const sum = table.reduce[static_cast<int>(Fold::sum)][f32];
     ptrdiff_t from = 0;
     for (ptrdiff_t bytes = least; bytes <= most; bytes *= 2) {
@@ -125,9 +126,9 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
         char* const memory = block_new(static_cast<size_t>(3 * each));
         if (!memory) break;
         memset(memory, 0, static_cast<size_t>(3 * each));
-        Block const block = {{memory, memory + each, memory + 2 * each, nullptr},
-                             {float_size, float_size, float_size, 0},
-                             {0, 0, 0, 0},
+        Block const block = {{memory, memory + each, memory + 2 * each},
+                             {float_size, float_size, float_size},
+                             {},
                              each / float_size,
                              1};
         // Each way several times on end: the first runs find the cache as the other way left it.
@@ -136,7 +137,7 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
             for (int run = 0; run < warm_up + runs; ++run) {
                 int64_t const begin = now_ns();
                 if (round % 2)
-                    run_streaming(add, block, 3, float_size);
+                    run_streaming(add, block);
                 else
                     add(block);
                 float total = 0;
@@ -156,8 +157,8 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
 ptrdiff_t stream_from() noexcept { return PTRDIFF_MAX; }
 void set_stream_from(ptrdiff_t) noexcept {}
 ptrdiff_t measure_stream_from(const Table&) noexcept { return PTRDIFF_MAX; }
-bool streams(const Block&, int, int) noexcept { return false; }
-void run_streaming(BlockFn kernel, const Block& block, int, int) noexcept { kernel(block); }
+bool streams(const Kernel&, const Block&) noexcept { return false; }
+void run_streaming(const Kernel& kernel, const Block& block) noexcept { kernel(block); }
 #endif
 
 }  // namespace raptors

@@ -14,10 +14,10 @@ struct Table;  // api/table.h
 // the result behind: 1.1x to 1.3x from 64 MiB on, 0.9x to 1.2x from 24 MiB on, 0.4x to 0.8x below.
 
 // Whether a call streams as a whole.
-bool streams(const Block& block, int operands, int out_size) noexcept;
+bool streams(const Kernel& kernel, const Block& block) noexcept;
 
 // A part of such a call through an elementwise kernel.
-void run_streaming(BlockFn kernel, const Block& block, int operands, int out_size) noexcept;
+void run_streaming(const Kernel& kernel, const Block& block) noexcept;
 
 // Bytes of all operands from which on calls stream: what was set, or built in. PTRDIFF_MAX: never
 // on this processor.

@@ -34,8 +34,8 @@ Matrices transposed(const Matrices& p) noexcept {
 struct Call {
     const Gemm& gemm;
     ptrdiff_t size;  // of an element
-    BlockFn add;     // of two elements
-    BlockFn copy;
+    Kernel add;      // of two elements
+    Kernel copy;
     ptrdiff_t parts;  // reals of an element
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
@@ -575,8 +575,8 @@ bool multiply(const Table& table, Numbers of, const Product& p, Share share) noe
         }
     }
     auto const i = static_cast<size_t>(of.part);
-    BlockFn const add = table.elementwise[static_cast<size_t>(Op::add)][i];
-    BlockFn const copy = table.cast[i][i];
+    Kernel const add = kernel_of(table, Op::add, of.part);
+    Kernel const copy{table.cast[i][i]};
     if (of.are_complex)
         return run_general({gemm, 2 * size, add, copy, 2, gemm.pack_pairs_a, gemm.pack_pairs_b}, p,
                            share);

@@ -230,54 +230,61 @@ inline void for_each_run(const char* mask, ptrdiff_t stride, ptrdiff_t n, Body b
     }
 }
 
-// Casts a piece's inputs into the buffers, calls the kernel, casts the result out. `output` is the
-// number of inputs.
+// Casts a piece's inputs into buffers, calls the kernel, casts its outputs out of theirs.
 struct Converter {
-    BlockFn kernel;
+    const Kernel& kernel;
     const Conversion* conversions;
-    int output;
-    char* buffers[max_operands];
+    char* buffers[max_arguments];
 
-    void operator()(const Block& own) const noexcept {
-        Block block = own;
-        for (int i = 0; i <= output; ++i) {
-            if (!conversions[i].cast) continue;
-            ptrdiff_t const size = conversions[i].size;
-            // What repeats within the piece is cast once.
-            bool const one = i < output && own.inner[i] == 0,
-                       same = i < output && own.outer[i] == 0;
-            block.data[i] = buffers[i];
-            block.inner[i] = one ? 0 : size;
-            block.outer[i] = same ? 0 : one ? size : size * own.n;
-            if (i == output) break;
-            Block cast{};
-            cast.data[0] = own.data[i];
-            cast.inner[0] = own.inner[i];
-            cast.outer[0] = own.outer[i];
-            cast.data[1] = buffers[i];
-            cast.inner[1] = size;
-            cast.outer[1] = one ? size : size * own.n;
-            cast.n = one ? 1 : own.n;
-            cast.rows = same ? 1 : own.rows;
-            if (one) {  // a column: one run
-                cast.n = cast.rows;
-                cast.rows = 1;
-                cast.inner[0] = own.outer[i];
-            }
-            conversions[i].cast(cast);
-        }
-        kernel(block);
-        if (!conversions[output].cast) return;
+    // Input i, cast into its buffer. What repeats within the piece is cast once.
+    void read(int i, const Block& own, Block& block) const noexcept {
+        ptrdiff_t const size = conversions[i].size;
+        bool const one = own.inner[i] == 0, same = own.outer[i] == 0;
+        block.data[i] = buffers[i];
+        block.inner[i] = one ? 0 : size;
+        block.outer[i] = same ? 0 : one ? size : size * own.n;
         Block cast{};
-        cast.data[0] = buffers[output];
-        cast.inner[0] = block.inner[output];
-        cast.outer[0] = block.outer[output];
-        cast.data[1] = own.data[output];
-        cast.inner[1] = own.inner[output];
-        cast.outer[1] = own.outer[output];
+        cast.data[0] = own.data[i];
+        cast.inner[0] = own.inner[i];
+        cast.outer[0] = own.outer[i];
+        cast.data[1] = buffers[i];
+        cast.inner[1] = size;
+        cast.outer[1] = one ? size : size * own.n;
+        cast.n = one ? 1 : own.n;
+        cast.rows = same ? 1 : own.rows;
+        if (one) {  // a column: one run
+            cast.n = cast.rows;
+            cast.rows = 1;
+            cast.inner[0] = own.outer[i];
+        }
+        conversions[i].cast(cast, nullptr);
+    }
+    void write(int i, const Block& own) const noexcept {
+        ptrdiff_t const size = conversions[i].size;
+        Block cast{};
+        cast.data[0] = buffers[i];
+        cast.inner[0] = size;
+        cast.outer[0] = size * own.n;
+        cast.data[1] = own.data[i];
+        cast.inner[1] = own.inner[i];
+        cast.outer[1] = own.outer[i];
         cast.n = own.n;
         cast.rows = own.rows;
-        conversions[output].cast(cast);
+        conversions[i].cast(cast, nullptr);
+    }
+    void operator()(const Block& own) const noexcept {
+        Block block = own;
+        for (int i = 0; i < kernel.inputs; ++i)
+            if (conversions[i].cast) read(i, own, block);
+        for (int i = kernel.inputs; i < kernel.arguments(); ++i) {
+            if (!conversions[i].cast) continue;
+            block.data[i] = buffers[i];
+            block.inner[i] = conversions[i].size;
+            block.outer[i] = conversions[i].size * own.n;
+        }
+        kernel(block);
+        for (int i = kernel.inputs; i < kernel.arguments(); ++i)
+            if (conversions[i].cast) write(i, own);
     }
 };
 
@@ -288,19 +295,20 @@ constexpr ptrdiff_t repeated_most =
 // Runs body(nest, converter, piece) with buffers for the operands that need casts. Broadcast inputs
 // with few elements are cast beforehand. False: out of memory.
 template <class Body>
-bool with_buffers(BlockFn kernel, const Nest& nest, const Conversion* conversions, int output,
+bool with_buffers(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
                   Body body) noexcept {
-    Conversion wanted[max_operands];
+    int const inputs = kernel.inputs, arguments = kernel.arguments();
+    Conversion wanted[max_arguments];
     Nest inside;
     copy_nest(nest, inside);
     int widest = 1;
-    size_t kept[max_operands] = {}, total = 0;
+    size_t kept[max_arguments] = {}, total = 0;
     ptrdiff_t const all = count(nest);
-    for (int i = 0; i <= output; ++i) {
+    for (int i = 0; i < arguments; ++i) {
         wanted[i] = conversions[i];
         if (!conversions[i].cast) continue;
         if (conversions[i].size > widest) widest = conversions[i].size;
-        if (i == output) continue;
+        if (i >= inputs) continue;
         ptrdiff_t distinct = 1;
         for (int a = 0; a < nest.ndim; ++a)
             if (nest.strides[i][a]) distinct *= nest.shape[a];
@@ -310,13 +318,13 @@ bool with_buffers(BlockFn kernel, const Nest& nest, const Conversion* conversion
                  ~size_t{63};
     }
     ptrdiff_t const piece = static_cast<ptrdiff_t>(piece_bytes) / widest;
-    for (int i = 0; i <= output; ++i)
+    for (int i = 0; i < arguments; ++i)
         if (wanted[i].cast && !kept[i]) total += piece_bytes;
     Scratch scratch(total);
     if (!scratch.get()) return false;
-    Converter converter{kernel, wanted, output, {}};
+    Converter converter{kernel, wanted, {}};
     char* next = scratch.get();
-    for (int i = 0; i < output; ++i) {
+    for (int i = 0; i < inputs; ++i) {
         if (!kept[i]) continue;
         char* const copy = scratch.get() + (kept[i] - 1);
         Nest cast;
@@ -336,12 +344,12 @@ bool with_buffers(BlockFn kernel, const Nest& nest, const Conversion* conversion
             cast.strides[1][cast.ndim] = inside.strides[i][a];
             ++cast.ndim;
         }
-        run(conversions[i].cast, cast);
+        run({conversions[i].cast}, cast);
         inside.data[i] = copy;
         wanted[i].cast = nullptr;
         next = copy + ((stride + 63) & ~ptrdiff_t{63});
     }
-    for (int i = 0; i <= output; ++i) {
+    for (int i = 0; i < arguments; ++i) {
         if (!wanted[i].cast) continue;
         converter.buffers[i] = next;
         next += piece_bytes;
@@ -359,17 +367,17 @@ bool any_cast(const Conversion* conversions, int operands) noexcept {
 
 }  // namespace
 
-void run(BlockFn kernel, const Nest& nest) noexcept {
+void run(const Kernel& kernel, const Nest& nest) noexcept {
     for_each_block(nest, [&](const Block& block) { kernel(block); });
 }
 
-bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
+bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions) noexcept {
     int const operands = nest.operands;
     if (!any_cast(conversions, operands)) {
         run(kernel, nest);
         return true;
     }
-    return with_buffers(kernel, nest, conversions, operands - 1,
+    return with_buffers(kernel, nest, conversions,
                         [&](const Nest& inside, const Converter& converter, ptrdiff_t piece) {
                             for_each_block(inside, [&](const Block& block) {
                                 for_each_piece(block, operands, piece, converter);
@@ -377,7 +385,7 @@ bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexce
                         });
 }
 
-bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept {
+bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions) noexcept {
     int const operands = nest.operands, mask = operands - 1;
     // body(part) for every run of selected elements
     auto masked = [&](const Block& block, auto body) {
@@ -391,7 +399,7 @@ bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions)
         for_each_block(nest, [&](const Block& block) { masked(block, kernel); });
         return true;
     }
-    return with_buffers(kernel, nest, conversions, mask - 1,
+    return with_buffers(kernel, nest, conversions,
                         [&](const Nest& inside, const Converter& converter, ptrdiff_t piece) {
                             for_each_block(inside, [&](const Block& block) {
                                 masked(block, [&](const Block& selected) {

@@ -4,8 +4,8 @@
 
 namespace raptors {
 
-// Operands over one common shape (already broadcast: stride 0 where an operand repeats). Output
-// last.
+// Operands over one common shape (already broadcast: stride 0 where an operand repeats): inputs,
+// outputs, the mask of where=.
 struct Nest {
     int ndim;
     int operands;
@@ -83,22 +83,21 @@ private:
 };
 
 // Elementwise over a simplified nest of operands that have the kernel's own dtypes.
-void run(BlockFn kernel, const Nest& nest) noexcept;
+void run(const Kernel& kernel, const Nest& nest) noexcept;
 
 // How an operand differs from what the kernel takes.
 struct Conversion {
-    BlockFn cast;  // nullptr: none needed
-    int size;      // bytes of an element of the kernel's dtype
-    int own_size;  // bytes of an element of the operand's dtype
+    KernelFn cast;  // nullptr: none needed
+    int size;       // bytes of an element of the kernel's dtype
 };
 // The same with casts: pieces of cache size are converted into buffers from the thread's arena, and
-// the result out of one. False: out of memory (nothing written).
-[[nodiscard]] bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions) noexcept;
+// the results out of others. False: out of memory (nothing written).
+[[nodiscard]] bool run(const Kernel& kernel, const Nest& nest,
+                       const Conversion* conversions) noexcept;
 
-// where=: operand number nest.operands-1 is the boolean mask, the output comes before it. The
-// kernel is called only on runs of selected elements. nest.operands <= max_operands: so ternaries
-// have no masked form. Conversions may be nullptr.
-[[nodiscard]] bool run_masked(BlockFn kernel, const Nest& nest,
+// where=: the last operand is the boolean mask. The kernel is called only on runs of selected
+// elements. Conversions may be nullptr.
+[[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest,
                               const Conversion* conversions) noexcept;
 
 // Whether two operands of a (not necessarily simplified) nest may share memory in a way that
@@ -115,7 +114,7 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept;
 // Folds only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an element
 // of the kernel's input dtype that leaves the result as it is. `select` is the kernel of `where`
 // for that dtype.
-[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, BlockFn select, const Nest& nest,
+[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, KernelFn select, const Nest& nest,
                                      const Conversion& conversion, const void* fill) noexcept;
 // argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64,
 // stride 0 along it.

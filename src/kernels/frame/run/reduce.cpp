@@ -169,7 +169,7 @@ void fold_pieces(ReduceFn kernel, const Plan& plan, ptrdiff_t size, const char* 
 }
 
 // Casts block operand `in` into the buffer, dense.
-void cast_block(BlockFn cast, const Block& block, ptrdiff_t size, char* buffer) noexcept {
+void cast_block(KernelFn cast, const Block& block, ptrdiff_t size, char* buffer) noexcept {
     Block c{};
     c.data[0] = block.data[in];
     c.inner[0] = block.inner[in];
@@ -179,7 +179,7 @@ void cast_block(BlockFn cast, const Block& block, ptrdiff_t size, char* buffer) 
     c.outer[1] = size * block.n;
     c.n = block.n;
     c.rows = block.rows;
-    cast(c);
+    cast(c, nullptr);
 }
 
 }  // namespace
@@ -225,17 +225,17 @@ int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
     return rows << levels <= most_chunks ? levels : 0;
 }
 
-void join_two(BlockFn join, char* a, char* b, char* to) noexcept {
+void join_two(KernelFn join, char* a, char* b, char* to) noexcept {
     Block block{};
     block.data[0] = a;
     block.data[1] = b;
     block.data[2] = to;
     block.n = block.rows = 1;
-    join(block);
+    join(block, nullptr);
 }
 
 // The root of a tree whose nodes lie in `parts` goes to the first of them.
-void join_nodes(BlockFn join, char* parts, ptrdiff_t nodes, ptrdiff_t size) noexcept {
+void join_nodes(KernelFn join, char* parts, ptrdiff_t nodes, ptrdiff_t size) noexcept {
     for (ptrdiff_t left = nodes / 2; left; left /= 2)
         for (ptrdiff_t i = 0; i < left; ++i)
             join_two(join, parts + 2 * i * size, parts + (2 * i + 1) * size, parts + i * size);
@@ -380,7 +380,7 @@ bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion)
     return true;
 }
 
-bool run_reduce_masked(ReduceFn kernel, BlockFn select, const Nest& nest,
+bool run_reduce_masked(ReduceFn kernel, KernelFn select, const Nest& nest,
                        const Conversion& conversion, const void* fill) noexcept {
     Plan plan;
     if (!make_plan(nest, -1, plan)) return true;
@@ -412,7 +412,7 @@ bool run_reduce_masked(ReduceFn kernel, BlockFn select, const Nest& nest,
             s.outer[3] = size * block.n;
             s.n = block.n;
             s.rows = block.rows;
-            select(s);
+            select(s, nullptr);
         });
     });
     return true;

@@ -20,17 +20,16 @@ constexpr int index(E e) {
 // Measured figures; 0: the built-in one.
 std::atomic<float> op_cost[n_ops][n_dtypes], fold_cost[n_folds][n_dtypes];
 
-// Without a measurement: what operands in L2 cost, and for divisions and roots the least of what
-// processors of the last ten years need.
+// Without a measurement: what operands in L2 cost, or what the row says.
 constexpr double ns_per_byte = 0.012;
 double built_in(Op op, DType t) noexcept {
     const OpInfo& info = op_info[index(op)];
-    int const size = dtype_info[index(t)].size;
-    double const bytes = size * info.inputs + (info.result == Result::boolean ? 1 : size);
+    int bytes = 0;
+    for (int i = 0; i < info.inputs + info.outputs; ++i)
+        bytes += item_size(argument_dtype(op, i, t));
     double const moved = bytes * ns_per_byte;
-    bool const divides = op == Op::divide || op == Op::sqrt || op == Op::reciprocal;
-    double const division = divides ? (size == 8 ? 0.5 : 0.15) : 0;
-    return moved > division ? moved : division;
+    auto const computed = static_cast<double>(item_size(t) < 8 ? info.cost.narrow : info.cost.wide);
+    return moved > computed ? moved : computed;
 }
 double built_in(Fold, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
 
@@ -41,7 +40,7 @@ constexpr int runs = 12;
 template <class Body>
 double measure(DType t, Body body) noexcept {
     size_t const size = static_cast<size_t>(dtype_info[index(t)].size);
-    constexpr int buffers = max_operands;
+    constexpr int buffers = max_arguments;
     size_t const bytes = sample * 8;
     char* const memory = static_cast<char*>(aligned_alloc(64, buffers * bytes));
     if (!memory) return 0;
@@ -86,17 +85,14 @@ void set_cost(Fold fold, DType t, double ns) noexcept {
 }
 
 double measure_cost(const Table& table, Op op, DType t) noexcept {
-    BlockFn const kernel = table.elementwise[index(op)][index(t)];
+    Kernel const kernel = kernel_of(table, op, t);
     if (!kernel) return 0;
-    int const inputs = op_info[index(op)].inputs, size = dtype_info[index(t)].size;
     return measure(t, [&](char* memory, size_t bytes) {
         Block block{};
-        for (int i = 0; i <= inputs; ++i) {
+        for (int i = 0; i < kernel.arguments(); ++i) {
             block.data[i] = memory + static_cast<size_t>(i) * bytes;
-            block.inner[i] = size;
+            block.inner[i] = kernel.size(i);
         }
-        if (op == Op::where) block.inner[0] = 1;
-        if (op_info[index(op)].result == Result::boolean) block.inner[inputs] = 1;
         block.n = sample;
         block.rows = 1;
         kernel(block);

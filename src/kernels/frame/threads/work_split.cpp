@@ -37,23 +37,23 @@ Block block_of(const Nest& nest) noexcept {
 
 }  // namespace
 
-void run(BlockFn kernel, const Nest& nest, int out_size, Share share) noexcept {
-    bool const streaming =
-        nest.ndim && nest.ndim <= 2 && streams(block_of(nest), nest.operands, out_size);
+void run(const Kernel& kernel, const Nest& nest, Share share) noexcept {
+    bool const streaming = nest.ndim && nest.ndim <= 2 && streams(kernel, block_of(nest));
     for_parts(nest, share, [&](const Nest& part) {
         if (streaming)
-            run_streaming(kernel, block_of(part), nest.operands, out_size);
+            run_streaming(kernel, block_of(part));
         else
             run(kernel, part);
         return true;
     });
 }
 
-bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions, Share share) noexcept {
+bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
+         Share share) noexcept {
     return for_parts(nest, share, [&](const Nest& part) { return run(kernel, part, conversions); });
 }
 
-bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions,
+bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
                 Share share) noexcept {
     return for_parts(nest, share,
                      [&](const Nest& part) { return run_masked(kernel, part, conversions); });

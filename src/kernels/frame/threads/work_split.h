@@ -5,18 +5,17 @@
 
 namespace raptors {
 
-// Elementwise over a simplified nest. Results do not depend on who works. `out_size`: bytes of an
-// element of the output.
-void run(BlockFn kernel, const Nest& nest, int out_size, Share share) noexcept;
+// Elementwise over a simplified nest. Results do not depend on who works.
+void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
 // The same with casts; false: out of memory, the output may be partly written.
-[[nodiscard]] bool run(BlockFn kernel, const Nest& nest, const Conversion* conversions,
+[[nodiscard]] bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
                        Share share) noexcept;
-[[nodiscard]] bool run_masked(BlockFn kernel, const Nest& nest, const Conversion* conversions,
+[[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
                               Share share) noexcept;
 
 // How the parts of a long fold come together.
 struct Joining {
-    BlockFn join;     // of two results; nullptr: a fold stays with one thread
+    KernelFn join;    // of two results; nullptr: a fold stays with one thread
     int size;         // bytes of a result
     bool from_first;  // a part begins with its first element (of the result's dtype), or
     char neutral[8];  // with this, which changes nothing;

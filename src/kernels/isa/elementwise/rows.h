@@ -9,36 +9,36 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-#define RAPTORS_FORMULA1(name, types, result, formula) \
-    struct name##_formula {                            \
-        template <class T>                             \
-        static RAPTORS_INLINE auto apply(T x) {        \
-            return formula;                            \
-        }                                              \
+#define RAPTORS_FORMULA1(name, formula)         \
+    struct name##_formula {                     \
+        template <class T>                      \
+        static RAPTORS_INLINE auto apply(T x) { \
+            return formula;                     \
+        }                                       \
     };
-#define RAPTORS_FORMULA2(name, types, result, formula) \
-    struct name##_formula {                            \
-        template <class T>                             \
-        static RAPTORS_INLINE auto apply(T x, T y) {   \
-            return formula;                            \
-        }                                              \
+#define RAPTORS_FORMULA2(name, formula)              \
+    struct name##_formula {                          \
+        template <class T, class Y>                  \
+        static RAPTORS_INLINE auto apply(T x, Y y) { \
+            return formula;                          \
+        }                                            \
     };
 
 // clang-format off
 #define RAPTORS_ROW(...) __VA_ARGS__
-#define UNARY(name, types, result, status, formula, doc) \
-    RAPTORS_ROWS_##status(RAPTORS_FORMULA1(name, types, result, formula))
-#define BINARY(name, types, result, status, formula, doc) \
-    RAPTORS_ROWS_##status(RAPTORS_FORMULA2(name, types, result, formula))
+#define UNARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
+    RAPTORS_ROWS_##status(RAPTORS_FORMULA1(name, formula))
+#define BINARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
+    RAPTORS_ROWS_##status(RAPTORS_FORMULA2(name, formula))
 // clang-format on
 #include "tables/ops.def"
 
-template <template <class, class, class> class Kernel, class F, class Stored, uint32_t types>
-inline void fill_row(BlockFn* row) {
+template <template <class, Signature, class> class Kernel, class F, Signature signature,
+          uint32_t types>
+inline void fill_row(KernelFn* row) {
 #define DTYPE(id, type, kind, text)           \
     if constexpr (includes(types, DType::id)) \
-        row[static_cast<int>(DType::id)] =    \
-            &Kernel<F, typename Stored::template of<type>, type>::run;
+        row[static_cast<int>(DType::id)] = &Kernel<F, signature, type>::run;
 #include "tables/dtypes.def"
 }
 
@@ -46,10 +46,12 @@ inline void fill_row(BlockFn* row) {
 
 void RAPTORS_FILL(ElementwiseTable& table) noexcept {
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
-#define UNARY(name, types, result, status, formula, doc) \
-    RAPTORS_ROWS_##status((fill_row<UnaryKernel, name##_formula, result, types>(row(Op::name)));)
-#define BINARY(name, types, result, status, formula, doc) \
-    RAPTORS_ROWS_##status((fill_row<BinaryKernel, name##_formula, result, types>(row(Op::name)));)
+    // clang-format off
+#define UNARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
+    RAPTORS_ROWS_##status((fill_row<UnaryKernel, name##_formula, signature, types>(row(Op::name)));)
+#define BINARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
+    RAPTORS_ROWS_##status((fill_row<BinaryKernel, name##_formula, signature, types>(row(Op::name)));)
+// clang-format on
 #include "tables/ops.def"
 }
 

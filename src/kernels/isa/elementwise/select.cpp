@@ -7,13 +7,13 @@ namespace raptors::RAPTORS_ISA {
 namespace {
 
 // x is T, or the condition of `where`: uint8_t 0 or 1.
-#define TERNARY(name, types, result, status, formula, doc) \
-    struct name##_formula {                                \
-        template <class X, class T>                        \
-        static RAPTORS_INLINE auto apply(X x, T y, T z) {  \
-            return formula;                                \
-        }                                                  \
-        static constexpr uint32_t dtypes = types;          \
+#define TERNARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
+    struct name##_formula {                                                           \
+        template <class X, class T>                                                   \
+        static RAPTORS_INLINE auto apply(X x, T y, T z) {                             \
+            return formula;                                                           \
+        }                                                                             \
+        static constexpr uint32_t dtypes = types;                                     \
     };
 #include "tables/ops.def"
 
@@ -40,11 +40,12 @@ void clip_between(char* const* data, ptrdiff_t n) noexcept {
 
 template <class T>
 struct ClipKernel {
-    static constexpr Cores cores = {4,
+    static constexpr Cores cores = {3,
+                                    1,
                                     {size_of<T>, size_of<T>, size_of<T>, size_of<T>},
-                                    {ternary_core<clip_formula, T, T, T, 0>, nullptr, nullptr,
-                                     nullptr, nullptr, nullptr, clip_between<T>}};
-    static void run(const Block& b) noexcept {
+                                    {ternary_core<clip_formula, Outputs<T>, T, T, 0>, nullptr,
+                                     nullptr, nullptr, nullptr, nullptr, clip_between<T>}};
+    static void run(const Block& b, const void*) noexcept {
         // Bounds that are scalars of each row keep their rule: rows must not be packed together.
         bool const rows_have_bounds =
             b.inner[1] == 0 && b.inner[2] == 0 && (b.outer[1] != 0 || b.outer[2] != 0);
@@ -53,7 +54,7 @@ struct ClipKernel {
         row.rows = 1;
         for (ptrdiff_t r = 0; r < b.rows; ++r) {
             drive(row, cores);
-            for (int i = 0; i < cores.operands; ++i) row.data[i] += b.outer[i];
+            for (int i = 0; i < cores.arguments(); ++i) row.data[i] += b.outer[i];
         }
     }
 };
@@ -62,19 +63,20 @@ struct ClipKernel {
 template <class T>
 struct WhereKernel {
     template <unsigned ones>
-    static constexpr Core core = ternary_core<where_formula, T, boolean, T, ones>;
+    static constexpr Core core = ternary_core<where_formula, Outputs<T>, boolean, T, ones>;
     static constexpr Cores cores = {
-        4,
+        3,
+        1,
         {1, size_of<T>, size_of<T>, size_of<T>},
         {core<0>, nullptr, core<2>, nullptr, core<4>, nullptr, core<6>}};
-    static void run(const Block& b) noexcept { drive(b, cores); }
+    static void run(const Block& b, const void*) noexcept { drive(b, cores); }
 };
 
 }  // namespace
 
 void fill_select(ElementwiseTable& table) noexcept {
-    BlockFn* const clip_row = table.elementwise[static_cast<int>(Op::clip)];
-    BlockFn* const where_row = table.elementwise[static_cast<int>(Op::where)];
+    KernelFn* const clip_row = table.elementwise[static_cast<int>(Op::clip)];
+    KernelFn* const where_row = table.elementwise[static_cast<int>(Op::where)];
 #define DTYPE(id, type, kind, text)                                     \
     if constexpr (includes(clip_formula::dtypes, DType::id))            \
         clip_row[static_cast<int>(DType::id)] = &ClipKernel<type>::run; \

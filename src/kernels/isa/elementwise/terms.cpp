@@ -18,7 +18,7 @@ struct Term {
 void fill_terms(ElementwiseTable& table) noexcept {
 #define DTYPE(id, type, kind, text)              \
     if constexpr (includes(FLOATING, DType::id)) \
-        table.term[static_cast<int>(DType::id)] = &BinaryKernel<Term, type, type>::run;
+        table.term[static_cast<int>(DType::id)] = &BinaryKernel<Term, "TT->T", type>::run;
 #include "tables/dtypes.def"
 }
 

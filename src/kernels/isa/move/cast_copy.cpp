@@ -106,7 +106,7 @@ void copy_transposed(char* to, const char* from, Block b) noexcept {
 
 // Raw bytes.
 template <class U>
-void copy(const Block& b) noexcept {
+void copy(const Block& b, const void*) noexcept {
     constexpr ptrdiff_t size = sizeof(U);
     if (b.n <= 0 || b.rows <= 0) return;
     char* const to = b.data[1];
@@ -136,15 +136,15 @@ void copy(const Block& b) noexcept {
 }
 
 template <class From, class To>
-constexpr BlockFn cast() {
+constexpr KernelFn cast() {
     if constexpr (std::is_same_v<From, To>)
         return &copy<Unsigned<From>>;
     else
-        return &UnaryKernel<Convert<To, From>, Value<To>, From>::run;
+        return &CastKernel<Convert<To, From>, To, From>::run;
 }
 
 template <class From>
-void fill_from(BlockFn* row) {
+void fill_from(KernelFn* row) {
 #define DTYPE(id, type, kind, text) row[static_cast<int>(DType::id)] = cast<From, type>();
 #include "tables/dtypes.def"
 }
