@@ -89,6 +89,11 @@ class Outcome:
     warned: list[tuple[type, str, str, int]] = field(default_factory=list)
 
 
+def text_of(error: BaseException | None) -> str:
+    """The text of an exception, without addresses."""
+    return _ADDRESS.sub("0x", str(error))
+
+
 def run(body: Callable[[Any], Any], library: Any) -> Outcome:
     outcome = Outcome()
     with warnings.catch_warnings(record=True) as caught:
@@ -256,7 +261,7 @@ def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
     if e.error is not None:
         if type(e.error) is not type(g.error):
             return f"raised {g.error!r}, NumPy {e.error!r}"
-        x, y = (_ADDRESS.sub("0x", str(o.error)) for o in (e, g))
+        x, y = text_of(e.error), text_of(g.error)
         if x != y:
             return f"message {y!r}, NumPy {x!r}"
     if not _same_warnings(e.warned, g.warned):
