@@ -255,7 +255,12 @@ def _same_warnings(e: list[tuple[type, str, str, int]], g: list[tuple[type, str,
     return all(x[2:] == y[2:] or x[2].startswith(_NUMPY) for x, y in zip(e, g, strict=True))
 
 
-def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
+def compare(
+    e: Outcome,
+    g: Outcome,
+    rules: Rules = EXACT,
+    how: Callable[[Any, Any, Rules], str | None] = difference,
+) -> str | None:
     if (e.error is None) != (g.error is None):
         return f"raised {g.error!r}, NumPy {e.error!r} (value {_text(g.value)}, NumPy {_text(e.value)})"
     if e.error is not None:
@@ -267,7 +272,7 @@ def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
     if not _same_warnings(e.warned, g.warned):
         x, y = ([f"{c.__name__}: {m} ({os.path.basename(f)}:{n})" for c, m, f, n in o.warned] for o in (e, g))
         return f"warned {y}, NumPy {x}"
-    return difference(e.value, g.value, rules) if e.error is None else None
+    return how(e.value, g.value, rules) if e.error is None else None
 
 
 def mismatch(body: Callable[[Any], Any], rules: Rules = EXACT) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,13 @@ def test_without_calls(xp: Any) -> Any:
 
 @numpy_parity(native=0.8)
 def test_attempts(xp: Any) -> Any:
-    return [attempt(lambda n=n: xp.ones(3) + xp.ones(n)) for n in (3, 4)]
+    return [attempt(xp.add, xp.ones(3), xp.ones(n)) for n in (3, 4)]
+
+
+@numpy_parity(native=0.8)
+def test_cases(xp: Any) -> Iterator[Any]:
+    for n in (3, 4):
+        yield n, attempt(xp.add, xp.ones(3), xp.ones(n))
 
 
 # ---- bodies that have to fail
@@ -128,7 +134,7 @@ DIFFERENT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "exception": (lambda xp: xp.ones(3) + xp.ones(4 if xp is numpy else 3), "raised"),
     "class of an exception": (lambda xp: fail(xp, KeyError if xp is numpy else ValueError, "x"), "raised"),
     "text of an exception": (lambda xp: fail(xp, ValueError, xp.__name__), "message"),
-    "text of an attempt": (lambda xp: attempt(lambda: fail(xp, ValueError, xp.__name__)), "item 1"),
+    "text of an attempt": (lambda xp: attempt(fail, xp, ValueError, xp.__name__), "item 1"),
     "nothing": (lambda xp: xp.add(xp.ones(1), 1) and None, "nothing to compare"),
     "nothing in a list": (lambda xp: [None, {"x": (xp.ones(1) is None or None)}], "nothing to compare"),
 }
@@ -139,6 +145,54 @@ def test_differences(label: str) -> None:
     body, problem = DIFFERENT[label]
     with pytest.raises(AssertionError, match=problem):
         numpy_parity()(body)()
+
+
+def test_differences_of_cases() -> None:
+    def cases(xp: Any) -> Iterator[Any]:
+        yield "first", xp.ones(3)
+        yield ("second", 2), xp.ones(3) * (1 + (xp is numpy))
+
+    def fewer(xp: Any) -> Iterator[Any]:
+        yield "first", xp.ones(3)
+        if xp is numpy:
+            yield "second", xp.ones(3)
+
+    def none(xp: Any) -> Iterator[Any]:
+        yield from ()
+
+    def raising(xp: Any) -> Iterator[Any]:
+        yield "first", xp.ones(3)
+        yield "second", fail(xp, ValueError, "escapes")
+
+    for body, error, text in (
+        (cases, AssertionError, "second.*element 0"),
+        (fewer, AssertionError, "second"),
+        (none, AssertionError, "nothing to compare"),
+        (raising, ValueError, "escapes"),
+    ):
+        with pytest.raises(error, match=text):
+            numpy_parity()(body)()
+
+
+def test_rules_of_a_case() -> None:
+    def cases(xp: Any) -> Iterator[Any]:
+        yield "first", xp.ones(3)
+        yield "second", xp.zeros(3) * (1 if xp is numpy else -1), Rules(zero_sign=False)
+
+    numpy_parity()(cases)()
+
+
+def test_failures_of_the_body_itself() -> None:
+    """An assertion, or a misspelt name, is no result, although both libraries give it."""
+
+    def asserting(xp: Any) -> Any:
+        assert xp.ones(3).size == 4, "of the test"
+
+    for wrapped in (asserting, lambda xp: attempt(asserting, xp)):
+        with pytest.raises(AssertionError, match="of the test"):
+            numpy_parity()(wrapped)()
+    with pytest.raises(NameError, match="misspelt"):
+        numpy_parity()(lambda xp: xp.ones(misspelt))()  # type: ignore[name-defined]  # noqa: F821
 
 
 def test_looser_rules() -> None:
