@@ -89,6 +89,11 @@ class Outcome:
     warned: list[tuple[type, str, str, int]] = field(default_factory=list)
 
 
+def text_of(error: BaseException | None) -> str:
+    """The text of an exception, without addresses."""
+    return _ADDRESS.sub("0x", str(error))
+
+
 def run(body: Callable[[Any], Any], library: Any) -> Outcome:
     outcome = Outcome()
     with warnings.catch_warnings(record=True) as caught:
@@ -250,19 +255,24 @@ def _same_warnings(e: list[tuple[type, str, str, int]], g: list[tuple[type, str,
     return all(x[2:] == y[2:] or x[2].startswith(_NUMPY) for x, y in zip(e, g, strict=True))
 
 
-def compare(e: Outcome, g: Outcome, rules: Rules = EXACT) -> str | None:
+def compare(
+    e: Outcome,
+    g: Outcome,
+    rules: Rules = EXACT,
+    how: Callable[[Any, Any, Rules], str | None] = difference,
+) -> str | None:
     if (e.error is None) != (g.error is None):
         return f"raised {g.error!r}, NumPy {e.error!r} (value {_text(g.value)}, NumPy {_text(e.value)})"
     if e.error is not None:
         if type(e.error) is not type(g.error):
             return f"raised {g.error!r}, NumPy {e.error!r}"
-        x, y = (_ADDRESS.sub("0x", str(o.error)) for o in (e, g))
+        x, y = text_of(e.error), text_of(g.error)
         if x != y:
             return f"message {y!r}, NumPy {x!r}"
     if not _same_warnings(e.warned, g.warned):
         x, y = ([f"{c.__name__}: {m} ({os.path.basename(f)}:{n})" for c, m, f, n in o.warned] for o in (e, g))
         return f"warned {y}, NumPy {x}"
-    return difference(e.value, g.value, rules) if e.error is None else None
+    return how(e.value, g.value, rules) if e.error is None else None
 
 
 def mismatch(body: Callable[[Any], Any], rules: Rules = EXACT) -> str | None:

@@ -238,3 +238,21 @@ def overlapping(
         if high - low < size:
             views.append((int(rng.integers(-low, size - high)), steps))
     return views
+
+
+def outputs_of_product(dtype: str) -> dict[str, Callable[[Any], Any]]:
+    """What may be given, rightly or not, for the product (6, 5) of two matrices of a dtype."""
+    return {
+        "C": lambda xp: xp.ones((6, 5), dtype),
+        "F": lambda xp: xp.ones((5, 6), dtype).T,
+        "strided": lambda xp: xp.ones((12, 15), dtype)[::2, ::3],
+        "reversed": lambda xp: xp.ones((6, 5), dtype)[::-1, ::-1],
+        "wrong shape": lambda xp: xp.ones((5, 6), dtype),
+        "wider": lambda xp: xp.ones((6, 5), "f8"),
+        "narrower": lambda xp: xp.ones((6, 5), "i1"),
+        "stack": lambda xp: xp.ones((2, 6, 5), dtype),
+        "none": lambda xp: None,
+        "list": lambda xp: [1],
+        "repeated": lambda xp: xp.broadcast_to(xp.ones(5, dtype), (6, 5)),
+        "tuple": lambda xp: (xp.ones((6, 5), dtype),),
+    }

@@ -395,6 +395,20 @@ def test_environment_variables_are_listed_and_documented() -> None:
     assert [name for name in _environment.TESTS if name not in text("CONTRIBUTING.md")] == []
 
 
+def test_glossary_names_files_that_exist() -> None:
+    """And in which the term occurs; the terms are in order."""
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| `([^`]+)` \|$", text("docs/glossary.md"), re.MULTILINE)
+    assert len(rows) > 20
+    assert [term for term, _ in rows] == sorted(term for term, _ in rows)
+    wrong = [
+        (term, path)
+        for term, path in rows
+        if (file := included(path)) is None
+        or term.split(" ")[0].strip(",s") not in path + file.read_text(encoding="utf-8").lower()
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("script", ["run", "nightly", "coverage", "tidy", "bench-smoke"])
 def test_scripts_can_be_run(script: str) -> None:
     path = ROOT / ".ci" / script

@@ -262,21 +262,7 @@ def test_outputs(dtype: str) -> None:
     rng = samples.generator("einsum out", dtype)
     found = Mismatches()
     a, b = numbers(rng, dtype, (6, 7)), numbers(rng, dtype, (7, 5))
-    makers = {
-        "C": lambda xp: xp.ones((6, 5), dtype),
-        "F": lambda xp: xp.ones((5, 6), dtype).T,
-        "strided": lambda xp: xp.ones((12, 15), dtype)[::2, ::3],
-        "reversed": lambda xp: xp.ones((6, 5), dtype)[::-1, ::-1],
-        "wrong shape": lambda xp: xp.ones((5, 6), dtype),
-        "wider": lambda xp: xp.ones((6, 5), "f8"),
-        "narrower": lambda xp: xp.ones((6, 5), "i1"),
-        "stack": lambda xp: xp.ones((2, 6, 5), dtype),
-        "none": lambda xp: None,
-        "list": lambda xp: [1],
-        "repeated": lambda xp: xp.broadcast_to(xp.ones(5, dtype), (6, 5)),
-        "tuple": lambda xp: (xp.ones((6, 5), dtype),),
-    }
-    for name, make in makers.items():
+    for name, make in samples.outputs_of_product(dtype).items():
 
         def body(xp: Any, make: Any = make) -> Any:
             out = make(xp)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, Mismatches, counted, mine, same_as_numpy
+from helpers import DISABLED, Mismatches, Rules, counted, mine, same_as_numpy
+from parity import numpy_parity
 
 import raptors
 
@@ -120,72 +123,47 @@ def _injective(shape: tuple[int, ...], steps: tuple[int, ...]) -> bool:
 @pytest.mark.parametrize(
     "shift", [*range(-20, 21), 31, 32, 33, 63, 64, 65, 127, 128, 129, 130, -64, -65, -128, -130]
 )
-def test_shifts_in_bytes(shift: int) -> None:
+@numpy_parity(native=lambda shift: 0.06 if shift else 1.0, rules=Rules(adopt=False))
+def test_shifts_in_bytes(xp: Any, shift: int) -> Iterator[Any]:
     """Contiguous input and output a few bytes apart, down to the byte, around the vector widths."""
-    found = Mismatches()
-    with numpy.errstate(all="ignore"):
-        for dtype in ("int8", "int16", "float32", "float64"):
-            size = numpy.dtype(dtype).itemsize
-            for n in (1, 5, 33, 70):
-                results = []
-                for library in (numpy, raptors):
-                    room = (numpy.arange(2000) % 7).astype("u1")
-                    x = room[200 : 200 + n * size].view(dtype)
-                    o = room[200 + shift : 200 + shift + n * size].view(dtype)
-                    if library is numpy:
-                        o[...] = numpy.add(x.copy(), x.copy())
-                        o[...] = numpy.multiply(o.copy(), x.copy())
-                    else:
-                        raptors.add(mine(raptors, x), mine(raptors, x), out=mine(raptors, o))
-                        raptors.multiply(mine(raptors, o), mine(raptors, x), out=mine(raptors, o))
-                    results.append(room.tobytes())
-                found.add((dtype, n), None if results[0] == results[1] else "differs from copy-first")
-    found.done()
+    for dtype, n in itertools.product(("int8", "int16", "float32", "float64"), (1, 5, 33, 70)):
+        size = numpy.dtype(dtype).itemsize
+        room = (numpy.arange(2000) % 7).astype("u1")
+        x = mine(xp, room[200 : 200 + n * size].view(dtype))
+        o = mine(xp, room[200 + shift : 200 + shift + n * size].view(dtype))
+        with numpy.errstate(all="ignore"):
+            if xp is numpy:
+                o[...] = numpy.add(x.copy(), x.copy())
+                o[...] = numpy.multiply(o.copy(), x.copy())
+            else:
+                xp.add(x, x, out=o)
+                xp.multiply(o, x, out=o)
+        yield (dtype, n), room
 
 
-def test_reductions_into_their_input() -> None:
+@numpy_parity(native=0.5)
+def test_reductions_into_their_input(xp: Any) -> Iterator[Any]:
     """out= inside the array that is folded."""
-    found = Mismatches()
-    for name in ("sum", "prod", "min", "max", "any", "all", "argmin"):
-        for axis in (0, 1):
-            for place in (0, 1, 2, -1):
-
-                def body(xp: Any, name: str = name, axis: int = axis, place: int = place) -> Any:
-                    a = numpy.arange(1, 17).reshape(4, 4)
-                    x = mine(xp, a)
-                    out = x[place] if axis == 0 else x[:, place]
-                    r = getattr(xp, name)(x.copy() if xp is numpy else x, axis=axis, out=out)
-                    return x, r is out
-
-                found.check((name, axis, place), body)
-    found.done()
+    names = ("sum", "prod", "min", "max", "any", "all", "argmin")
+    for name, axis, place in itertools.product(names, (0, 1), (0, 1, 2, -1)):
+        x = mine(xp, numpy.arange(1, 17).reshape(4, 4))
+        out = x[place] if axis == 0 else x[:, place]
+        r = getattr(xp, name)(x.copy() if xp is numpy else x, axis=axis, out=out)
+        yield (name, axis, place), (x, r is out)
 
 
-def test_in_place_with_views_of_itself() -> None:
-    found = Mismatches()
+@numpy_parity(native=0.63)
+def test_in_place_with_views_of_itself(xp: Any) -> Iterator[Any]:
     views: list[Any] = [
-        lambda a: a[::-1],
-        lambda a: a.T if a.ndim == 2 else a,
-        lambda a: a[:1],
-        lambda a: a[..., :1],
-        lambda a: a[-1:],
-        lambda a: a.reshape(a.shape),
-        lambda a: numpy.broadcast_to(a[0], a.shape),
-        lambda a: a[[0]],
-        lambda a: a.flat[0],
-        lambda a: a[0],
+        *(lambda a: a[::-1], lambda a: a.T, lambda a: a[:1], lambda a: a[..., :1], lambda a: a[-1:]),
+        *(lambda a: a.reshape(a.shape), lambda a: numpy.broadcast_to(a[0], a.shape), lambda a: a[[0]]),
+        *(lambda a: a.flat[0], lambda a: a[0]),
     ]
     for shape in ((5,), (33,), (4, 4), (7, 7), (65, 65)):
-        for i, other in enumerate(views):
-            for operator in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
-
-                def body(xp: Any, shape: Any = shape, other: Any = other, operator: str = operator) -> Any:
-                    x = mine(xp, numpy.arange(1.0, 1 + numpy.prod(shape)).reshape(shape))
-                    r = getattr(x, operator)(other(x))
-                    return x, r is x
-
-                found.check((shape, i, operator), body)
-    found.done()
+        for (i, other), sign in itertools.product(enumerate(views), ("add", "sub", "mul", "truediv")):
+            x = mine(xp, numpy.arange(1.0, 1 + numpy.prod(shape)).reshape(shape))
+            r = getattr(x, f"__i{sign}__")(other(x))
+            yield (shape, i, sign), (x, r is x)
 
 
 def test_adjacent_buffers_stay_native() -> None:
@@ -206,22 +184,15 @@ def test_adjacent_buffers_stay_native() -> None:
     )
 
 
-def test_masks_that_overlap() -> None:
+@numpy_parity(native=0.83)
+def test_masks_that_overlap(xp: Any) -> Iterator[Any]:
     """where= sharing memory with the output or an input."""
-    found = Mismatches()
-    for start in (0, 1, 5):
-        for stop in (20, 21, 25):
-
-            def body(xp: Any, start: int = start, stop: int = stop) -> Any:
-                room = numpy.arange(60) % 3 == 0
-                x = mine(xp, room)
-                mask = x[stop - 20 : stop].copy() if xp is numpy else x[stop - 20 : stop]
-                source = x[40:60].copy() if xp is numpy else x[40:60]
-                xp.logical_not(source, out=x[start : start + 20], where=mask)
-                return x
-
-            found.check((start, stop), body)
-    found.done()
+    for start, stop in itertools.product((0, 1, 5), (20, 21, 25)):
+        x = mine(xp, numpy.arange(60) % 3 == 0)
+        mask = x[stop - 20 : stop].copy() if xp is numpy else x[stop - 20 : stop]
+        source = x[40:60].copy() if xp is numpy else x[40:60]
+        xp.logical_not(source, out=x[start : start + 20], where=mask)
+        yield (start, stop), x
 
 
 def test_inputs_are_never_changed() -> None:

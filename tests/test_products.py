@@ -264,20 +264,7 @@ def test_events_are_reported_as_numpys() -> None:
 def test_outputs(dtype: str) -> None:
     found = Mismatches()
     a, b = numbers(dtype, (6, 7)), numbers(dtype, (7, 5))
-    makers: dict[str, Callable[[Any], Any]] = {
-        "C": lambda xp: xp.zeros((6, 5), dtype),
-        "F": lambda xp: xp.zeros((5, 6), dtype).T,
-        "strided": lambda xp: xp.zeros((12, 15), dtype)[::2, ::3],
-        "reversed": lambda xp: xp.zeros((6, 5), dtype)[::-1, ::-1],
-        "wrong shape": lambda xp: xp.zeros((5, 6), dtype),
-        "wider": lambda xp: xp.zeros((6, 5), "f8"),
-        "narrower": lambda xp: xp.zeros((6, 5), "i1"),
-        "stack": lambda xp: xp.zeros((2, 6, 5), dtype),
-        "none": lambda xp: None,
-        "list": lambda xp: [1],
-        "repeated": lambda xp: xp.broadcast_to(xp.zeros(5, dtype), (6, 5)),
-    }
-    for name, make in makers.items():
+    for name, make in samples.outputs_of_product(dtype).items():
         for form in (lambda o: {"out": o}, lambda o: {"out": (o,)}):
 
             def body(xp: Any, make: Any = make, form: Any = form) -> Any:

@@ -322,7 +322,7 @@ def test_keywords(row: dict[str, Any], isa: str) -> None:
                     rules,
                 )
     found.done()
-    count.of(name).require(0.6)
+    count.of(name).require(0.75)
 
 
 @folds

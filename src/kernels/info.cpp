@@ -45,7 +45,8 @@ constexpr uint32_t borrowed(Op op) {
 // A row of ops.def, its signature taken apart.
 constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* signature,
                                  bool reports, int traits, double ulp, Cost cost, const char* doc) {
-    OpInfo row{name, signature, 0,  0, {}, types, reports, static_cast<uint8_t>(traits),
+    uint32_t const reporting = !reports ? 0 : (traits & INTEGER_EVENTS) ? types : types & FLOATING;
+    OpInfo row{name, signature, 0,  0, {}, types, reporting, static_cast<uint8_t>(traits),
                ulp,  cost,      doc};
     const char* s = signature;
     for (; *s != '-'; ++s) row.letters[row.inputs++] = *s;

@@ -605,7 +605,7 @@ void test_elementwise(Isa isa, const Table& table) {
             Slot const slot = {
                 isa,         static_cast<Op>(o), static_cast<DType>(t),
                 kernel,      info.inputs,        kernel.dtypes[kernel.inputs] == DType::boolean,
-                info.reports};
+                info.reporting != 0};
             with_type(slot.dtype, [&]<class T>(T) {
                 Slot s = slot;
                 if (std::is_same_v<T, boolean> && s.op == Op::where) s.to_boolean = false;

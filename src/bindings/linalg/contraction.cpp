@@ -206,117 +206,158 @@ bool contract_and_sum(Problem& p, const Axes& last) {
     return true;
 }
 
-}  // namespace
+// The axes of a product by the operands that have them.
+struct Groups {
+    Axes batch, rows, columns;  // kept: those of both operands or of none, of A, of B
+    Axes summed;
+};
 
-bool contract(Problem& p) {
-    npy_intp const size = size_of(p.t);
-    // Those of length 1 do not matter.
-    for (Axes* const axes : {&p.kept, &p.summed}) {
-        int left = 0;
-        for (int i = 0; i < axes->n; ++i)
-            if (axes->at[i].n != 1) axes->at[left++] = axes->at[i];
-        axes->n = left;
-    }
-    if (p.kept.count() == 0) return true;
-    if (p.summed.count() == 0) {
-        fill_zeros(p);
-        return true;
-    }
-    if (p.summed.n == 0) return multiply_elements(p);
-    Axes batch, rows, columns, both, only_a, only_b;
-    for (int i = 0; i < p.kept.n; ++i) {
-        const Axis& x = p.kept.at[i];
-        (!x.a == !x.b ? batch : x.a ? rows : columns).add(x);
-    }
-    for (int i = 0; i < p.summed.n; ++i) {
-        const Axis& x = p.summed.at[i];
-        (!x.a == !x.b ? both : x.a ? only_a : only_b).add(x);
-    }
-    if (only_a.n || only_b.n) {
-        // NumPy adds such elements before it multiplies: worth it where a product of matrices is
-        // left, or the call is all that counts.
-        constexpr double short_sum = 512, worth_a_product = 4;
-        bool const multiplies = both.n || (only_a.n && only_b.n);
-        bool const pays = multiplies ? both.count() >= worth_a_product
-                                     : !batch.n || !(only_a.n ? columns.n : rows.n);
-        if (!pays && p.kept.count() * p.summed.count() > short_sum) return refuse(Why::shape);
-        if (multiplies) {
-            Axes& lone = only_a;
-            for (int i = 0; i < only_b.n; ++i) lone.add(only_b.at[i]);
-            p.summed = both;
-            return contract_and_sum(p, lone);
-        }
-        both = only_a.n ? only_a : only_b;
-    }
+// Which operands are copied first, to lie without gaps.
+struct Copies {
+    bool a = false, b = false;
+};
 
-    // One order of the axes that are summed over.
-    bool copy_a = false, copy_b = false;
-    Step order = &Axis::a;
-    if (both.n > 1) {
-        double const of_a = rows.count() * batch.count(), of_b = columns.count() * batch.count();
+constexpr int few = 16;  // elements: a run so short is no run, a copy used so rarely does not pay
+
+void drop_ones(Axes& axes) {
+    int left = 0;
+    for (int i = 0; i < axes.n; ++i)
+        if (axes.at[i].n != 1) axes.at[left++] = axes.at[i];
+    axes.n = left;
+}
+
+// Some summed axes are of one operand alone. NumPy adds such elements before it multiplies: worth
+// it where a product of matrices is left, or the call is all that counts. If nothing is left to
+// multiply, they become the summed axes of `g`.
+enum class Lone { contracted, refused, left };
+Lone sum_lone_axes(Problem& p, Groups& g, Axes& only_a, const Axes& only_b) {
+    constexpr double short_sum = 512, worth_a_product = 4;
+    bool const multiplies = g.summed.n || (only_a.n && only_b.n);
+    bool const pays = multiplies ? g.summed.count() >= worth_a_product
+                                 : !g.batch.n || !(only_a.n ? g.columns.n : g.rows.n);
+    if (!pays && p.kept.count() * p.summed.count() > short_sum) {
+        refuse(Why::shape);
+        return Lone::refused;
+    }
+    if (!multiplies) {
+        g.summed = only_a.n ? only_a : only_b;
+        return Lone::left;
+    }
+    for (int i = 0; i < only_b.n; ++i) only_a.add(only_b.at[i]);
+    p.summed = g.summed;
+    return contract_and_sum(p, only_a) ? Lone::contracted : Lone::refused;
+}
+
+// Puts the axes that are summed over into the order of one operand: that by which less is copied.
+Copies order_sums(Groups& g, npy_intp size) {
+    Copies copies;
+    if (g.summed.n > 1) {
+        Step order = &Axis::a;
+        double const of_a = g.rows.count() * g.batch.count();
+        double const of_b = g.columns.count() * g.batch.count();
         double best = of_a + of_b + 1;
         for (Step const by : {&Axis::a, &Axis::b}) {
-            bool const a = merged(both, by, {&Axis::a}).n > 1;
-            bool const b = merged(both, by, {&Axis::b}).n > 1;
+            bool const a = merged(g.summed, by, {&Axis::a}).n > 1;
+            bool const b = merged(g.summed, by, {&Axis::b}).n > 1;
             double const copied = (a ? of_a : 0) + (b ? of_b : 0);
             if (copied >= best) continue;
             best = copied;
             order = by;
-            copy_a = a;
-            copy_b = b;
+            copies = {a, b};
         }
-        sort(both, order);
+        sort(g.summed, order);
     }
     // Products in a stack are short: there it pays to have a step without a gap.
-    if (batch.n) {
-        copy_a |= !rows.has_step(&Axis::a, size) && !both.has_step(&Axis::a, size) && rows.n;
-        copy_b |= !columns.has_step(&Axis::b, size) && !both.has_step(&Axis::b, size) && columns.n;
+    if (g.batch.n) {
+        auto const lies_apart = [&](const Axes& kept, Step step) {
+            return !kept.has_step(step, size) && !g.summed.has_step(step, size) && kept.n;
+        };
+        copies.a |= lies_apart(g.rows, &Axis::a);
+        copies.b |= lies_apart(g.columns, &Axis::b);
     }
-    // Without two matrices a copy takes as long as the sum itself.
-    bool const steps_apart =
-        !both.has_step(&Axis::a, size) || !both.has_step(&Axis::b, size) || copy_a || copy_b;
-    if (!rows.n && !columns.n && !batch.n && both.count() > 0x1p21)
-        return refuse(Why::shape);  // memory is the limit, and NumPy as fast
-    // So it does where what is contiguous is the stack, and an element of a copy is used a few
-    // times.
-    constexpr int few = 16;
-    bool const thin = (copy_a && batch.has_step(&Axis::a, size) && columns.count() < few) ||
-                      (copy_b && batch.has_step(&Axis::b, size) && rows.count() < few);
-    if (thin) return sum_elements(p);
-    bool const slow = !rows.n && !columns.n ? steps_apart
-                      : !columns.n          ? copy_a
-                      : !rows.n             ? copy_b
-                                            : false;
-    if (slow && !rows.n && !columns.n) return sum_elements(p);
-    if (slow && sum_kernel(p.table, p.t)) {
-        // A matrix and a vector: one run of the sum at a time.
-        constexpr npy_intp long_run = 16;
-        Axes runs = merged(both, rows.n ? &Axis::a : &Axis::b, {&Axis::a, &Axis::b});
-        if (runs.n < 2 || runs.longest() < long_run) return sum_elements(p);
-        std::swap(*runs.find_longest(), runs.at[runs.n - 1]);
-        --runs.n;
-        p.summed = {};
-        p.summed.add(runs.at[runs.n]);
-        return contract_and_sum(p, runs);
-    }
+    return copies;
+}
 
-    // One run of rows, and one of columns; what is left goes to the stack. If little would be left
-    // in the run, the result is made elsewhere first.
+// A matrix and a vector whose sums are no single run: one run at a time.
+bool sum_runs(Problem& p, const Groups& g) {
+    constexpr npy_intp long_run = 16;
+    Axes runs = merged(g.summed, g.rows.n ? &Axis::a : &Axis::b, {&Axis::a, &Axis::b});
+    if (runs.n < 2 || runs.longest() < long_run) return sum_elements(p);
+    std::swap(*runs.find_longest(), runs.at[runs.n - 1]);
+    --runs.n;
+    p.summed = {};
+    p.summed.add(runs.at[runs.n]);
+    return contract_and_sum(p, runs);
+}
+
+// One run of rows, and one of columns; what is left goes to the stack. If little would be left in
+// the run, the result is made elsewhere first.
+bool is_made_elsewhere(Groups& g, Copies& copies, npy_intp size) {
     auto is_poor = [](Axes axes) { return axes.n > 1 && axes.longest() < few; };
     bool const elsewhere =
-        is_poor(merged(rows, &Axis::c, {copy_a ? &Axis::c : &Axis::a, &Axis::c})) ||
-        is_poor(merged(columns, &Axis::c, {copy_b ? &Axis::c : &Axis::b, &Axis::c})) ||
-        (batch.n && rows.n && columns.n && !rows.has_step(&Axis::c, size) &&
-         !columns.has_step(&Axis::c, size));
-    sort(batch, &Axis::c);
-    sort(rows, elsewhere ? &Axis::a : &Axis::c);
-    sort(columns, elsewhere ? &Axis::b : &Axis::c);
+        is_poor(merged(g.rows, &Axis::c, {copies.a ? &Axis::c : &Axis::a, &Axis::c})) ||
+        is_poor(merged(g.columns, &Axis::c, {copies.b ? &Axis::c : &Axis::b, &Axis::c})) ||
+        (g.batch.n && g.rows.n && g.columns.n && !g.rows.has_step(&Axis::c, size) &&
+         !g.columns.has_step(&Axis::c, size));
+    sort(g.batch, &Axis::c);
+    sort(g.rows, elsewhere ? &Axis::a : &Axis::c);
+    sort(g.columns, elsewhere ? &Axis::b : &Axis::c);
     if (elsewhere) {
-        copy_a |= is_poor(merged(rows, &Axis::a, {&Axis::a}));
-        copy_b |= is_poor(merged(columns, &Axis::b, {&Axis::b}));
+        copies.a |= is_poor(merged(g.rows, &Axis::a, {&Axis::a}));
+        copies.b |= is_poor(merged(g.columns, &Axis::b, {&Axis::b}));
     }
-    if ((copy_a && batch.count() * rows.count() * both.count() > 8 * most_elements) ||
-        (copy_b && batch.count() * columns.count() * both.count() > 8 * most_elements))
+    return elsewhere;
+}
+
+// Leaves one axis that is summed over, one of rows and one of columns.
+void merge_runs(Groups& g, npy_intp size) {
+    merge(g.summed, {&Axis::a, &Axis::b});
+    for (Axes* const axes : {&g.rows, &g.columns}) {
+        merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
+        if (axes->n < 2) continue;
+        Step const step = axes == &g.rows ? &Axis::a : &Axis::b;
+        Axis* best = axes->find_longest();
+        // Without gaps if the sum's steps have some.
+        for (int i = 0; i < axes->n; ++i)
+            if (axes->at[i].*step == size && axes->at[i].n >= few / 2 &&
+                !g.summed.has_step(step, size))
+                best = axes->at + i;
+        std::swap(axes->at[0], *best);
+        for (int i = 1; i < axes->n; ++i) g.batch.add(axes->at[i]);
+    }
+}
+
+// A stack of products of matrices, of merged axes.
+bool run_groups(Problem& p, const Groups& g, npy_intp size) {
+    npy_intp shape[NPY_MAXDIMS], in_a[NPY_MAXDIMS], in_b[NPY_MAXDIMS], in_c[NPY_MAXDIMS];
+    const Axis& k = g.summed.at[0];
+    // A lone row or column lies as if others followed.
+    Axis const row = g.rows.n ? g.rows.at[0] : Axis{1, k.n * k.a, 0, size};
+    Axis const column = g.columns.n ? g.columns.at[0] : Axis{1, 0, size, size};
+    Product product;
+    static_cast<Matrices&>(product) = {row.n, column.n, k.n,      p.a, row.a, k.a,
+                                       p.b,   k.b,      column.b, p.c, row.c, column.c};
+    product.batch_dims = g.batch.n;
+    for (int i = 0; i < g.batch.n; ++i) {
+        shape[i] = g.batch.at[i].n;
+        in_a[i] = g.batch.at[i].a;
+        in_b[i] = g.batch.at[i].b;
+        in_c[i] = g.batch.at[i].c;
+    }
+    product.batch_shape = shape;
+    product.a_batch = in_a;
+    product.b_batch = in_b;
+    product.c_batch = in_c;
+    return run_product(p.table, p.t, product, &p.offload);
+}
+
+// Copies what has to be, multiplies, and copies the result if it was made elsewhere.
+bool multiply_groups(Problem& p, Groups& g, Copies copies) {
+    npy_intp const size = size_of(p.t);
+    bool const elsewhere = is_made_elsewhere(g, copies, size);
+    double const copied = g.batch.count() * g.summed.count(), most = 8 * most_elements;
+    if ((copies.a && copied * g.rows.count() > most) ||
+        (copies.b && copied * g.columns.count() > most))
         return refuse(Why::shape);
     Temporary memory_a, memory_b, memory_c;
     auto const move_operand = [&](Temporary& memory, char*& data, const Move& move) {
@@ -326,54 +367,70 @@ bool contract(Problem& p) {
         data = to;
         return true;
     };
-    if (copy_a && !move_operand(memory_a, p.a, pack(batch, rows, both, &Axis::a, size, true)))
+    if (copies.a &&
+        !move_operand(memory_a, p.a, pack(g.batch, g.rows, g.summed, &Axis::a, size, true)))
         return false;
-    if (copy_b && !move_operand(memory_b, p.b, pack(batch, both, columns, &Axis::b, size, true)))
+    if (copies.b &&
+        !move_operand(memory_b, p.b, pack(g.batch, g.summed, g.columns, &Axis::b, size, true)))
         return false;
     Move result;
     char* const c = p.c;
     if (elsewhere) {
-        result = pack(batch, rows, columns, &Axis::c, size, false);
+        result = pack(g.batch, g.rows, g.columns, &Axis::c, size, false);
         p.c = memory_c.make(result.bytes);
         if (!p.c) return false;
     }
-    merge(both, {&Axis::a, &Axis::b});
-    for (Axes* const axes : {&rows, &columns}) {
-        merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
-        if (axes->n < 2) continue;
-        Step const step = axes == &rows ? &Axis::a : &Axis::b;
-        Axis* best = axes->find_longest();
-        // Without gaps if the sum's steps have some.
-        for (int i = 0; i < axes->n; ++i)
-            if (axes->at[i].*step == size && axes->at[i].n >= few / 2 && !both.has_step(step, size))
-                best = axes->at + i;
-        std::swap(axes->at[0], *best);
-        for (int i = 1; i < axes->n; ++i) batch.add(axes->at[i]);
-    }
-
-    npy_intp shape[NPY_MAXDIMS], in_a[NPY_MAXDIMS], in_b[NPY_MAXDIMS], in_c[NPY_MAXDIMS];
-    const Axis& k = both.at[0];
-    // A lone row or column lies as if others followed.
-    Axis const row = rows.n ? rows.at[0] : Axis{1, k.n * k.a, 0, size};
-    Axis const column = columns.n ? columns.at[0] : Axis{1, 0, size, size};
-    Product product;
-    static_cast<Matrices&>(product) = {row.n, column.n, k.n,      p.a, row.a, k.a,
-                                       p.b,   k.b,      column.b, p.c, row.c, column.c};
-    product.batch_dims = batch.n;
-    for (int i = 0; i < batch.n; ++i) {
-        shape[i] = batch.at[i].n;
-        in_a[i] = batch.at[i].a;
-        in_b[i] = batch.at[i].b;
-        in_c[i] = batch.at[i].c;
-    }
-    product.batch_shape = shape;
-    product.a_batch = in_a;
-    product.b_batch = in_b;
-    product.c_batch = in_c;
-    if (!run_product(p.table, p.t, product, &p.offload)) return false;
+    merge_runs(g, size);
+    if (!run_groups(p, g, size)) return false;
     if (elsewhere)
         copy_nest(p.table, result.nd, result.dims, p.c, result.after, p.t, c, result.before, p.t);
     return true;
+}
+
+}  // namespace
+
+bool contract(Problem& p) {
+    npy_intp const size = size_of(p.t);
+    drop_ones(p.kept);
+    drop_ones(p.summed);
+    if (p.kept.count() == 0) return true;
+    if (p.summed.count() == 0) {
+        fill_zeros(p);
+        return true;
+    }
+    if (p.summed.n == 0) return multiply_elements(p);
+    Groups g;
+    Axes only_a, only_b;
+    for (int i = 0; i < p.kept.n; ++i) {
+        const Axis& x = p.kept.at[i];
+        (!x.a == !x.b ? g.batch : x.a ? g.rows : g.columns).add(x);
+    }
+    for (int i = 0; i < p.summed.n; ++i) {
+        const Axis& x = p.summed.at[i];
+        (!x.a == !x.b ? g.summed : x.a ? only_a : only_b).add(x);
+    }
+    if (only_a.n || only_b.n) {
+        Lone const lone = sum_lone_axes(p, g, only_a, only_b);
+        if (lone != Lone::left) return lone == Lone::contracted;
+    }
+    Copies const copies = order_sums(g, size);
+    if (!g.rows.n && !g.columns.n && !g.batch.n && g.summed.count() > 0x1p21)
+        return refuse(Why::shape);  // memory is the limit, and NumPy as fast
+    // A copy takes as long as the sum itself where what is contiguous is the stack, and an element
+    // of a copy is used a few times; and where there are no two matrices.
+    bool const is_thin =
+        (copies.a && g.batch.has_step(&Axis::a, size) && g.columns.count() < few) ||
+        (copies.b && g.batch.has_step(&Axis::b, size) && g.rows.count() < few);
+    if (is_thin) return sum_elements(p);
+    if (!g.rows.n && !g.columns.n) {
+        bool const steps_apart = !g.summed.has_step(&Axis::a, size) ||
+                                 !g.summed.has_step(&Axis::b, size) || copies.a || copies.b;
+        if (steps_apart) return sum_elements(p);
+    } else if (((!g.columns.n && copies.a) || (!g.rows.n && copies.b)) &&
+               sum_kernel(p.table, p.t)) {
+        return sum_runs(p, g);
+    }
+    return multiply_groups(p, g, copies);
 }
 
 }  // namespace raptors

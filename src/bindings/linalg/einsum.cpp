@@ -72,89 +72,123 @@ struct Term {
     }
 };
 
-// False: NumPy judges.
-bool read_subscripts(PyObject* text, PyObject* const* operands, int terms, Subscripts& s) {
-    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text)) return false;
-    const char* at = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text));
-    const char* const end = at + PyUnicode_GET_LENGTH(text);
-    Term term[max_terms], result;
+// The operands' labels, and which of them occur.
+struct Terms {
+    int n;
+    Term term[max_terms];
     uint64_t once = 0, again = 0;  // labels that occur, and that do so twice
     int stacked = 0;               // axes that an ellipsis stands for
-    for (int i = 0; i < terms; ++i) {
-        if (!term[i].read(at)) return false;
-        if (i < terms - 1) {
-            if (*at != ',') return false;
-            ++at;
+
+    // `text` moves on to the end, or to the arrow. False: NumPy judges.
+    bool read(const char*& text, PyObject* const* operands) {
+        for (int i = 0; i < n; ++i) {
+            if (!term[i].read(text)) return false;
+            if (i < n - 1) {
+                if (*text != ',') return false;
+                ++text;
+            }
+            int const more = fields(operands[i])->nd - term[i].n;
+            if (more < 0 || (more && term[i].dots == unknown)) return false;
+            stacked = std::max(stacked, more);
+            for (int d = 0; d < term[i].n; ++d) {
+                again |= once & bit(term[i].labels[d]);
+                once |= bit(term[i].labels[d]);
+            }
         }
-        int const more = fields(operands[i])->nd - term[i].n;
-        if (more < 0 || (more && term[i].dots == unknown)) return false;
-        stacked = std::max(stacked, more);
-        for (int d = 0; d < term[i].n; ++d) {
-            again |= once & bit(term[i].labels[d]);
-            once |= bit(term[i].labels[d]);
-        }
+        return true;
     }
+};
+
+// Where labels have their axes.
+struct Places {
     uint8_t place[64];  // the axis of a label
     uint64_t placed = 0;
-    s.nd = 0;
-    auto add = [&](int label) {
+    int first_stacked = 0;
+
+    bool add(Subscripts& s, int label, int terms) {
         if (s.nd == NPY_MAXDIMS) return false;
         place[label] = static_cast<uint8_t>(s.nd);
         placed |= bit(label);
         for (int i = 0; i < terms; ++i) s.strides[i][s.nd] = 0;
         s.n[s.nd++] = 1;
         return true;
-    };
-    constexpr int no_label = 63;
-    int first_stacked = 0;
-    auto add_stacked = [&] {
+    }
+    bool add_stacked(Subscripts& s, int stacked, int terms) {
+        constexpr int no_label = 63;
         first_stacked = s.nd;
         for (int i = 0; i < stacked; ++i)
-            if (!add(no_label)) return false;
+            if (!add(s, no_label, terms)) return false;
         return true;
-    };
-    if (at == end) {  // labels that occur once, in alphabetical order
-        if (!add_stacked() || !for_bits(once & ~again, add)) return false;
+    }
+};
+
+// Gives the axes of the result their places, then those that are summed over. [text, end): what
+// follows the operands' labels. False: NumPy judges.
+bool place_axes(const char* text, const char* end, const Terms& terms, Places& places,
+                Subscripts& s) {
+    auto const add = [&](int label) { return places.add(s, label, terms.n); };
+    auto const add_stacked = [&] { return places.add_stacked(s, terms.stacked, terms.n); };
+    s.nd = 0;
+    if (text == end) {  // labels that occur once, in alphabetical order
+        if (!add_stacked() || !for_bits(terms.once & ~terms.again, add)) return false;
     } else {
-        if (at[0] != '-' || at[1] != '>') return false;
-        at += 2;
-        if (!result.read(at) || at != end || (stacked && result.dots == unknown)) return false;
+        if (text[0] != '-' || text[1] != '>') return false;
+        text += 2;
+        Term result;
+        if (!result.read(text) || text != end || (terms.stacked && result.dots == unknown))
+            return false;
         for (int i = 0; i <= result.n; ++i) {
             if (i == result.dots && !add_stacked()) return false;
             if (i == result.n) break;
             int const label = result.labels[i];
-            if (!(once & ~placed & bit(label)) || !add(label)) return false;
+            if (!(terms.once & ~places.placed & bit(label)) || !add(label)) return false;
         }
     }
     s.kept = s.nd;
-    if (!for_bits(once & ~placed, add)) return false;
-    for (int i = 0; i < terms; ++i) {
-        Fields const* const f = fields(operands[i]);
-        int const more = f->nd - term[i].n;
-        npy_intp own[NPY_MAXDIMS];
-        uint64_t seen = 0;
-        for (int d = 0, label = 0; d < f->nd; ++d) {
-            int const beyond = d - term[i].dots;
-            bool const dotted = more && beyond >= 0 && beyond < more;
-            int const axis =
-                dotted ? first_stacked + stacked - more + beyond : place[term[i].labels[label++]];
-            if (seen & bit(axis) && own[axis] != f->dimensions[d]) return false;
-            own[axis] = f->dimensions[d];
-            seen |= bit(axis);
-            s.strides[i][axis] += f->strides[d];
-        }
-        s.axes[i] = 0;
-        bool const fits = for_bits(seen, [&](int axis) {
-            if (own[axis] == 1) {
-                s.strides[i][axis] = 0;
-                return true;
-            }
-            s.axes[i] |= bit(axis);
-            if (s.n[axis] == 1) s.n[axis] = own[axis];
-            return s.n[axis] == own[axis];
-        });
-        if (!fits) return false;
+    return for_bits(terms.once & ~places.placed, add);
+}
+
+// Gives operand `i` its strides, and the axes their lengths. False: lengths that do not fit.
+bool read_operand(int i, PyObject* operand, const Terms& terms, const Places& places,
+                  Subscripts& s) {
+    Fields const* const f = fields(operand);
+    const Term& term = terms.term[i];
+    int const more = f->nd - term.n;
+    npy_intp own[NPY_MAXDIMS];
+    uint64_t seen = 0;
+    for (int d = 0, label = 0; d < f->nd; ++d) {
+        int const beyond = d - term.dots;
+        bool const dotted = more && beyond >= 0 && beyond < more;
+        int const axis = dotted ? places.first_stacked + terms.stacked - more + beyond
+                                : places.place[term.labels[label++]];
+        if (seen & bit(axis) && own[axis] != f->dimensions[d]) return false;
+        own[axis] = f->dimensions[d];
+        seen |= bit(axis);
+        s.strides[i][axis] += f->strides[d];
     }
+    s.axes[i] = 0;
+    return for_bits(seen, [&](int axis) {
+        if (own[axis] == 1) {
+            s.strides[i][axis] = 0;
+            return true;
+        }
+        s.axes[i] |= bit(axis);
+        if (s.n[axis] == 1) s.n[axis] = own[axis];
+        return s.n[axis] == own[axis];
+    });
+}
+
+// False: NumPy judges.
+bool read_subscripts(PyObject* text, PyObject* const* operands, int n, Subscripts& s) {
+    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text)) return false;
+    const char* at = reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text));
+    const char* const end = at + PyUnicode_GET_LENGTH(text);
+    Terms terms;
+    terms.n = n;
+    Places places;
+    if (!terms.read(at, operands) || !place_axes(at, end, terms, places, s)) return false;
+    for (int i = 0; i < n; ++i)
+        if (!read_operand(i, operands[i], terms, places, s)) return false;
     return true;
 }
 

@@ -456,7 +456,8 @@ PyObject* ufunc_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_s
     PyObject* slots[max_parameters];
     if (!ufunc_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     PyObject* out = is_none(slots[2]) ? nullptr : slots[2];
-    if (out && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == 1) {
+    // By position NumPy takes no tuple.
+    if (out && nargs < 3 && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == 1) {
         out = PyTuple_GET_ITEM(out, 0);
         if (out == Py_None) out = nullptr;
     }

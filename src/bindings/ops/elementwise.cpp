@@ -26,14 +26,6 @@ void run_row(const Kernel& kernel, double cost, const Block& row) {
     run_long(row.n, cost, [&](Share share) { run(kernel, nest, share); });
 }
 
-bool may_repeat(const Block& row, int inputs, int arguments) {
-    constexpr npy_intp short_enough = 512;
-    bool again = row.n <= short_enough;
-    for (int i = 0; i < inputs; ++i)
-        for (int o = inputs; o < arguments; ++o) again &= row.data[i] != row.data[o];
-    return again;
-}
-
 // A temporary among the operands that can hold a C-ordered result of this shape and dtype; nullptr:
 // none.
 PyObject* dying_operand(PyObject* const* inputs, int nin, int nd, const npy_intp* dims,
@@ -68,6 +60,7 @@ private:
     bool read_operands();
     bool find_kernel();
     bool convert_inputs();
+    void convert_short();
     bool is_one_block(Block& block, bool& fortran, Fields*& like) const;
     PyObject* run_one_block(Block& block, bool fortran, const Fields* like);
     bool broadcast();
@@ -78,6 +71,9 @@ private:
     PyObject* results(Layout layout);
     int run_reported(bool again, bool checks_errors, const auto& call) const;
     bool given(int output) const { return options_.out[output] != nullptr; }
+    double cost() const {
+        return kernel_->context ? numpy_loop_cost : cost_of(ufunc_.op, resolution_->loop);
+    }
     int nin() const { return ufunc_.inputs; }
     int nout() const { return ufunc_.outputs; }
     int mask_slot() const { return nin() + nout(); }
@@ -89,10 +85,13 @@ private:
     Operand x_[max_inputs + 1];  // inputs, then the mask of where=
     bool masked_ = false, converting_ = false;
     const Resolution* resolution_ = nullptr;
-    Kernel kernel_;
+    const Kernel* kernel_ = nullptr;
     bool reports_ = false;
-    double cost_ = 0;
     Conversion conversions_[max_arguments] = {};
+    static constexpr npy_intp short_bytes = 512;
+    bool c_order_ = false;  // short inputs were converted, in C order
+    alignas(64) char short_[max_inputs][short_bytes];
+    npy_intp strides_[max_inputs][NPY_MAXDIMS];  // of those
     Nest nest_;
     py::object out_[max_outputs];
     Element scalar_[max_outputs];  // results without an array
@@ -121,11 +120,9 @@ bool Call::find_kernel() {
         if (dtype_num < 0) return refuse(Why::dtype);
     }
     resolution_ = &ufunc_.resolve(x_, dtype_num);
-    kernel_ = ufunc_.kernel(table_, *resolution_);
-    if (!kernel_) return refuse(Why::dtype);
-    bool const own = !kernel_.context;
-    reports_ = !own || op_info[index(ufunc_.op)].reports_on(resolution_->loop);
-    cost_ = own ? cost_of(ufunc_.op, resolution_->loop) : numpy_loop_cost;
+    kernel_ = &resolution_->kernel(table_);
+    if (!*kernel_) return refuse(Why::dtype);
+    reports_ = kernel_->context || op_info[index(ufunc_.op)].reports(resolution_->loop);
     return true;
 }
 
@@ -134,14 +131,14 @@ bool Call::convert_inputs() {
     bool const wide_ints = ufunc_.op != Op::count && op_info[index(ufunc_.op)].has(INT64_INTS);
     for (int i = 0; i < nin(); ++i) {
         Operand& x = x_[i];
-        DType const want = kernel_.dtypes[i];
+        DType const want = kernel_->dtypes[i];
         if (!settle(x, want)) return false;
         if (wide_ints && x.code == weak_int && want == DType::uint64) {
             uint64_t value;
             std::memcpy(&value, x.element, sizeof value);
             if (value >> 63) return refuse(Why::value);
         }
-        bool const aligned = !kernel_.aligned || x.data == x.element ||
+        bool const aligned = !kernel_->aligned || x.data == x.element ||
                              (fields(x.object)->flags & NPY_ARRAY_ALIGNED) != 0;
         if (x.dtype == want && aligned) continue;
         if (x.nd == 0) {
@@ -156,11 +153,43 @@ bool Call::convert_inputs() {
     return true;
 }
 
+// Short inputs in C order are converted at once: no iterator, no buffers.
+void Call::convert_short() {
+    if (masked_) return;
+    for (int i = 0; i < nin(); ++i) {
+        if (!conversions_[i].cast) continue;
+        bool const flat = (fields(x_[i].object)->flags & flat_flags) != 0;
+        if (!flat || size_of(fields(x_[i].object)) * conversions_[i].size > short_bytes) return;
+    }
+    for (int i = 0; i < nin(); ++i) {
+        if (!conversions_[i].cast) continue;
+        Block block{};
+        block.data[0] = x_[i].data;
+        block.data[1] = short_[i];
+        block.inner[0] = item_size(x_[i].dtype);
+        block.inner[1] = conversions_[i].size;
+        block.n = size_of(fields(x_[i].object));
+        block.rows = 1;
+        conversions_[i].cast(block, nullptr);
+        npy_intp step = conversions_[i].size;
+        for (int d = x_[i].nd - 1; d >= 0; --d) {
+            strides_[i][d] = step;
+            step *= x_[i].dims[d];
+        }
+        x_[i].strides = strides_[i];
+        x_[i].data = short_[i];
+        x_[i].dtype = kernel_->dtypes[i];
+        conversions_[i].cast = nullptr;
+    }
+    converting_ = false;
+    c_order_ = true;
+}
+
 // Operands as the kernel takes them, scalars or arrays of one shape that are one run of memory in
 // one order: one call of the kernel, no iterator.
 bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
     if (masked_ || converting_) return false;
-    int order = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+    int order = c_order_ ? flat_flags : NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
     like = nullptr;
     auto fits = [&](Fields* f) {
         order &= f->flags;
@@ -170,22 +199,22 @@ bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
     };
     for (int i = 0; i < nin(); ++i) {
         block.data[i] = x_[i].data;
-        block.inner[i] = x_[i].nd ? kernel_.size(i) : 0;
+        block.inner[i] = x_[i].nd ? kernel_->size(i) : 0;
         if (x_[i].nd && !fits(fields(x_[i].object))) return false;
     }
     block.n = like ? size_of(like) : 1;
     for (int o = 0; o < nout(); ++o) {
         int const at = nin() + o;
-        block.inner[at] = kernel_.size(at);
+        block.inner[at] = kernel_->size(at);
         if (!given(o)) continue;
         if (!like || !is_exact(options_.out[o])) return false;
         Fields* const f = fields(options_.out[o]);
-        bool const aligned = !kernel_.aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
-        if (!is_writeable(f) || dtype_of(f->descr) != kernel_.dtypes[at] || !aligned || !fits(f))
+        bool const aligned = !kernel_->aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
+        if (!is_writeable(f) || dtype_of(f->descr) != kernel_->dtypes[at] || !aligned || !fits(f))
             return false;
         npy_intp const bytes = block.n * block.inner[at];
         for (int i = 0; i < nin(); ++i) {
-            npy_intp const extent = x_[i].nd ? block.n * block.inner[i] : kernel_.size(i);
+            npy_intp const extent = x_[i].nd ? block.n * block.inner[i] : kernel_->size(i);
             bool const apart = x_[i].data + extent <= f->data || f->data + bytes <= x_[i].data;
             bool const same = x_[i].data == f->data && block.inner[i] == block.inner[at];
             if (x_[i].data != x_[i].element && !apart && !same) return false;
@@ -204,7 +233,8 @@ int Call::run_reported(bool again, bool foreign, const auto& call) const {
     }
     if (!foreign) return run_reporting(ufunc_.name, again, call);
     int const done = run_reporting<true>(ufunc_.name, again, call);
-    return PyErr_Occurred() ? -1 : done;  // integers to negative powers
+    // Integers to negative powers.
+    return !kernel_->shareable && PyErr_Occurred() ? -1 : done;
 }
 
 PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
@@ -215,7 +245,7 @@ PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
         if (given(o)) {
             out_[o] = py::reinterpret_borrow<py::object>(options_.out[o]);
         } else if (like) {
-            bool const reuse = options_.is_operator && !kernel_.context;
+            bool const reuse = options_.is_operator && !kernel_->context;
             PyObject* made;
             if (fortran) {
                 int perm[NPY_MAXDIMS];
@@ -232,16 +262,16 @@ PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
     Layout layout = Layout::contiguous;
     for (int i = 0; i < nin(); ++i) {
         if (!x_[i].nd) layout = Layout::scalar;
-        if (!like) block.inner[i] = kernel_.size(i);  // packed: one of each
+        if (!like) block.inner[i] = kernel_->size(i);  // packed: one of each
     }
     auto const call = [&] {
         if (block.n < long_from) [[likely]]
-            kernel_(block);
+            (*kernel_)(block);
         else
-            run_row(kernel_, cost_, block);
+            run_row(*kernel_, cost(), block);
     };
-    bool const again = may_repeat(block, nin(), nin() + nout());
-    if (run_reported(again, kernel_.context != nullptr, call) < 0) return nullptr;
+    bool const again = may_repeat(block, nin(), nout());
+    if (run_reported(again, kernel_->context != nullptr, call) < 0) return nullptr;
     return results(layout);
 }
 
@@ -295,11 +325,11 @@ bool Call::make_outputs() {
     for (int o = 0; o < nout(); ++o) {
         int const slot = nin() + o;
         PyArray_Descr* const descr = resolution_->results[o];
-        DType const result = kernel_.dtypes[slot];
+        DType const result = kernel_->dtypes[slot];
         if (given(o)) {
             Fields const* const f = fields(options_.out[o]);
             DType const t = dtype_of(f->descr);
-            bool const aligned = !kernel_.aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
+            bool const aligned = !kernel_->aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
             if (t != result || !aligned) {
                 // Only casts that can raise no floating-point event: to a wider type.
                 if (!PyArray_CanCastSafely(descr->type_num, f->descr->type_num))
@@ -323,7 +353,7 @@ bool Call::make_outputs() {
             int perm[max_dims];
             k_order(nest_, nin(), perm);
             PyObject* made = nullptr;
-            if (options_.is_operator && !converting_ && !kernel_.context) {
+            if (options_.is_operator && !converting_ && !kernel_->context) {
                 bool c_order = true;
                 for (int d = 0; d < nd; ++d) c_order &= perm[d] == d;
                 if (c_order) made = dying_operand(inputs_, nin(), nd, nest_.shape, descr);
@@ -357,21 +387,21 @@ Layout Call::find_layout() const {
 
 bool Call::run_nest() {
     bool done = true;
-    double cost = cost_;
+    double cost = this->cost();
     for (const Conversion& conversion : conversions_)
         if (conversion.cast) cost += cast_cost;
     auto const call = [&] {
         run_long(count(nest_), cost, [&](Share given_share) {
-            Share const share = kernel_.shareable ? given_share : unshared;
+            Share const share = kernel_->shareable ? given_share : unshared;
             if (masked_)
-                done = run_masked(kernel_, nest_, converting_ ? conversions_ : nullptr, share);
+                done = run_masked(*kernel_, nest_, converting_ ? conversions_ : nullptr, share);
             else if (converting_)
-                done = raptors::run(kernel_, nest_, conversions_, share);
+                done = raptors::run(*kernel_, nest_, conversions_, share);
             else
-                raptors::run(kernel_, nest_, share);
+                raptors::run(*kernel_, nest_, share);
         });
     };
-    if (run_reported(false, kernel_.context != nullptr, call) < 0) return false;
+    if (run_reported(false, kernel_->context != nullptr, call) < 0) return false;
     if (!done) PyErr_NoMemory();
     return done;
 }
@@ -381,13 +411,13 @@ PyObject* Call::results(Layout layout) {
     bool const arrays = bool(out_[0]);
     for (int o = 0; o < nout(); ++o) {
         if (out_[o]) continue;
-        PyObject* const scalar = as_scalar(scalar_[o].bytes, kernel_.dtypes[nin() + o],
+        PyObject* const scalar = as_scalar(scalar_[o].bytes, kernel_->dtypes[nin() + o],
                                            resolution_->results[o]->type_num);
         if (!scalar) return nullptr;
         out_[o] = py::reinterpret_steal<py::object>(scalar);
     }
     PyObject* const first = out_[0].ptr();
-    if (kernel_.context) {
+    if (kernel_->context) {
         PyObject* seen = first;
         for (int i = nin() - 1; i >= 0; --i)
             if (x_[i].nd) seen = inputs_[i];
@@ -407,12 +437,13 @@ PyObject* Call::run() {
     Block block;
     bool fortran;
     Fields* like;
+    if (converting_) convert_short();
     if (is_one_block(block, fortran, like)) return run_one_block(block, fortran, like);
     if (!broadcast() || !make_outputs()) return nullptr;
     simplify(nest_);
     // NumPy's loops have other bits for operands that run backwards, and NumPy's iterator copies
     // some of them first.
-    if (kernel_.context && nest_.ndim > 1)
+    if (kernel_->context && nest_.ndim > 1)
         for (int i = 0; i < nin(); ++i)
             if (nest_.strides[i][nest_.ndim - 1] < 0) return decline(Why::shape);
     Layout const layout = find_layout();

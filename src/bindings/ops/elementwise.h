@@ -46,7 +46,13 @@ inline bool is_writeable(const Fields* f) {
 void run_row(const Kernel& kernel, double cost, const Block& row);
 
 // Whether a kernel may simply run again over this row: it is short, and no output is an input.
-bool may_repeat(const Block& row, int inputs, int arguments);
+inline bool may_repeat(const Block& row, int inputs, int outputs) {
+    constexpr npy_intp short_enough = 512;
+    bool again = row.n <= short_enough;
+    for (int o = inputs; o < inputs + outputs; ++o)
+        for (int i = 0; i < inputs; ++i) again &= row.data[i] != row.data[o];
+    return again;
+}
 
 // call(), with what it raises handed to errstate. Reading the status takes as long as a short
 // kernel. So what was raised before is not looked at where the kernel can run `again`: if anything

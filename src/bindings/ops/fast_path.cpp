@@ -31,11 +31,11 @@ inline int run_flat(KernelFn kernel, const Table& table, Op op, DType t, const B
         else
             run_row(kernel_of(table, op, t), cost_of(op, t), block);
     };
-    if (!info.reports_on(t)) {
+    if (!info.reports(t)) {
         call();
         return 0;
     }
-    return run_reporting(info.name, may_repeat(block, info.inputs, info.inputs + 1), call);
+    return run_reporting(info.name, may_repeat(block, info.inputs, 1), call);
 }
 
 // The dtype of the one output where that is the operands' or boolean; nullptr: tier 1 knows.

@@ -51,6 +51,7 @@ Resolution resolve_function(Op op, const int* codes) {
     py::object const found = py::handle(result_type)(*asked);
     DType const t = dtype_of_object(found);
     Resolution r;
+    r.op = op;
     if (t == no_dtype || !has_kernel(op, t)) return r;
     r.loop = t;
     r.results[0] = descr_of_num[reinterpret_cast<PyArray_Descr*>(found.ptr())->type_num];
@@ -61,6 +62,7 @@ Resolution resolve_function(Op op, const int* codes) {
 
 Resolution Ufunc::ask_numpy(const int* codes, int dtype_num) const {
     Resolution r;
+    r.op = op;
     try {
         if (!numpy) return resolve_function(op, codes);
         int const arguments = inputs + outputs;
@@ -88,7 +90,7 @@ Resolution Ufunc::ask_numpy(const int* codes, int dtype_num) const {
         for (int i = 0; i < outputs; ++i) r.results[i] = descr_of_num[nums[inputs + i]];
         r.loop = find_loop(op, dtypes);
         if (r.loop == no_dtype)
-            r.numpy = numpy_kernel(reinterpret_cast<PyUFuncObject*>(numpy), nums);
+            r.set_numpy_kernel(numpy_kernel(reinterpret_cast<PyUFuncObject*>(numpy), nums));
     } catch (py::error_already_set&) {
         // No loop: NumPy raises.
     }

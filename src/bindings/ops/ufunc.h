@@ -11,9 +11,23 @@ namespace raptors {
 
 // What is run for operands of some dtypes.
 struct Resolution {
+    Op op = Op::count;
     DType loop = no_dtype;  // of our row's kernel; no_dtype: it has none
-    Kernel numpy;           // NumPy's loop; none: NumPy has to be called
     PyArray_Descr* results[max_outputs] = {};
+
+    // Ours or NumPy's; none: NumPy has to be called.
+    const Kernel& kernel(const ElementwiseTable& table) const {
+        if (loop != no_dtype && table_ != &table) [[unlikely]] {
+            table_ = &table;
+            kernel_ = kernel_of(table, op, loop);
+        }
+        return kernel_;
+    }
+    void set_numpy_kernel(const Kernel& kernel) { kernel_ = kernel; }
+
+private:
+    mutable const ElementwiseTable* table_ = nullptr;  // whose kernel it is
+    mutable Kernel kernel_;
 };
 
 struct Ufunc {
@@ -29,11 +43,6 @@ struct Ufunc {
     // The dtypes by the codes of the operands; dtype_num is that of dtype=, or -1. Asked of NumPy
     // once.
     const Resolution& resolve(const Operand* x, int dtype_num);
-    // None: NumPy has to be called.
-    Kernel kernel(const ElementwiseTable& table, const Resolution& r) const {
-        Kernel const own = r.loop == no_dtype ? Kernel{} : kernel_of(table, op, r.loop);
-        return own ? own : r.numpy;
-    }
 
 private:
     Resolution ask_numpy(const int* codes, int dtype_num) const;

@@ -31,7 +31,7 @@ py::list op_table() {
         row["outputs"] = o.outputs;
         row["signature"] = o.signature;
         row["result"] = o.letters[o.inputs] == '?' ? "boolean" : "same";
-        row["reports"] = o.reports;
+        row["reports"] = o.reporting != 0;
         row["exact"] = o.ulp == 0;
         row["ulp"] = o.ulp;
         row["doc"] = o.doc;

@@ -8,6 +8,7 @@
 #include "api/table.h"
 #include "frame/memory/streaming.h"
 #include "frame/threads/clock.h"
+#include "frame/threads/hand_off.h"
 #include "frame/threads/pool.h"
 #include "frame/threads/processors.h"
 #include "python/array.h"

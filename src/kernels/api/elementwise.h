@@ -35,17 +35,14 @@ struct OpInfo {
     uint8_t inputs, outputs;
     char letters[max_arguments];  // the signature's, inputs first
     uint32_t types;               // bit per DType that has a kernel
-    bool reports;                 // floating-point status goes to errstate
+    uint32_t reporting;           // of those, whose floating-point status goes to errstate
     uint8_t traits;
     double ulp;  // most units in the last place from the true value; 0: NumPy's bits
     Cost cost;
     const char* doc;
 
     bool has(Trait trait) const noexcept { return (traits & trait) != 0; }
-    // Whether kernels of dtype t raise what errstate has to hear of.
-    bool reports_on(DType t) const noexcept {
-        return reports && (is_inexact(t) || has(INTEGER_EVENTS));
-    }
+    bool reports(DType t) const noexcept { return (reporting >> static_cast<int>(t) & 1U) != 0; }
 };
 extern const OpInfo op_info[n_ops];
 

@@ -1,23 +1,16 @@
-// Goto's loops around the packed kernels; small products and matrix x vector without packing.
+// Which way a product of matrices goes, in which parts, and by whose threads.
 #include "frame/run/gemm.h"
 
 #include <atomic>
 #include <cstring>
-#include <numeric>
 
-#include "api/table.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/memory/scratch.h"
 #include "frame/nest/stacks.h"
-#include "frame/threads/processors.h"
+#include "frame/run/gemm_ways.h"
 
 namespace raptors {
 namespace {
-
-constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-constexpr ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-constexpr ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
-constexpr ptrdiff_t round_up(ptrdiff_t a, ptrdiff_t b) { return ceil_div(a, b) * b; }
 
 const Gemm* gemm_of(const Table& table, DType t) noexcept {
     return table.gemm[static_cast<int>(t)];
@@ -28,242 +21,6 @@ ptrdiff_t size_of(DType t) noexcept { return dtype_info[static_cast<int>(t)].siz
 Matrices transposed(const Matrices& p) noexcept {
     return {p.n, p.m,        p.k,     p.b, p.b_column, p.b_row,
             p.a, p.a_column, p.a_row, p.c, p.c_column, p.c_row};
-}
-
-// What is the same for all products of a call.
-struct Call {
-    const Gemm& gemm;
-    ptrdiff_t size;  // of an element
-    Kernel add;      // of two elements
-    Kernel copy;
-    ptrdiff_t parts;  // reals of an element
-    void (*pack_a)(const Panels&) noexcept;
-    void (*pack_b)(const Panels&) noexcept;
-};
-
-// ---- Products of a matrix with its own transpose are symmetric, to the bit: elements are summed
-// alike wherever they lie, those of reals. Only what is on and below the diagonal is computed.
-
-bool is_symmetric(const Matrices& p) noexcept {
-    return p.a == p.b && p.m == p.n && p.a_row == p.b_column && p.a_column == p.b_row;
-}
-
-// Copies a block of C that lies below the diagonal to where it belongs above.
-void mirror(const Call& call, const Matrices& p, ptrdiff_t row, ptrdiff_t column, ptrdiff_t rows,
-            ptrdiff_t columns) noexcept {
-    if (rows <= 0) return;
-    call.copy(
-        {{p.c + row * p.c_row + column * p.c_column, p.c + column * p.c_row + row * p.c_column},
-         {p.c_row, p.c_column},
-         {p.c_column, p.c_row},
-         rows,
-         columns});
-}
-
-// ---- Small products
-
-// B stays in the second cache, and A or what is read of it for a strip of C; rows of A and C are
-// read and written as they lie. (Measured against packing: a tenth faster at 100, equal at 512
-// KiB.)
-bool is_small(const Gemm& gemm, ptrdiff_t size, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) noexcept {
-    if (!gemm.small || k > gemm.depth) return false;
-    ptrdiff_t const a = m * k * size, b = k * n * size;
-    constexpr ptrdiff_t certainly = ptrdiff_t{32} * 1024;
-    if (b <= certainly && (a <= certainly || n <= gemm.columns)) return true;
-    ptrdiff_t const most = cache_sizes().second / 3;
-    return m <= 2 * gemm.rows || (b <= most && (a <= most || n <= gemm.columns));
-}
-
-constexpr Series once = {1, 0, 0, 0};
-
-// By strips of C, for which B's columns are packed where they lie apart, or are complex.
-bool run_strips(const Call& call, const Matrices& p, Share share) noexcept {
-    const Gemm& gemm = call.gemm;
-    bool const pack = call.parts > 1 || p.b_column != call.size;
-    bool const symmetric = call.parts == 1 && is_symmetric(p);
-    ptrdiff_t const lanes = gemm.columns / 3, part = call.size / call.parts;
-    ptrdiff_t const all_n = p.n * call.parts, k = p.k * call.parts;
-    // Pairs of A that lie apart.
-    bool const apart = call.parts > 1 && p.a_column != call.size;
-    Scratch const pairs(static_cast<size_t>(apart ? p.m * k * part : 0));
-    if (!pairs.get()) return false;
-    Matrices real = {p.m, 0, k, p.a, p.a_row, p.a_column, p.b, p.b_row, part, p.c, p.c_row, part};
-    if (call.parts > 1) real.a_column = part;
-    if (apart) {
-        for (ptrdiff_t h = 0; h < call.parts; ++h)
-            call.copy({{const_cast<char*>(p.a) + h * part, pairs.get() + h * part},
-                       {p.a_column, call.size},
-                       {p.a_row, k * part},
-                       p.k,
-                       p.m});
-        real.a = pairs.get();
-        real.a_row = k * part;
-    }
-    std::atomic<bool> done{true};
-    for_chunks(ceil_div(all_n, gemm.columns), share.crew, [&](ptrdiff_t strip) {
-        ptrdiff_t const j = strip * gemm.columns, first = symmetric ? j : 0;
-        ptrdiff_t const n = smaller(gemm.columns, all_n - j), width = round_up(n, lanes);
-        Matrices own = real;
-        own.m -= first;
-        own.n = n;
-        own.a += first * own.a_row;
-        own.b += j * part;
-        own.c += first * own.c_row + j * part;
-        Scratch const packed(static_cast<size_t>(pack ? k * width * gemm.b_size : 0));
-        if (!packed.get()) return done.store(false, std::memory_order_relaxed);
-        if (pack) {
-            call.pack_b(
-                {p.b + j / call.parts * p.b_column, p.b_row, p.b_column, k, n, packed.get()});
-            own.b = packed.get();
-            own.b_row = width * gemm.b_size;
-        }
-        gemm.small(own, once);
-        if (symmetric) mirror(call, p, j + n, j, p.m - j - n, n);
-    });
-    return done.load(std::memory_order_relaxed);
-}
-
-// ---- Matrix x vector
-
-// n contiguous elements, copied if they are not.
-class Contiguous {
-public:
-    Contiguous(const Call& call, const char* from, ptrdiff_t step, ptrdiff_t n) noexcept
-        : copy_(step == call.size || n == 1 ? 0 : static_cast<size_t>(n * call.size)),
-          data_(step == call.size || n == 1 ? from : copy_.get()) {
-        if (data_ == from || !data_) return;
-        call.copy({{const_cast<char*>(from), copy_.get()}, {step, call.size}, {}, n, 1});
-    }
-    const char* get() const noexcept { return data_; }
-
-private:
-    Scratch copy_;
-    const char* data_;
-};
-
-// From a third cache a matrix comes up to a fifth faster as one stream (with AVX-512; kernels of
-// fewer registers look away); from memory or from a cache of many cores several rows at once do,
-// and where it is in the second cache nothing is waited for.
-bool comes_as_one_stream(ptrdiff_t size, ptrdiff_t m, ptrdiff_t k) noexcept {
-    constexpr ptrdiff_t least_row = 1024, most_third = ptrdiff_t{64} << 20;
-    CacheSizes const cache = cache_sizes();
-    if (k * size < least_row || cache.third > most_third) return false;
-    ptrdiff_t const bytes = m * k * size;
-    return bytes > cache.second && bytes <= cache.third / 4 * 3;
-}
-
-MatrixVector vector_product(const Matrices& p, ptrdiff_t size) noexcept {
-    return {p.a, p.a_row, p.a_column, p.b, p.b_row,
-            p.c, p.c_row, p.m,        p.k, comes_as_one_stream(size, p.m, p.k)};
-}
-
-bool run_vector(const Call& call, const Matrices& p, Share share) noexcept {
-    ptrdiff_t const size = call.size;
-    MatrixVector v = vector_product(p, size);
-    if (p.m == 1) {
-        call.gemm.dot(v);
-        return true;
-    }
-    bool const by_rows = p.a_column == size || p.k == 1;
-    // Rows by `grain`.
-    auto run_pieces = [&](ptrdiff_t grain, auto kernel) {
-        for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
-            MatrixVector part = v;
-            part.m = i == most_chunks - 1 ? p.m - i * grain : smaller(grain, p.m - i * grain);
-            part.a += i * grain * p.a_row;
-            part.y += i * grain * p.c_row;
-            kernel(part);
-        });
-        return true;
-    };
-    ptrdiff_t const rows = smaller(share.grain, PTRDIFF_MAX / 2) / p.k;
-    // Long pieces of columns: they are read one after the other.
-    if (!by_rows || (p.k == 1 && p.a_row == size))
-        return run_pieces(round_up(larger(rows, 4096 / size), 64), call.gemm.by_columns);
-    Contiguous const x(call, p.b, p.b_row, p.k);
-    if (!x.get()) return false;
-    v.a_column = v.x_step = size;  // also where there is one column
-    v.x = x.get();
-    return run_pieces(round_up(larger(rows, 1), 24), call.gemm.by_rows);
-}
-
-// ---- Big products: blocks of A and of B are packed, for all threads, which then take tiles' worth
-// of C: columns for which B stays in a thread's second cache, while it goes through the panels of
-// A.
-
-bool run_packed(const Call& call, const Matrices& p, Share share) noexcept {
-    const Gemm& gemm = call.gemm;
-    // Square blocks of C, whose mirror images are blocks, too.
-    ptrdiff_t const square =
-        round_up(smaller(ceil_div(p.m, 8), 96), std::lcm(gemm.rows, gemm.columns));
-    bool const symmetric = call.parts == 1 && is_symmetric(p) && p.m > square;
-    ptrdiff_t const row_unit = symmetric ? square : gemm.rows;
-    ptrdiff_t const column_unit = symmetric ? square : gemm.columns;
-    ptrdiff_t const all_n = p.n * call.parts, all_k = p.k * call.parts;
-    auto const column = [&](ptrdiff_t j) { return p.c + j * (p.c_column / call.parts); };
-    // Equal parts of k, and of n: the last one does not cost more than it does.
-    ptrdiff_t const depth = round_up(ceil_div(all_k, ceil_div(all_k, gemm.depth)), call.parts);
-    auto const part = [](ptrdiff_t length, ptrdiff_t most, ptrdiff_t unit) {
-        most = larger(most / unit * unit, unit);
-        return round_up(ceil_div(length, ceil_div(length, most)), unit);
-    };
-    // Bytes of a block of A, and of one of B: beside one another in the third cache, with C, and
-    // with what other programs have there (8 MiB: 5 % slower at 2048 in float64).
-    ptrdiff_t const packed_most =
-        smaller(larger(cache_sizes().third / 4, ptrdiff_t{1} << 20), ptrdiff_t{3} << 20);
-    ptrdiff_t const rows = part(p.m, packed_most / (depth * gemm.a_size), row_unit);
-    ptrdiff_t const columns = part(all_n, packed_most / (depth * gemm.b_size), column_unit);
-    ptrdiff_t const width =
-        symmetric ? square
-                  : part(columns, cache_sizes().second / 2 / (depth * gemm.b_size), gemm.columns);
-    ptrdiff_t const threads = share.crew.threads;
-    ptrdiff_t const across = ceil_div(columns, width);
-    ptrdiff_t const pieces = threads > 1 ? ceil_div(8 * threads, across) : 1;
-    ptrdiff_t const height =
-        symmetric ? square : larger(part(rows, ceil_div(rows, pieces), gemm.rows), 4 * gemm.rows);
-
-    ptrdiff_t const a_bytes = round_up(rows * depth * gemm.a_size, 64);
-    char* const packed_a = block_new(static_cast<size_t>(a_bytes + columns * depth * gemm.b_size));
-    if (!packed_a) return false;
-    char* const packed_b = packed_a + a_bytes;
-    ptrdiff_t const a_slice = 8 * gemm.rows, b_slice = gemm.columns;
-    for (ptrdiff_t j = 0; j < all_n; j += columns) {
-        ptrdiff_t const n = smaller(columns, all_n - j);
-        for (ptrdiff_t q = 0; q < all_k; q += depth) {
-            ptrdiff_t const k = smaller(depth, all_k - q);
-            const char* const a = p.a + q / call.parts * p.a_column;
-            const char* const b = p.b + q / call.parts * p.b_row;
-            for (ptrdiff_t i = 0; i < p.m; i += rows) {
-                ptrdiff_t const m = smaller(rows, p.m - i);
-                ptrdiff_t const a_slices = ceil_div(m, a_slice);
-                ptrdiff_t const b_slices = i == 0 ? ceil_div(n, b_slice) : 0;
-                for_chunks(a_slices + b_slices, share.crew, [&](ptrdiff_t s) {
-                    if (s < a_slices) {
-                        ptrdiff_t const r = s * a_slice;
-                        call.pack_a({a + (i + r) * p.a_row, p.a_row, p.a_column,
-                                     smaller(a_slice, m - r), k, packed_a + r * k * gemm.a_size});
-                    } else {
-                        ptrdiff_t const c = (s - a_slices) * b_slice;
-                        call.pack_b({b + (j + c) / call.parts * p.b_column, p.b_row, p.b_column, k,
-                                     smaller(b_slice, n - c), packed_b + c * k * gemm.b_size});
-                    }
-                });
-                ptrdiff_t const down = ceil_div(m, height);
-                for_chunks(ceil_div(n, width) * down, share.crew, [&](ptrdiff_t chunk) {
-                    ptrdiff_t const r = chunk % down * height, c = chunk / down * width;
-                    if (symmetric && i + r < j + c) return;
-                    gemm.packed({packed_a + r * k * gemm.a_size, packed_b + c * k * gemm.b_size,
-                                 column(j + c) + (i + r) * p.c_row, p.c_row,
-                                 p.c_column / call.parts, smaller(height, m - r),
-                                 smaller(width, n - c), k, q > 0});
-                    if (symmetric && i + r > j + c && q + k == p.k)
-                        mirror(call, p, i + r, j + c, smaller(height, m - r), width);
-                });
-            }
-        }
-    }
-    block_delete(packed_a);
-    return true;
 }
 
 // ---- Batches
@@ -292,31 +49,6 @@ void simplify(Matrices& p, Batch& batch) noexcept {
     }
 }
 
-// Rows times columns that are contiguous, too few to be packed for.
-bool are_few(const Call& call, const Matrices& p) noexcept {
-    constexpr ptrdiff_t most = 48, least_k = 64;
-    ptrdiff_t const lines = larger(p.m, p.n);
-    return call.gemm.few && smaller(p.m, p.n) > 1 && lines <= most && p.k >= least_k &&
-           p.k >= 8 * lines && p.a_column == call.size && p.b_row == call.size;
-}
-
-bool run_few(const Call& call, const Matrices& p, Share share) noexcept {
-    constexpr ptrdiff_t width = 4;
-    bool const symmetric = is_symmetric(p);
-    for_chunks(ceil_div(p.n, width), share.crew, [&](ptrdiff_t strip) {
-        ptrdiff_t const j = strip * width, first = symmetric ? j : 0;
-        Matrices part = p;
-        part.n = smaller(width, p.n - j);
-        part.m -= first;
-        part.a += first * p.a_row;
-        part.b += j * p.b_column;
-        part.c += first * p.c_row + j * p.c_column;
-        call.gemm.few(part);
-        if (symmetric) mirror(call, p, j + part.n, j, p.m - j - part.n, part.n);
-    });
-    return true;
-}
-
 enum class Way { vector, small, strips, few, parts, packed };
 
 // Bytes of a vector in one part of a sum: of one row, and of several, for which it stays in the
@@ -324,7 +56,7 @@ enum class Way { vector, small, strips, few, parts, packed };
 constexpr ptrdiff_t dot_bytes = ptrdiff_t{512} << 10, rows_bytes = ptrdiff_t{128} << 10;
 
 // In how many parts a long sum is best taken.
-ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
+ptrdiff_t parts_of(const GemmCall& call, const Matrices& p) noexcept {
     constexpr ptrdiff_t most_lines = 128;
     ptrdiff_t length = 0;
     if (p.n == 1)
@@ -336,7 +68,7 @@ ptrdiff_t parts_of(const Call& call, const Matrices& p) noexcept {
     return length && p.k > length ? ceil_div(p.k, length) : 1;
 }
 
-Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
+Way way_of(const GemmCall& call, const Matrices& p, ptrdiff_t count) noexcept {
     ptrdiff_t const size = call.size;
     if (call.parts > 1)
         return is_small(call.gemm, size / call.parts, p.m, p.n * call.parts, p.k * call.parts)
@@ -353,11 +85,11 @@ Way way_of(const Call& call, const Matrices& p, ptrdiff_t count) noexcept {
     return p.b_column == size && !half ? Way::small : Way::strips;
 }
 
-bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept;
+bool run_one(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept;
 
 // A long sum in parts that depend on the shape alone, each a product of its own. Every chunk adds
 // up some of them; those sums are added as a tree.
-bool run_parts(const Call& call, const Matrices& p, Share share) noexcept {
+bool run_parts(const GemmCall& call, const Matrices& p, Share share) noexcept {
     ptrdiff_t const size = call.size, n = p.m * p.n;
     constexpr ptrdiff_t line = 64;  // elements: parts begin as p does within cache lines
     ptrdiff_t const length = round_up(ceil_div(p.k, parts_of(call, p)), line);
@@ -401,13 +133,13 @@ bool run_parts(const Call& call, const Matrices& p, Share share) noexcept {
 }
 
 // Whether it takes a turn to make C's rows contiguous, or a vector a column.
-bool lies_across(const Call& call, const Matrices& p) noexcept {
+bool lies_across(const GemmCall& call, const Matrices& p) noexcept {
     if (p.m == 1 || p.n == 1) return p.n != 1;
     return p.c_column != call.size && p.c_row == call.size;
 }
 
 // Complex elements of C that lie apart come together first.
-bool run_aside(const Call& call, Way way, const Matrices& p, Share share) noexcept {
+bool run_aside(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
     char* const c = block_new(static_cast<size_t>(p.m * p.n * call.size));
     if (!c) return false;
     Matrices aside = p;
@@ -426,7 +158,7 @@ bool run_aside(const Call& call, Way way, const Matrices& p, Share share) noexce
     return done;
 }
 
-bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept {
+bool run_one(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
     if (call.parts > 1 && p.c_column != call.size) return run_aside(call, way, p, share);
     switch (way) {
         case Way::vector:
@@ -446,7 +178,7 @@ bool run_one(const Call& call, Way way, const Matrices& p, Share share) noexcept
 }
 
 // A single small product, cut along its longer side.
-bool share_small(const Call& call, Way way, const Matrices& p, Share share) noexcept {
+bool share_small(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
     bool const by_rows = p.m >= p.n;
     ptrdiff_t const length = by_rows ? p.m : p.n;
     ptrdiff_t const unit = by_rows ? call.gemm.rows : call.gemm.columns;
@@ -468,7 +200,7 @@ bool share_small(const Call& call, Way way, const Matrices& p, Share share) noex
     return done.load(std::memory_order_relaxed);
 }
 
-bool run_batch(const Call& call, Way way, const Matrices& p, const Batch& batch, Share share,
+bool run_batch(const GemmCall& call, Way way, const Matrices& p, const Batch& batch, Share share,
                ptrdiff_t begin, ptrdiff_t end) noexcept {
     int const last = batch.dims - 1;
     return for_runs(batch, p.a, p.b, p.c, begin, end,
@@ -498,7 +230,7 @@ void fill_zeros(ptrdiff_t size, const Matrices& p) noexcept {
             memset(p.c + i * p.c_row + j * p.c_column, 0, static_cast<size_t>(size));
 }
 
-bool run_general(const Call& call, const Product& product, Share share) noexcept {
+bool run_general(const GemmCall& call, const Product& product, Share share) noexcept {
     Matrices p = product;
     Batch batch;
     batch.dims = product.batch_dims;

@@ -15,14 +15,13 @@
 #include "frame/fp/fpstatus.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/threads/clock.h"
+#include "frame/threads/order.h"
 #include "frame/threads/thread_local.h"
 #include "frame/threads/wake_affinity.h"
 
 namespace raptors {
 namespace {
 
-constexpr size_t line = 64;
-constexpr int64_t spin_ns = 30'000;   // what a worker waits before it sleeps
 constexpr int64_t close_ns = 30'000;  // calls closer together count as one for waking a worker
 // A chunk that takes so long, and so many times what it should, stalled: another process has its
 // worker's core, and keeps it for milliseconds.
@@ -33,46 +32,9 @@ constexpr int64_t retry_ns = 1'000'000'000;  // after the system refused a threa
 constexpr double factor_least = 10, factor_most = 800;
 constexpr size_t stack_bytes = size_t{1} << 20;
 
-// job | first chunk | end: what is left of a thread's share of a job. One word, so nobody ever sees
-// a new job with the chunks of an old one.
-constexpr int field = 16;
-constexpr uint64_t without_first = uint64_t{1} << field, without_last = ~uint64_t{0};  // to add
-uint64_t share_of(uint32_t job, ptrdiff_t first, ptrdiff_t end) noexcept {
-    return uint64_t{job} << 2 * field | static_cast<uint64_t>(first) << field |
-           static_cast<uint64_t>(end);
-}
-uint32_t job_of(uint64_t share) noexcept { return static_cast<uint32_t>(share >> 2 * field); }
-ptrdiff_t first_of(uint64_t share) noexcept {
-    return static_cast<ptrdiff_t>(share >> field & 0xffff);
-}
-ptrdiff_t end_of(uint64_t share) noexcept { return static_cast<ptrdiff_t>(share & 0xffff); }
-static_assert(most_chunks <= 0xffff);
-
-// Floating-point status raised | number of chunks: what a worker has done of a job.
-uint32_t done_of(int status, ptrdiff_t count) noexcept {
-    return static_cast<uint32_t>(status) << field | static_cast<uint32_t>(count);
-}
-int status_of(uint32_t done) noexcept { return static_cast<int>(done >> field); }
-ptrdiff_t count_of(uint32_t done) noexcept { return done & 0xffff; }
-
-// What the job's caller (number 0) and each worker has to do and has done: one cache line, which a
-// worker watches for the next job, and its caller then for the chunks' ends. A line's way from core
-// to core takes 50 to 100 ns, so a hand-off is made of as few as can be.
-struct alignas(line) Order {
-    std::atomic<uint64_t> share{0};
-    std::atomic<ChunkFn> chunk{nullptr};
-    std::atomic<void*> context{nullptr};
-    std::atomic<int> members{0};         // workers that the job wants: those of lower number
-    std::atomic<bool> wake{false};       // whether they wake each other
-    std::atomic<bool> backwards{false};  // from which end its thread goes
-    std::atomic<double> expected{0};     // nanoseconds of a chunk; 0: unknown
-    std::atomic<uint32_t> begun{0};      // the last job of which its thread has taken a chunk
-    std::atomic<uint32_t> done{0};       // by its worker, of its share and others'
-};
-static_assert(sizeof(Order) == line);
 Order orders[most_threads];
 
-struct alignas(line) Worker {
+struct alignas(cache_line) Worker {
     pthread_t thread;
     long id;  // the system's
     std::atomic<bool> sleeps{false};
@@ -85,13 +47,13 @@ struct alignas(line) Worker {
 };
 
 struct Pool {
-    alignas(line) std::atomic<uint32_t> job{0};  // the last one
-    std::atomic<double> typical{0};              // nanoseconds of a chunk, as its caller finds it
-    alignas(line) std::atomic<bool> stop{false};
-    alignas(line) std::atomic<int> awake{0};  // workers that do not sleep
+    alignas(cache_line) std::atomic<uint32_t> job{0};  // the last one
+    std::atomic<double> typical{0};  // nanoseconds of a chunk, as its caller finds it
+    alignas(cache_line) std::atomic<bool> stop{false};
+    alignas(cache_line) std::atomic<int> awake{0};  // workers that do not sleep
 
     // The job's caller has it, or whoever changes the workers.
-    alignas(line) pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    alignas(cache_line) pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     bool ready = false;
     std::atomic<int> workers{0};
     int64_t refused = 0;  // when the system last refused a thread
@@ -565,45 +527,6 @@ PoolStats pool_stats() noexcept {
     auto get = [](auto& value) { return value.load(std::memory_order_relaxed); };
     return {get(pool.workers), get(pool.shared), get(pool.lonely),
             get(pool.chunks),  get(pool.helped), get(pool.stalls)};
-}
-
-// Two chunks that wait for each other: two threads must have one each.
-HandOff measure_hand_off() noexcept {
-    std::atomic<int> here{0};
-    auto meet = [&](ptrdiff_t) {
-        here.fetch_add(1);
-        int64_t const begin = now_ns();
-        while (here.load(std::memory_order_acquire) < 2 && now_ns() - begin < 5'000'000)
-            spin_pause();
-    };
-    auto once = [&] {
-        here.store(0);
-        uint64_t const helped = pool.helped.load();
-        int64_t const begin = now_ns();
-        for_chunks(2, Crew{2, true}, meet);
-        int64_t const taken = now_ns() - begin;
-        return pool.helped.load() > helped ? static_cast<double>(taken) : 0.0;
-    };
-    HandOff result = {0, 0};
-    for (int i = 0; i < 2000; ++i) {
-        double const ns = once();
-        if (ns > 0 && (result.hot_ns <= 0 || ns < result.hot_ns)) result.hot_ns = ns;
-    }
-    // A sleeping thread comes late by chance: the middle of many.
-    constexpr int times = 61;
-    double slept[times];
-    int found = 0;
-    for (int i = 0; i < times; ++i) {
-        timespec const gap = {0, 10 * spin_ns};
-        nanosleep(&gap, nullptr);
-        double const ns = once();
-        if (ns <= 0) continue;
-        int place = found++;
-        for (; place > 0 && slept[place - 1] > ns; --place) slept[place] = slept[place - 1];
-        slept[place] = ns;
-    }
-    if (found) result.parked_ns = slept[found / 2];
-    return result;
 }
 
 void fail_thread(int64_t n) noexcept { threads_left.store(n, std::memory_order_relaxed); }

@@ -13,6 +13,7 @@ struct Crew {
     bool forwards = false;  // always from the first chunk on: it may decide what becomes of others
 };
 constexpr Crew alone = {1, false};
+constexpr int64_t spin_ns = 30'000;  // what a worker waits for a call before it sleeps
 constexpr int most_threads = 256;
 constexpr ptrdiff_t most_chunks = 4096;
 
@@ -64,12 +65,5 @@ PoolStats pool_stats() noexcept;
 
 // The n-th thread from now cannot be started, nor those after it; 0: all can. For tests.
 void fail_thread(int64_t n) noexcept;
-
-// How long a hand-off takes: the time from the start of a call to the end of a worker's chunk, for
-// a worker that waits, and one that sleeps; 0: no worker could be started. For calibration.
-struct HandOff {
-    double hot_ns, parked_ns;
-};
-HandOff measure_hand_off() noexcept;
 
 }  // namespace raptors
