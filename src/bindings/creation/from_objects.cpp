@@ -433,18 +433,21 @@ PyObject* fromiter_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     return counted(entry, out.release().ptr());
 }
 
-int fill(PyObject* self, PyObject* value) {
+PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
     const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (nargs != 1 || kwnames) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     alignas(8) char element[8];
-    if (!act.table || t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) ||
-        (f->flags & warn_on_write))
-        return 1;
-    if (!scalar_element(value, t, element)) return 1;
+    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
+        !scalar_element(args[0], t, element))
+        return decline(Why::value);
     npy_intp zeros[NPY_MAXDIMS] = {};
     copy_nest(*act.table, f->nd, f->dimensions, element, zeros, t, f->data, f->strides, t);
-    return 0;
+    count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
+    Py_RETURN_NONE;
 }
 
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,
