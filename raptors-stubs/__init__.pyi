@@ -15,11 +15,11 @@ from raptors import memory as memory
 from raptors._backend import backend_policy as backend_policy
 from raptors._backend import set_backend_policy as set_backend_policy
 from raptors._config import build_info as build_info
+from raptors._config import calibrate as calibrate
 from raptors._config import report as report
 from raptors._config import reset_report as reset_report
 from raptors._config import runtime_info as runtime_info
 from raptors._config import simd as simd
-from raptors._threads import calibrate as calibrate
 from raptors._threads import set_num_threads as set_num_threads
 from raptors._threads import threads as threads
 

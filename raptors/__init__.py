@@ -41,6 +41,9 @@ from raptors._config import (
     build_info as build_info,
 )
 from raptors._config import (
+    calibrate as calibrate,
+)
+from raptors._config import (
     explain_last_dispatch as explain_last_dispatch,
 )
 from raptors._config import (
@@ -70,9 +73,6 @@ from raptors._config import (
 from raptors._environment import warn_of_unknown as _warn_of_unknown
 from raptors._namespace import populate as _populate
 from raptors._raptors_core import ndarray as ndarray
-from raptors._threads import (
-    calibrate as calibrate,
-)
 from raptors._threads import (
     get_num_threads as get_num_threads,
 )

@@ -228,15 +228,16 @@ def _check_word(parser: argparse.ArgumentParser, commands: Collection[str], argu
 
 
 def _info_command(options: argparse.Namespace) -> int:
-    from raptors import _info
+    from raptors import _config, _info
 
     _info.try_blas()
+    found, build = _config.runtime_info(), _config.build_info()
     if options.json:
-        print(json.dumps(_info.details(), indent=2, allow_nan=False))
+        print(json.dumps(_info.details(found, build), indent=2, allow_nan=False))
     else:
-        print("\n".join(_info.summary()))
+        print("\n".join(_info.summary(found)))
         if options.all:
-            print("\n".join(["", *_info.table(_info.details())]))
+            print("\n".join(["", *_info.table(_info.details(found, build))]))
     return 0
 
 

@@ -46,7 +46,7 @@ def adopting(path: str, value: Any) -> Any:
     """The method or property `value` with results that are ours."""
     if isinstance(value, property):
         return property(adopting(path, value.fget), value.fset, value.fdel, value.__doc__)
-    return _core._wrap(value, path, "original", True)
+    return _core._wrap(value, path, True)
 
 
 def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> None:

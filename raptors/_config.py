@@ -172,9 +172,43 @@ def runtime_info() -> dict[str, Any]:
     }
 
 
+def calibrate() -> dict[str, Any]:
+    """Measure what calls cost on this machine, how fast its threads are and from where on BLAS is faster.
+
+    It takes some seconds, and the figures are used from then on. They are kept in the user's cache directory
+    (``RAPTORS_TUNING_DIR``, or ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later
+    processes, once they make a call that is long enough to share among threads; where that directory cannot
+    be written, they hold for this process. Without them built-in figures are used. Nothing else should run
+    meanwhile: what another program disturbs is measured again, up to three times.
+
+    Returns
+    -------
+    dict
+        "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
+        a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
+        length of a call on they are asked to help; "stream_from", from how many bytes of operands on the
+        results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread and
+        "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
+        None for never; "disturbed", whether something else ran all the time; "file", where it is kept, or
+        None.
+    """
+    from raptors import _tuning  # no other call needs it
+
+    return _tuning.calibrate()
+
+
+def _load_figures() -> None:
+    from raptors import _tuning
+
+    _tuning.load()
+
+
+_core._bind_figures(_load_figures)  # asked by the first call that is long enough
+
+
 def show_runtime() -> None:
     """Print what `numpy.show_runtime` prints, and then what `raptors info` does."""
     numpy.show_runtime()
     from raptors import _info
 
-    print("\n".join(["", *_info.summary()]))
+    print("\n".join(["", *_info.summary(runtime_info())]))

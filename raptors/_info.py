@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from raptors import _config, _environment, _tuning
+from raptors import _environment, _tuning
 from raptors import _raptors_core as _core
 from raptors._backend import get_backend_policy
 from raptors._version import __version__
@@ -81,9 +81,8 @@ def _writable(folder: str) -> bool:
     return os.path.isdir(folder or ".") and os.access(folder or ".", os.W_OK | os.X_OK)
 
 
-def summary() -> list[str]:
-    """One screen: a title and its value on each line."""
-    found = _config.runtime_info()
+def summary(found: Mapping[str, Any]) -> list[str]:
+    """One screen of what `runtime_info()` found: a title and its value on each line."""
     memory = found["memory"]
     rows = [
         ("raptors", __version__),
@@ -113,9 +112,8 @@ def _rows(title: str, values: list[str], most: int = 5) -> list[tuple[str, str]]
     return [(title if i == 0 else "", value[:200]) for i, value in enumerate(shown)]
 
 
-def details() -> dict[str, Any]:
-    """All that is known."""
-    found = _config.runtime_info()
+def details(found: Mapping[str, Any], build: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is known, with what `runtime_info()` and `build_info()` found."""
     return {
         **found,
         "machine": platform.machine(),
@@ -123,7 +121,7 @@ def details() -> dict[str, Any]:
         "policy": get_backend_policy(),
         "figures": _tuning.file(),
         "problems": list(_problems(found)),
-        "build": _config.build_info(),
+        "build": build,
         "numpy_build": numpy.show_config(mode="dicts"),
     }
 

@@ -40,9 +40,7 @@ def adopt(array: Any) -> Any:
 
 
 #: ``rebuild(function, arguments)`` is ``function(*arguments)`` as ours: pickles name it.
-rebuild = _core._wrap(
-    lambda function, arguments: function(*arguments), "raptors._integrations.rebuild", "original", True
-)
+rebuild = _core._wrap(lambda function, arguments: function(*arguments), "raptors._integrations.rebuild", True)
 
 
 def _save_as_numpys(pickler: Any, array: Any) -> None:
@@ -128,7 +126,7 @@ def _mark(save: Callable[..., Any]) -> Callable[..., Any]:
 
 def _receive(load: Callable[..., Any]) -> Callable[..., Any]:
     path = f"raptors._integrations.{getattr(load, '__name__', 'load')}"
-    adopting = _core._wrap(load, path, "original", True)
+    adopting = _core._wrap(load, path, True)
 
     @functools.wraps(load)
     def receiving(header: Any, frames: Any) -> Any:

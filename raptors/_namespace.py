@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy
 
-from raptors import _borrowed, _classes, _integrations, _pickle
+from raptors import _classes, _integrations, _pickle
 from raptors import _raptors_core as _core
 
 #: Classes of functions. Those of the first kind bind, as attributes of a class, to its instances.
@@ -62,6 +62,10 @@ _SUBMODULES = frozenset(
 )
 
 
+def _stays_numpys(path: str) -> bool:
+    return _core._view_mode(path) == "as it is"
+
+
 def _is_masked(path: str) -> bool:
     return path.split(".")[1:2] == ["ma"]
 
@@ -69,9 +73,7 @@ def _is_masked(path: str) -> bool:
 def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
     found = _proxies.get(id(fn))
     if found is None:
-        original = name in _borrowed.ORIGINAL or _is_masked(path)
-        hand = "top" if name in _borrowed.TOP_LEVEL else "original" if original else "deep"
-        found = _proxies[id(fn)] = _core._wrap(fn, f"{path}.{name}", hand, binds)
+        found = _proxies[id(fn)] = _core._wrap(fn, f"{path}.{name}", binds)
     return found
 
 
@@ -80,10 +82,10 @@ def translate(path: str, name: str, value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         parts = value.__name__.split(".")
         public = parts[0] == "numpy" and len(parts) > 1 and not any(part.startswith("_") for part in parts)
-        return mirror(value.__name__) if public and parts[1] not in _borrowed.MODULES else value
+        return mirror(value.__name__) if public and not _stays_numpys(parts[1]) else value
     if isinstance(value, type):
         return _classes.twin(value)
-    if _is_masked(path) and name in _borrowed.MASKS:
+    if _is_masked(path) and _stays_numpys(f"ma.core.{name}"):
         return value
     if _is_masked(path) and type(value).__module__.startswith("numpy.ma"):
         return _classes.adopting_instance(f"{path}.{name}", value)
@@ -192,7 +194,7 @@ class _MirrorFinder:
     @staticmethod
     def exec_module(module: types.ModuleType) -> None:
         numpy_name = "numpy" + module.__name__[len("raptors") :]
-        own = module.__name__.split(".")[1] in _borrowed.MODULES
+        own = _stays_numpys(module.__name__.split(".")[1])
         sys.modules[module.__name__] = importlib.import_module(numpy_name) if own else mirror(numpy_name)
 
 

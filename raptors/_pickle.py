@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from numpy._core.numeric import _frombuffer as _numpy_frombuffer  # type: ignore[attr-defined]
 
 from raptors import _raptors_core as _core
 
-_frombuffer = _core._wrap(_numpy_frombuffer, "raptors._pickle._frombuffer", "deep", True)
+#: By the path of a module: what its functions are pickled as, if not by their paths (None: by their paths).
+reducers: dict[str, Callable[[Any], Any]] = {}
+
+_frombuffer = _core._wrap(_numpy_frombuffer, "raptors._pickle._frombuffer", True)
 
 
 def by_path(path: str) -> Any:
@@ -40,8 +44,5 @@ def reduce_function(function: Any, path: str) -> Any:
     """What stands for the proxy of NumPy's `function`: the proxy at `path`."""
     if not path:  # made by frompyfunc: NumPy gives a name, too, under which nothing is found
         return function.__name__
-    if path.startswith("raptors.random."):
-        from raptors import _random
-
-        return _random.reduce_method(function) or (by_path, (path,))
-    return (by_path, (path,))
+    reduce = reducers.get(path.rpartition(".")[0])
+    return (reduce and reduce(function)) or (by_path, (path,))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy.random as _numpy_random
 import numpy.random._pickle as _numpy_pickle
 
+from raptors import _pickle
 from raptors import _raptors_core as _core
 from raptors._classes import Twin
 
@@ -24,7 +25,7 @@ def _subclass(base: type) -> Any:
     }
     for key, value in vars(base).items():
         if not key.startswith("_") and callable(value):
-            body[key] = _core._wrap(value, f"raptors.random.{base.__name__}.{key}", "deep", True)
+            body[key] = _core._wrap(value, f"raptors.random.{base.__name__}.{key}", True)
     return Twin(base.__name__, (base,), body)
 
 
@@ -75,5 +76,6 @@ RandomState: Any = _subclass(_numpy_random.RandomState)
 
 def populate(module: types.ModuleType) -> None:
     """Put our generators in place of NumPy's."""
+    _pickle.reducers[module.__name__] = reduce_method
     for value in (Generator, RandomState, default_rng):
         setattr(module, value.__name__, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from types import ModuleType
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 from raptors import _raptors_core as _core
 from raptors._context import Choice
@@ -58,31 +58,6 @@ class threads(Choice):
 
     def __init__(self, n: SupportsIndex) -> None:
         self._token = _core._enter_threads(operator.index(n))
-
-
-def calibrate() -> dict[str, Any]:
-    """Measure what calls cost on this machine, how fast its threads are and from where on BLAS is faster.
-
-    It takes some seconds, and the figures are used from then on. They are kept in the user's cache directory
-    (``RAPTORS_TUNING_DIR``, or ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later
-    processes, once they make a call that is long enough to share among threads; where that directory cannot
-    be written, they hold for this process. Without them built-in figures are used. Nothing else should run
-    meanwhile: what another program disturbs is measured again, up to three times.
-
-    Returns
-    -------
-    dict
-        "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
-        a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
-        length of a call on they are asked to help; "stream_from", from how many bytes of operands on the
-        results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread and
-        "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
-        None for never; "disturbed", whether something else ran all the time; "file", where it is kept, or
-        None.
-    """
-    from raptors import _tuning  # no other call needs it
-
-    return _tuning.calibrate()
 
 
 def _tell_threadpoolctl(threadpoolctl: ModuleType) -> None:

@@ -183,6 +183,60 @@ def test_headers_are_guarded() -> None:
     ] == []
 
 
+def imported_modules(path: Path) -> set[str]:
+    """The modules of the package that a module of it imports anywhere, also within functions."""
+    named: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            named += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            if called == "import_module":
+                named += [
+                    x.value for x in node.args if isinstance(x, ast.Constant) and isinstance(x.value, str)
+                ]
+    # That the package itself is loaded first is no import of a module by another.
+    return {name.removeprefix("raptors.") for name in named if name.startswith("raptors.")}
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules each of which imports the next, the first of them again at the end; []: there are none."""
+    done: set[str] = set()
+
+    def follow(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module not in done:
+            for other in sorted(imports.get(module, ())):
+                if found := follow(other, [*way, module]):
+                    return found
+            done.add(module)
+        return []
+
+    return next((found for module in sorted(imports) if (found := follow(module, []))), [])
+
+
+def test_python_imports_go_one_way() -> None:
+    imports = {p.stem: imported_modules(p) for p in sorted((ROOT / "raptors").glob("*.py"))}
+    assert {"_tuning", "_info"} <= imports["__main__"]
+    assert {"_tuning", "_info"} <= imports["_config"]
+    assert circle(imports) == []
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}) == ["b", "d", "b"]
+
+
+def test_the_core_imports_nothing_of_the_package() -> None:
+    """Python registers with it what it may call."""
+    named = [
+        (name(p), module)
+        for p in sources(BINDINGS)
+        for module in re.findall(r'[iI]mport_?[mM]odule\w*\(\s*"([^"]+)"', p.read_text(encoding="utf-8"))
+    ]
+    assert ("src/bindings/numpy/module_type.cpp", "numpy") in named
+    assert [(p, module) for p, module in named if module.partition(".")[0] == "raptors"] == []
+
+
 # ---- the tables
 
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)

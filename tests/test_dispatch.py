@@ -7,6 +7,7 @@ import contextvars
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -26,7 +27,8 @@ from helpers import (
 )
 
 import raptors
-from raptors import _borrowed, _environment
+from raptors import _environment
+from raptors import _raptors_core as core
 
 native = pytest.mark.skipif(DISABLED, reason="RAPTORS_DISABLE is set")
 NAMES = ("scalar", "avx2", "avx512", "neon", "auto")
@@ -476,18 +478,71 @@ def test_native_products_are_counted_by_their_dtype(dtype: str) -> None:
     assert all(row["blas"] <= row["native"] for row in count.rows)
 
 
+SORTING = "sorting and searching: no kernels"
+CUMULATIVE = "cumulative: no kernels"
+SELECTION = "selection by index or mask: no kernels"
+COMPLEX = "complex numbers have no kernels"
+LAPACK = "LAPACK through NumPy"
+PYTHON = "NumPy's Python code over several calls"
+#: What NumPy serves -> the reason of its row.
+BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "sort": (lambda a: raptors.sort(a), SORTING),
+    "argsort": (lambda a: a.argsort(), SORTING),
+    "isin": (lambda a: raptors.isin(a, a), SORTING),
+    "cumsum": (lambda a: raptors.cumsum(a), CUMULATIVE),
+    "cumprod": (lambda a: a.cumprod(), CUMULATIVE),
+    "histogram": (lambda a: raptors.histogram(a), "counting and binning: no kernels"),
+    "take": (lambda a: a.take([1]), SELECTION),
+    "nonzero": (lambda a: raptors.nonzero(a), SELECTION),
+    "conj": (lambda a: a.conj(), COMPLEX),
+    "real": (lambda a: raptors.real(a), COMPLEX),
+    "trace": (lambda a: a.reshape(3, 1).trace(), "linear algebra: NumPy calls BLAS"),
+    "flip": (lambda a: raptors.flip(a), "rearranges: NumPy's views and copies"),
+    "diagonal": (lambda a: a.reshape(3, 1).diagonal(), "rearranges: NumPy's views and copies"),
+    "average": (lambda a: raptors.average(a), PYTHON),
+    "piecewise": (lambda a: raptors.piecewise(a, [a > 1], [1, 2]), PYTHON),
+    "polyval": (lambda a: raptors.polyval(a, 1.0), "polynomials of the old interface"),
+    "hanning": (lambda a: raptors.hanning(5), "window functions: short arrays"),
+    "packbits": (lambda a: raptors.packbits(a > 1), "bits packed into bytes: no kernels"),
+    "unravel_index": (lambda a: raptors.unravel_index(3, (2, 2)), "indices as arrays or tuples"),
+    "array2string": (lambda a: raptors.array2string(a), "reads and writes files and text"),
+    "shares_memory": (
+        lambda a: raptors.shares_memory(a, a),
+        "types, shapes and settings: no elements are touched",
+    ),
+    "logaddexp": (lambda a: raptors.logaddexp.reduce(a), "no kernel: NumPy's own loop"),
+    "fft.fft": (lambda a: raptors.fft.fft(a), "NumPy's pocketfft"),
+    "linalg.svd": (lambda a: raptors.linalg.svd(a.reshape(3, 1)), LAPACK),
+    "linalg.qr": (lambda a: raptors.linalg.qr(a.reshape(3, 1)), LAPACK),
+    "polynomial.polynomial.polyval": (lambda a: raptors.polynomial.polynomial.polyval(1.0, a), PYTHON),
+    "lib.scimath.sqrt": (
+        lambda a: raptors.emath.sqrt(a),
+        "complex results where the domain asks: NumPy's Python code",
+    ),
+    "strings.upper": (lambda a: raptors.strings.upper("a"), "strings have no kernels"),
+    "matrix.sum": (lambda a: a.view(raptors.matrix).sum(), "NumPy's code of one of its classes"),
+    "astype": (lambda a: raptors.astype(a, "int64"), "this form of the call has no native code"),
+    "add": (lambda a: raptors.add.accumulate(a), "NumPy serves this function"),
+}
+
+
 @native
-def test_reasons_of_borrowed_functions() -> None:
-    """The reason is that of the list, in the rows, the table and the explanation."""
+@pytest.mark.parametrize("name", BORROWED)
+def test_reasons_of_borrowed_functions(name: str) -> None:
+    """The reason is that of the registry, in the rows, the table and the explanation."""
+    call, reason = BORROWED[name]
+    a = ours(numpy.arange(3.0))
     with counted() as count:
-        raptors.sort(ours(numpy.arange(3.0)))
+        call(a)
         last = raptors.explain_last_dispatch()
-        raptors.fft.fft([1.0])
         text = str(raptors.report())
-    reasons = {row["function"]: row["reason"] for row in count.rows}
-    assert reasons == {name: _borrowed.reason(name) for name in ("sort", "fft.fft")}
-    assert all(reason in text for reason in reasons.values())
-    assert last["reason"] == reasons["sort"]
+    assert (last["op"], last["backend"], last["reason"]) == (name, "numpy", reason)
+    assert [row["reason"] for row in count.rows if row["function"] == name and row["numpy"]] == [reason]
+    assert reason in text
+    rows = {row["name"]: row["reason"] for row in core._name_rows() if row["view"] != "as it is"}
+    home = name.rpartition(".")[0] or "none"
+    found = rows.get(name) or rows.get(home) or rows.get(home.partition(".")[0])
+    assert name in {"matrix.sum", "add", "logaddexp"} or found == reason
 
 
 @native

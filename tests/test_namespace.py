@@ -20,7 +20,6 @@ import pytest
 from helpers import python, python_ok
 
 import raptors
-from raptors import _borrowed
 from raptors import _raptors_core as core
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*chararray:DeprecationWarning")
@@ -38,6 +37,14 @@ SUBMODULES = [
     if importlib.util.find_spec(f"numpy.{name}")
 ]
 MODULES = ["", "emath", *SUBMODULES]
+ROWS = core._name_rows()
+#: The registry's rows by name. The method and the function `sum` are two rows.
+SUBMODULE_ROWS = {row["name"]: row for row in ROWS if row["kind"] == "submodule"}
+FAMILIES = tuple(row["name"] for row in ROWS if row["kind"] == "family")
+FUNCTION_ROWS = {row["name"]: row for row in ROWS if row["kind"] in ("function", "ufunc")}
+METHOD_ROWS = {row["name"]: row for row in ROWS if row["kind"] == "method"}
+#: Those that are mirrors: the others stay NumPy's.
+MIRRORED = [module for module in MODULES if core._view_mode(module.partition(".")[0]) != "as it is"]
 #: Names of our own that stand where NumPy has others.
 OURS = {"ndarray", "show_config", "show_runtime"}
 
@@ -59,6 +66,18 @@ def is_proxy(x: Any) -> bool:
     return core._unwrap(x) is not x
 
 
+def has_row(module: types.ModuleType, name: str, numpys: Any) -> bool:
+    """Whether the registry has a row for the function, at the top or in its module, or for those around it.
+
+    An elementwise ufunc needs none: kernels or NumPy's loop run it.
+    """
+    if vars(numpy).get(name) is numpys and name not in OURS:
+        elementwise = isinstance(numpys, numpy.ufunc) and not numpys.signature
+        return elementwise or name in FUNCTION_ROWS or name.startswith(FAMILIES)
+    parts = module.__name__.split(".")[1:]
+    return ".".join([*parts, name]) in FUNCTION_ROWS or bool({parts[0], ".".join(parts)} & {*SUBMODULE_ROWS})
+
+
 def standing(module: str, name: str, ours: Any, numpys: Any) -> str | None:
     """What the name is; None: nothing that a drop-in may have."""
     if not module and name in OURS:
@@ -66,11 +85,7 @@ def standing(module: str, name: str, ours: Any, numpys: Any) -> str | None:
     if is_proxy(ours):
         if core._unwrap(ours) is not numpys:
             return None
-        if core._is_native(ours):
-            return "native"
-        reason = _borrowed.reason(name) if vars(numpy).get(name) is numpys else None
-        reason = reason or _borrowed.reason(f"{module}.{name}")
-        return f"borrowed: {reason}" if reason else None
+        return "native" if core._is_native(ours) else "borrowed"
     if ours is numpys or (ours != ours and numpys != numpys):
         return "numpy's"
     if isinstance(ours, types.ModuleType):
@@ -98,15 +113,69 @@ def test_every_name_has_a_standing(module: str) -> None:
         assert sum(what == "native" for what in found.values()) > 90
 
 
-def test_the_list_of_borrowed_names_is_true() -> None:
-    there = {name for name in _borrowed.BORROWED if hasattr(numpy, name)}
-    assert [name for name in there if core._is_native(getattr(raptors, name))] == []
-    assert len(there) > len(_borrowed.BORROWED) - 10  # the others are of older or newer versions
-    for group in (_borrowed.TOP_LEVEL, _borrowed.ORIGINAL):
-        assert [name for name in group if not is_proxy(getattr(raptors, name))] == []
-    assert all(hasattr(numpy.ma, name) for name in _borrowed.MASKS)
-    assert _borrowed.reason("sum") is None
-    assert _borrowed.reason("linalg.norm") == _borrowed.SUBMODULES["linalg"]
+@pytest.mark.parametrize("module", MODULES)
+def test_every_function_has_a_row(module: str) -> None:
+    """Why NumPy serves it, or calls of it, and what it sees: for each function, or for its submodule."""
+    ours, numpys = both(module)
+    functions = [name for name in public(numpys) if name != "test" and is_proxy(getattr(ours, name))]
+    assert len(functions) > 300 or module
+    assert [name for name in functions if not has_row(numpys, name, getattr(numpys, name))] == []
+
+
+def test_every_method_has_a_row() -> None:
+    methods = {
+        name
+        for name in dir(numpy.ndarray)
+        if not name.startswith("_") and callable(getattr(numpy.ndarray, name))
+    }
+    assert sorted(methods - METHOD_ROWS.keys()) == []
+    defined = {name for name, row in METHOD_ROWS.items() if row["view"] != "as it is"}
+    assert sorted(defined - vars(raptors.ndarray).keys()) == []
+    assert sorted(vars(raptors.ndarray).keys() & METHOD_ROWS.keys() - defined) == []
+
+
+def stands(name: str, of: types.ModuleType) -> Any:
+    """What stands at "submodule.name"; None: nothing, in this version of NumPy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return functools.reduce(lambda found, part: getattr(found, part, None), name.split("."), of)
+
+
+def test_rows_are_true() -> None:
+    assert {row["view"] for row in ROWS} == {"deep", "top", "original", "as it is"}
+    assert len({(row["name"], row["kind"]) for row in ROWS}) == len(ROWS)
+    objects = {name: stands(name, raptors) for name in FUNCTION_ROWS}
+    there = {name: x for name, x in objects.items() if x is not None}
+    assert len(there) > len(objects) - 10  # the others are of older or newer versions
+    as_is = {name for name in there if FUNCTION_ROWS[name]["view"] == "as it is"}
+    assert as_is == {name for name, x in there.items() if not is_proxy(x)}
+    assert [name for name in as_is if there[name] is not stands(name, numpy)] == []
+    functions = {
+        name: FUNCTION_ROWS[name]["native"] for name, x in there.items() if type(x) is not core.ufunc
+    }
+    assert functions == {name: name not in as_is and core._is_native(there[name]) for name in functions}
+
+
+def test_reasons_are_given() -> None:
+    """By all but ufuncs with kernels; what is counted as one has one."""
+    kernels = {name for op in raptors.ops() for name in (op["name"], *op["aliases"])}
+    silent = {row["name"] for row in ROWS if not row["reason"]}
+    assert silent == {row["name"] for row in ROWS if row["kind"] == "ufunc"} & kernels
+    counted = {name for name, row in METHOD_ROWS.items() if row["view"] != "as it is"} & FUNCTION_ROWS.keys()
+    assert len(counted) > 30
+    reasons = {name: (METHOD_ROWS[name]["reason"], FUNCTION_ROWS[name]["reason"]) for name in counted}
+    assert {name: pair for name, pair in reasons.items() if len({*pair} - {""}) > 1} == {}
+
+
+def test_what_has_no_row_is_viewed() -> None:
+    """But for methods of NumPy's classes and helpers of our own, which see the arrays themselves."""
+    assert core._view_mode("raptors.of_a_newer_numpy") == "deep"
+    assert core._view_mode("raptors.linalg.of_a_newer_numpy") == "deep"
+    assert (
+        core._view_mode("raptors.matrix.sum") == core._view_mode("raptors._pickle._frombuffer") == "original"
+    )
+    assert core._view_mode("raptors.ma.MaskedArray.put") == "original"
+    assert core._view_mode("raptors.array") == core._view_mode("array") == "top"
 
 
 LOOKS = ("__name__", "__qualname__", "__module__", "__doc__", "__text_signature__")
@@ -310,9 +379,6 @@ def failure(call: Any) -> AttributeError:
     with pytest.raises(AttributeError) as raised:
         call()
     return raised.value
-
-
-MIRRORED = [module for module in MODULES if module.partition(".")[0] not in _borrowed.MODULES]
 
 
 @pytest.mark.parametrize("module", MIRRORED)

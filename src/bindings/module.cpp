@@ -17,6 +17,7 @@
 #include "numpy/fallback.h"
 #include "numpy/module_type.h"
 #include "numpy/proxies.h"
+#include "numpy/registry.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "python/array.h"
@@ -58,6 +59,7 @@ void define_settings(py::module_& m) {
 }
 
 void define_figures(py::module_& m) {
+    m.def("_bind_figures", &bind_figures);
     m.def("_measure_costs", &measure_costs);
     m.def("_set_costs", &set_costs);
     m.def("_measure_stream_from", &find_stream_from);
@@ -107,6 +109,8 @@ void define_names(py::module_& m) {
     m.def("_bind", &bind_hooks);
     m.def("_bind_reducer", &bind_reducer);
     m.def("_wrap", &wrap);
+    m.def("_view_mode", &view_mode);
+    m.def("_name_rows", &name_rows);
     m.def("_unwrap", &unwrap);
     m.def("_is_native", &is_native);
     m.def("_adopt_class", [](const py::type& numpy, const py::type& own, bool views) {

@@ -4,11 +4,9 @@
 
 #include "array/free_lists.h"
 #include "array/protocols.h"
-#include "creation/from_objects.h"
 #include "creation/shaping.h"
 #include "numpy/fallback.h"
 #include "numpy/proxies.h"
-#include "numpy/registry.h"
 #include "ops/reduce.h"
 
 namespace py = pybind11;
@@ -19,24 +17,8 @@ namespace {
 PyObject* name_implementation;
 PyObject* namespace_hooks;  // dict from Python: "pickled" (function)
 
-// NumPy's, on a base-class view; natively where a row of registry.cpp says so. Inherited as they
-// are, since they must see the object itself: resize, setflags, __setstate__, sort, partition, put,
-// itemset, setfield, item, tolist, tobytes, tofile, dump(s), getters and setters,
-// __array_finalize__.
-const char* const method_names[] = {
-    "all",       "any",        "argmax",    "argmin",   "argpartition", "argsort",
-    "astype",    "byteswap",   "choose",    "clip",     "compress",     "conj",
-    "conjugate", "copy",       "cumprod",   "cumsum",   "diagonal",     "dot",
-    "flatten",   "getfield",   "max",       "mean",     "min",          "nonzero",
-    "prod",      "ravel",      "repeat",    "reshape",  "round",        "searchsorted",
-    "squeeze",   "std",        "sum",       "swapaxes", "take",         "trace",
-    "transpose", "var",        "__array__", "__copy__", "__deepcopy__", "__array_wrap__",
-    "to_device", "__dlpack__",
-};
-constexpr int n_methods = sizeof method_names / sizeof *method_names;
-PyObject* numpy_method[n_methods];
-const NativeRow* native_method[n_methods];
-Entry* method_entry[n_methods];
+PyObject* numpy_method[n_method_rows];
+Entry* method_entry[n_method_rows];
 
 // A method of NumPy's, on a base-class view if `views`.
 PyObject* call_bound(PyObject* method, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
@@ -60,44 +42,21 @@ PyObject* call_bound(PyObject* method, PyObject* self, PyObject* const* args, Py
 PyObject* call_method(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                       PyObject* kwnames) {
     declined = Why::borrowed;
-    if (const NativeRow* row = native_method[which]; row && is_ours(self)) {
-        PyObject* o = row->native(row->which, method_entry[which], self, args, nargs, kwnames);
+    const NameRow& row = method_rows[which];
+    if (row.native && is_ours(self)) {
+        PyObject* o = row.native(row.which, method_entry[which], self, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
     // A subclass's method sees the object itself, yet exact arrays among its results become ours.
-    bool const views = is_ours(self) && !any_overrides_ufunc(args, nargs, kwnames);
-    if (views) count_numpy(method_entry[which], declined, self);
-    return call_bound(numpy_method[which], self, args, nargs, kwnames, views);
+    bool const exact = is_ours(self) && !any_overrides_ufunc(args, nargs, kwnames);
+    if (exact) count_numpy(method_entry[which], declined, self);
+    return call_bound(numpy_method[which], self, args, nargs, kwnames,
+                      exact && row.view == ViewMode::top);
 }
 
 template <int which>
 PyObject* method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return call_method(which, self, args, nargs, kwnames);
-}
-
-template <int... which>
-void fill_methods(std::integer_sequence<int, which...>) {
-    ((array_methods[which] = {method_names[which],
-                              reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(method<which>)),
-                              METH_FASTCALL | METH_KEYWORDS, nullptr}),
-     ...);
-}
-
-PyObject* fill_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    static Entry* const entry = new_entry("fill");
-    static PyObject* const base =
-        PyObject_GetAttrString(reinterpret_cast<PyObject*>(&PyArray_Type), "fill");
-    if (is_ours(self) && nargs == 1 && !kwnames) {
-        int const done = fill(self, args[0]);
-        if (done < 0) return nullptr;
-        if (done == 0) {
-            count_native(entry, dtype_of(fields(self)->descr), Layout::contiguous, fields(self)->nd,
-                         fields(self)->dimensions);
-            Py_RETURN_NONE;
-        }
-        count_numpy(entry, Why::value, self);
-    }
-    return call_bound(base, self, args, nargs, kwnames, false);
 }
 
 // A ufunc's method on base-class views.
@@ -301,9 +260,25 @@ int set_t(PyObject* x, PyObject* v, void*) {
     return -1;
 }
 
+template <class F>
+PyCFunction with_keywords(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
+}
+
+template <int... which>
+void fill_methods(PyMethodDef* def, std::integer_sequence<int, which...>) {
+    PyCFunction const code[] = {with_keywords(method<which>)...};
+    for (int i = 0; i < n_method_rows; ++i)
+        if (numpy_method[i])
+            *def++ = {method_rows[i].name, code[i], METH_FASTCALL | METH_KEYWORDS, nullptr};
+#define OWN_METHOD(name, code, reason) \
+    *def++ = { #name, with_keywords(code), METH_FASTCALL | METH_KEYWORDS, nullptr };
+#include "numpy/methods.def"
+}
+
 }  // namespace
 
-PyMethodDef array_methods[n_methods + 8];
+PyMethodDef array_methods[n_method_rows + n_own_method_rows + 1];
 
 PyGetSetDef array_getset[] = {
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
@@ -323,24 +298,14 @@ void init_methods() {
             array_getset[1].doc = g->doc;
         }
     if (numpy_set_t) array_getset[1].set = set_t;
-    for (int i = 0; i < n_methods; ++i) {
-        numpy_method[i] = PyObject_GetAttrString(numpy_type, method_names[i]);
+    for (int i = 0; i < n_method_rows; ++i) {
+        const NameRow& row = method_rows[i];
+        if (row.view == ViewMode::as_is) continue;
+        numpy_method[i] = PyObject_GetAttrString(numpy_type, row.name);
         if (!numpy_method[i]) throw py::error_already_set();
-        native_method[i] = find_native_method(method_names[i]);
-        method_entry[i] = new_entry(method_names[i]);
+        method_entry[i] = new_entry(row.name, row.reason);
     }
-    fill_methods(std::make_integer_sequence<int, n_methods>{});
-    auto with_keywords = [](auto f) {
-        return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
-    };
-    PyMethodDef* more = array_methods + n_methods;
-    constexpr int keywords = METH_FASTCALL | METH_KEYWORDS;
-    *more++ = {"fill", with_keywords(fill_method), keywords, nullptr};
-    *more++ = {"view", with_keywords(view_method), keywords, nullptr};
-    *more++ = {"__array_ufunc__", with_keywords(array_ufunc), keywords, nullptr};
-    *more++ = {"__array_function__", with_keywords(array_function), keywords, nullptr};
-    *more++ = {"__reduce_ex__", with_keywords(reduce<true>), keywords, nullptr};
-    *more++ = {"__reduce__", with_keywords(reduce<false>), keywords, nullptr};
+    fill_methods(array_methods, std::make_integer_sequence<int, n_method_rows>{});
     // Docs and text signatures are NumPy's.
     for (PyMethodDef* def = array_methods; def->ml_name; ++def) {
         PyObject* numpy = PyObject_GetAttrString(numpy_type, def->ml_name);

@@ -51,8 +51,6 @@ struct Numbers {
     bool floats = false, integers = false, booleans = false;
 };
 
-bool is_list(PyObject* x) { return PyList_CheckExact(x) || PyTuple_CheckExact(x); }
-
 // Looks into `sequence` at depth `level`. False: NumPy judges.
 bool survey(PyObject* sequence, int level, Numbers& found) {
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
@@ -62,9 +60,9 @@ bool survey(PyObject* sequence, int level, Numbers& found) {
         found.dims[level] = n;
     else if (found.dims[level] != n)
         return false;
-    if (is_list(items[0])) {
+    if (is_sequence(items[0])) {
         for (Py_ssize_t i = 0; i < n; ++i)
-            if (!is_list(items[i]) || !survey(items[i], level + 1, found)) return false;
+            if (!is_sequence(items[i]) || !survey(items[i], level + 1, found)) return false;
         return true;
     }
     if (found.nd == 0)
@@ -146,7 +144,7 @@ bool store_numbers(PyObject* sequence, DType t, char*& to) {
         to += i * size_of(t);
     }
     for (; i < n; ++i) {
-        if (is_list(items[i])) {
+        if (is_sequence(items[i])) {
             if (!store_numbers(items[i], t, to)) return false;
         } else {
             if (!store_number(items[i], t, to)) return false;
@@ -249,7 +247,7 @@ PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    bool const list = is_list(self);
+    bool const list = is_sequence(self);
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!array_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
@@ -261,10 +259,7 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
         (slots[4] && (!parse_integer(slots[4], &ndmin) || ndmin > 1)))
         return decline(Why::keyword);
     PyArray_Descr* descr = nullptr;
-    if (!is_none(dtype)) {
-        descr = parse_dtype(dtype);
-        if (!descr) return nullptr;
-    }
+    if (!parse_dtype(dtype, &descr)) return nullptr;
     if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
     if (f->nd < ndmin) return decline(Why::shape);
@@ -282,16 +277,15 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
                          Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
     bool const contiguous = which == 1;
-    bool const list = is_list(self);
+    bool const list = is_sequence(self);
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     PyObject* const dtype = slots[0];
     PyArray_Descr* descr = nullptr;
-    if (!is_none(dtype) && (list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr))) {
-        descr = parse_dtype(dtype);
-        if (!descr) return nullptr;
-    }
+    if ((list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr)) &&
+        !parse_dtype(dtype, &descr))
+        return nullptr;
     if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
     if (contiguous && f->nd == 0) return decline(Why::shape);
@@ -310,7 +304,7 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     PyObject* slots[max_parameters];
     if (!order_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     bool keep = which == 1;
-    if (slots[0] && !parse_order(slots[0], &keep)) return decline(Why::keyword);
+    if (!parse_order(slots[0], &keep)) return decline(Why::keyword);
     PyObject* out = copied(self, keep);
     Fields* const f = fields(self);
     if (out) count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
@@ -325,10 +319,8 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[3])
         return decline(Why::keyword);
     bool keep = true;
-    if (slots[1] && !parse_order(slots[1], &keep)) return decline(Why::keyword);
-    if (slots[2] && !(PyUnicode_CheckExact(slots[2]) &&
-                      PyUnicode_CompareWithASCIIString(slots[2], "unsafe") == 0))
-        return decline(Why::keyword);
+    if (!parse_order(slots[1], &keep)) return decline(Why::keyword);
+    if (slots[2] && !is_text(slots[2], "unsafe")) return decline(Why::keyword);
     if (slots[4] && slots[4] != Py_True && slots[4] != Py_False) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
@@ -433,18 +425,21 @@ PyObject* fromiter_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     return counted(entry, out.release().ptr());
 }
 
-int fill(PyObject* self, PyObject* value) {
+PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                      PyObject* kwnames) {
     const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (nargs != 1 || kwnames) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     alignas(8) char element[8];
-    if (!act.table || t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) ||
-        (f->flags & warn_on_write))
-        return 1;
-    if (!scalar_element(value, t, element)) return 1;
+    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
+        !scalar_element(args[0], t, element))
+        return decline(Why::value);
     npy_intp zeros[NPY_MAXDIMS] = {};
     copy_nest(*act.table, f->nd, f->dimensions, element, zeros, t, f->data, f->strides, t);
-    return 0;
+    count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
+    Py_RETURN_NONE;
 }
 
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,

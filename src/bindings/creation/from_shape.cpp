@@ -149,14 +149,11 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
         return decline(Why::keyword);
     PyObject *const dtype = slots[given], *const order = slots[given + 1];
     bool keep = true, subok;
-    if ((order && !parse_order(order, &keep)) || !parse_flag(slots[given + 2], &subok))
+    if (!parse_order(order, &keep) || !parse_flag(slots[given + 2], &subok))
         return decline(Why::keyword);
     Fields const* f = fields(self);
     PyArray_Descr* descr = f->descr;
-    if (!is_none(dtype)) {
-        descr = parse_dtype(dtype);
-        if (!descr) return nullptr;
-    }
+    if (!parse_dtype(dtype, &descr)) return nullptr;
     DType const t = dtype_of(descr);
     if (t == no_dtype || descr_of_num[descr->type_num] != descr) return decline(Why::dtype);
     alignas(8) char element[8];
@@ -243,10 +240,7 @@ PyObject* arange_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
         !std::isfinite(real[0] + real[2]) || (distance != 0 && distance / real[2] == 0))
         return decline(Why::value);
     PyArray_Descr* descr = descr_of(integers ? DType::int64 : DType::float64);
-    if (!is_none(dtype)) {
-        descr = parse_dtype(dtype);
-        if (!descr) return nullptr;
-    }
+    if (!parse_dtype(dtype, &descr)) return nullptr;
     DType const t = dtype_of(descr);
     // The first two elements are converted one by one; other mixes may lose something there.
     if (t != DType::float64 && !(integers && t == DType::int64)) return decline(Why::dtype);

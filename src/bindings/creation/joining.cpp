@@ -71,8 +71,7 @@ PyArray_Descr* common_dtype(const Piece* pieces, Py_ssize_t n) {
 PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
     const Table& table = *active().table;
     int const nd = pieces[0].nd();
-    if (axis < 0) axis += nd;
-    if (axis < 0 || axis >= nd || nd > NPY_MAXDIMS) return decline(Why::shape);
+    if (nd > NPY_MAXDIMS || !wrap_axes(nd, 1, &axis)) return decline(Why::shape);
     npy_intp dims[NPY_MAXDIMS];
     bool flat = true;  // every array is C-contiguous: then so is the result
     for (int d = 0; d < nd; ++d) dims[d] = d == axis ? 0 : pieces[0].dim(d);
@@ -147,8 +146,6 @@ PyObject* with_pieces(PyObject* const* items, Py_ssize_t n, Body body) {
     return out;
 }
 
-bool is_sequence(PyObject* x) { return PyList_CheckExact(x) || PyTuple_CheckExact(x); }
-
 // The axis of concatenate and stack. False: NumPy judges.
 bool parse_axis(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, npy_intp* axis) {
     *axis = 0;
@@ -178,15 +175,15 @@ PyObject* stack_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_s
     return with_pieces(PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]),
                        [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
                            int const nd = pieces[0].f->nd + 1;
-                           npy_intp const at = axis < 0 ? axis + nd : axis;
-                           if (at < 0 || at >= nd) return decline(Why::shape);
+                           if (nd > NPY_MAXDIMS || !wrap_axes(nd, 1, &axis))
+                               return decline(Why::shape);
                            for (Py_ssize_t k = 0; k < n; ++k) {
-                               pieces[k].inserted = static_cast<int>(at);
+                               pieces[k].inserted = static_cast<int>(axis);
                                // join() allows other lengths along its axis only, and that one is
                                // new.
                                if (pieces[k].f->nd != nd - 1) return decline(Why::shape);
                            }
-                           return join(entry, pieces, n, at);
+                           return join(entry, pieces, n, axis);
                        });
 }
 

@@ -40,23 +40,6 @@ PyObject* flattened(PyObject* self) {
     return out;
 }
 
-// One shape, or its numbers one by one. False: NumPy judges.
-bool parse_integers(PyObject* const* args, Py_ssize_t nargs, int* nd, npy_intp* values) {
-    if (nargs == 1) return parse_shape(args[0], nd, values);
-    if (nargs > NPY_MAXDIMS) return false;
-    *nd = static_cast<int>(nargs);
-    for (Py_ssize_t i = 0; i < nargs; ++i)
-        if (!parse_integer(args[i], values + i)) return false;
-    return true;
-}
-
-// An axis of `nd`, wrapped. False: NumPy judges.
-bool parse_axis(PyObject* x, int nd, npy_intp* axis) {
-    if (!parse_integer(x, axis)) return false;
-    if (*axis < 0) *axis += nd;
-    return *axis >= 0 && *axis < nd;
-}
-
 }  // namespace
 
 PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -68,7 +51,7 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
     int nd = 0;
     npy_intp dims[NPY_MAXDIMS];
-    if (!parse_integers(args, nargs, &nd, dims)) return decline(Why::shape);
+    if (!parse_shape(args, nargs, &nd, dims)) return decline(Why::shape);
     npy_intp const total = size_of(f);
     npy_intp known = 1;
     int unknown = -1;
@@ -110,16 +93,12 @@ PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* co
         npy_intp axes[NPY_MAXDIMS], dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
         int n = 0;
         bool const is_function = which == 1;  // which takes a sequence only
-        if ((is_function && PyLong_CheckExact(args[0])) || !parse_integers(args, nargs, &n, axes) ||
-            n != f->nd)
+        if ((is_function && PyLong_CheckExact(args[0])) || !parse_shape(args, nargs, &n, axes) ||
+            n != f->nd || !wrap_axes(n, n, axes))
             return decline(Why::shape);
-        bool seen[NPY_MAXDIMS] = {};
         for (int i = 0; i < n; ++i) {
-            npy_intp const axis = axes[i] < 0 ? axes[i] + n : axes[i];
-            if (axis < 0 || axis >= n || seen[axis]) return decline(Why::shape);
-            seen[axis] = true;
-            dims[i] = f->dimensions[axis];
-            strides[i] = f->strides[axis];
+            dims[i] = f->dimensions[axes[i]];
+            strides[i] = f->strides[axes[i]];
         }
         out = new_view(self, n, dims, strides, f->data, f->descr);
     }

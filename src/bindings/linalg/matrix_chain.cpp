@@ -91,8 +91,7 @@ struct Chain {
 PyObject* multi_dot_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs,
                            PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    if (kwnames || nargs != 1 || (!PyList_CheckExact(args[0]) && !PyTuple_CheckExact(args[0])))
-        return decline(Why::keyword);
+    if (kwnames || nargs != 1 || !is_sequence(args[0])) return decline(Why::keyword);
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(args[0]);
     if (n < 2 || n > most_matrices) return decline(Why::shape);
     static Entry* const dot_entry = new_entry("dot");

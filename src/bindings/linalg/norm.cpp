@@ -66,9 +66,7 @@ PyObject* norm_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     Fields const* f = fields(self);
     npy_intp order;
     if (!is_none(slots[0]) && !(f->nd == 1 && parse_integer(slots[0], &order) && order == 2) &&
-        !(f->nd == 2 && PyUnicode_CheckExact(slots[0]) &&
-          (PyUnicode_CompareWithASCIIString(slots[0], "fro") == 0 ||
-           PyUnicode_CompareWithASCIIString(slots[0], "f") == 0)))
+        !(f->nd == 2 && (is_text(slots[0], "fro") || is_text(slots[0], "f"))))
         return decline(Why::keyword);
     DType t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);

@@ -455,12 +455,10 @@ PyObject* ufunc_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_s
     if (nargs < 2) return decline(Why::keyword);  // inputs have no names
     PyObject* slots[max_parameters];
     if (!ufunc_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    PyObject* out = is_none(slots[2]) ? nullptr : slots[2];
     // By position NumPy takes no tuple.
-    if (out && nargs < 3 && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == 1) {
-        out = PyTuple_GET_ITEM(out, 0);
-        if (out == Py_None) out = nullptr;
-    }
+    PyObject* const out = nargs < 3           ? single_output(slots[2])
+                          : is_none(slots[2]) ? nullptr
+                                              : slots[2];
     return product(what, entry, slots[0], slots[1], out);
 }
 

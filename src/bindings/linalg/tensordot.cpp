@@ -22,18 +22,6 @@ namespace {
 Signature const tensordot_signature = {2, 2, {"b", "axes"}, {}};
 Signature const linalg_tensordot_signature = {2, 1, {"", "axes"}, {}};
 
-// One axis or several, wrapped, none twice. False: NumPy judges.
-bool parse_axes(PyObject* x, int nd, int* n, npy_intp* axes) {
-    if (!parse_shape(x, n, axes)) return false;
-    uint64_t seen = 0;
-    for (int i = 0; i < *n; ++i) {
-        if (axes[i] < 0) axes[i] += nd;
-        if (axes[i] < 0 || axes[i] >= nd || seen >> axes[i] & 1) return false;
-        seen |= uint64_t{1} << axes[i];
-    }
-    return true;
-}
-
 // The axes of two arrays that tensordot() sums over, in pairs.
 bool parse_pairs(PyObject* axes, int nd_a, int nd_b, int* n, npy_intp* in_a, npy_intp* in_b) {
     npy_intp last = 2;
@@ -46,9 +34,7 @@ bool parse_pairs(PyObject* axes, int nd_a, int nd_b, int* n, npy_intp* in_a, npy
         }
         return true;
     }
-    if ((!PyTuple_CheckExact(axes) && !PyList_CheckExact(axes)) ||
-        PySequence_Fast_GET_SIZE(axes) != 2)
-        return false;
+    if (!is_sequence(axes) || PySequence_Fast_GET_SIZE(axes) != 2) return false;
     PyObject** const pair = PySequence_Fast_ITEMS(axes);
     int other;
     return parse_axes(pair[0], nd_a, n, in_a) && parse_axes(pair[1], nd_b, &other, in_b) &&

@@ -3,7 +3,6 @@
 #include <structmember.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -11,7 +10,6 @@
 #include "creation/from_objects.h"
 #include "linalg/product.h"
 #include "numpy/fallback.h"
-#include "numpy/registry.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 
@@ -73,15 +71,16 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
         if (o || PyErr_Occurred()) return o;
     }
     PyObject* const like = overriding_like(args + nargs, kwnames);
-    bool originals = p->hand == Hand::original;
+    bool originals = p->view == ViewMode::original;
     for (Py_ssize_t i = 0; i < total && !originals; ++i)
         originals = args[i] != like && overrides_function(args[i]);
     PyObject* o = counted_numpy(p->entry, args, total, [&] {
-        return originals ? call_original(p->fn, args, nargs, kwnames)
-                         : call_numpy(p->fn, args, nargs, kwnames, like || p->hand == Hand::deep);
+        return originals
+                   ? call_original(p->fn, args, nargs, kwnames)
+                   : call_numpy(p->fn, args, nargs, kwnames, like || p->view == ViewMode::deep);
     });
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
-    return p->hand == Hand::top ? without_whole_view(o) : o;
+    return p->view == ViewMode::top ? without_whole_view(o) : o;
 }
 
 // asarray(a) of one of ours: itself. Nothing runs, so nothing but the counter is touched.
@@ -267,15 +266,15 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
 }
 
 py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path,
-                      const std::string& name, Hand hand) {
+                      Entry* entry, ViewMode view) {
     Proxy* p = PyObject_GC_New(Proxy, type);
     if (!p) throw py::error_already_set();
     p->fn = py::object(fn).release().ptr();
     p->path = py::str(path).release().ptr();
-    p->entry = new_entry(name.c_str());
+    p->entry = entry;
     p->native = nullptr;
     p->which = 0;
-    p->hand = hand;
+    p->view = view;
     p->on_array = false;
     p->ufunc = nullptr;
     p->vectorcall = type == ufunc_type ? ufunc_call : function_call;
@@ -287,7 +286,9 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
 PyObject* own_ufunc(PyObject* made) {
     try {
         auto const fn = py::reinterpret_steal<py::object>(made);
-        return make_proxy(ufunc_type, fn, "", "frompyfunc", Hand::deep).release().ptr();
+        return make_proxy(ufunc_type, fn, "", new_entry("frompyfunc"), ViewMode::deep)
+            .release()
+            .ptr();
     } catch (py::error_already_set& error) {
         error.restore();
         return nullptr;
@@ -329,28 +330,26 @@ void init_proxies() {
             register_ufunc(py::object(numpy.attr(row.name)).ptr()).native = row.native;
 }
 
-py::object wrap(const py::object& fn, const std::string& path, const std::string& hand,
-                bool binds) {
-    auto const name = path.substr(path.rfind('.') + 1);
-    auto const mode = hand == "deep" ? Hand::deep : hand == "top" ? Hand::top : Hand::original;
+py::object wrap(const py::object& fn, const std::string& path, bool binds) {
+    const NameRow& row = name_row(path);
     if (PyObject_TypeCheck(fn.ptr(), &PyUFunc_Type)) {
-        py::object o = make_proxy(ufunc_type, fn, path, name, mode);
-        Proxy* const p = proxy(o.ptr());
-        p->ufunc = &register_ufunc(fn.ptr());
-        p->entry = p->ufunc->entry;
+        Ufunc& ufunc = register_ufunc(fn.ptr());
+        bool const loops = !row.reason && ufunc.elementwise && ufunc.op == Op::count;
+        Entry* const entry = new_entry(ufunc.name, loops ? text_of(Why::loop) : row.reason);
+        py::object o = make_proxy(ufunc_type, fn, path, entry, row.view);
+        proxy(o.ptr())->ufunc = &ufunc;
         return o;
     }
-    py::object o = make_proxy(binds ? function_type : builtin_type, fn, path,
-                              path.substr(path.find('.') + 1), mode);
-    if (path.starts_with("raptors."))
-        if (const NativeRow* row = find_native_function(path.c_str() + strlen("raptors."))) {
-            Proxy* p = proxy(o.ptr());
-            p->native = row->native;
-            p->which = row->which;
-            p->on_array = row->on_array;
-            if (row->native == asarray_native && row->which == 0) p->vectorcall = asarray_call;
-            (*functions)[fn.ptr()] = p;
-        }
+    Entry* const entry = new_entry(path.c_str() + path.find('.') + 1, row.reason);
+    py::object o = make_proxy(binds ? function_type : builtin_type, fn, path, entry, row.view);
+    if (row.native) {
+        Proxy* const p = proxy(o.ptr());
+        p->native = row.native;
+        p->which = row.which;
+        p->on_array = row.on_array;
+        if (row.native == asarray_native && row.which == 0) p->vectorcall = asarray_call;
+        (*functions)[fn.ptr()] = p;
+    }
     return o;
 }
 

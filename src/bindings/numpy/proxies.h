@@ -2,16 +2,10 @@
 // two for functions that stand for NumPy's. Everything but calling and pickling is the wrapped
 // object's: docs, signatures, __class__.
 #pragma once
+#include "numpy/registry.h"
 #include "ops/ufunc.h"
-#include "python/signature.h"
 
 namespace raptors {
-
-enum class Hand : uint8_t {
-    deep,  // views, also inside lists and tuples
-    top,  // views for top-level arguments only: object arrays must store the very objects of a list
-    original,  // arguments as they are: ownership matters, or user code sees the array
-};
 
 struct Proxy {
     PyObject_HEAD;
@@ -21,7 +15,7 @@ struct Proxy {
     Entry* entry;
     Native native;
     int which;  // what `native` is told
-    Hand hand;
+    ViewMode view;
     bool on_array;  // native takes the first argument as `self`
     Ufunc* ufunc;   // nullptr: none of NumPy's namespace
 };
@@ -46,10 +40,9 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
 
 void init_proxies();
 
-// The object that stands for a NumPy function or ufunc. path: "raptors.name"; hand: "deep", "top"
-// or "original"; binds: whether it becomes a method in a class, as Python functions do.
-pybind11::object wrap(const pybind11::object& fn, const std::string& path, const std::string& hand,
-                      bool binds);
+// The object that stands for a NumPy function or ufunc. path: "raptors.name", by which its row is
+// found; binds: whether it becomes a method in a class, as Python functions do.
+pybind11::object wrap(const pybind11::object& fn, const std::string& path, bool binds);
 pybind11::object unwrap(const pybind11::object& o);  // NumPy's; anything else as it is
 bool is_native(const pybind11::object& o);
 // What gives __reduce_ex__ for a proxy, asked with NumPy's function and the path.

@@ -1,6 +1,6 @@
 #include "numpy/registry.h"
 
-#include <cstring>
+#include <unordered_map>
 
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
@@ -17,6 +17,8 @@
 #include "ops/reduce.h"
 #include "ops/statistics.h"
 
+namespace py = pybind11;
+
 namespace raptors {
 namespace {
 
@@ -25,104 +27,96 @@ constexpr int id(What what) {
     return static_cast<int>(what);
 }
 
-const NativeRow functions[] = {
-#define REDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#define ARGREDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#include "tables/reductions.def"
-    {"amin", reduce_native, id(Reduce::min), true},
-    {"amax", reduce_native, id(Reduce::max), true},
-    {"mean", reduce_native, id(Reduce::mean), true},
-    {"var", variance_native, variance_function, true},
-    {"std", variance_native, variance_function | variance_root, true},
-    {"ptp", ptp_native, 0, true},
-    {"array_equal", array_equal_native, 0, true},
-    {"clip", clip_native, 1, true},
-    {"where", where_native, 0, false},
-    {"round", round_native, 0, true},
-    {"around", round_native, 0, true},
-    {"isclose", close_native, 0, true},
-    {"allclose", close_native, 1, true},
-    {"dot", dot_native, id(Contraction::dot), true},
-    {"inner", dot_native, id(Contraction::inner), true},
-    {"vdot", dot_native, id(Contraction::vdot), true},
-    {"linalg.norm", norm_native, 0, true},
-    {"linalg.inv", inv_native, 0, true},
-    {"linalg.solve", solve_native, 0, true},
-    {"linalg.det", det_native, 0, true},
-    {"einsum", einsum_native, 0, false},
-    {"tensordot", tensordot_native, 0, true},
-    {"linalg.tensordot", tensordot_native, 1, true},
-    {"outer", outer_native, 0, true},
-    {"linalg.outer", outer_native, 1, true},
-    {"kron", kron_native, 0, true},
-    {"linalg.matmul", linalg_product_native, id(Contraction::matmul), true},
-    {"linalg.vecdot", linalg_product_native, id(Contraction::vecdot), true},
-    {"linalg.matrix_power", matrix_power_native, 0, true},
-    {"linalg.multi_dot", multi_dot_native, 0, false},
-    {"empty", empty_native, 0, false},
-    {"zeros", zeros_native, 0, false},
-    {"ones", ones_native, 0, false},
-    {"full", full_native, 0, false},
-    {"empty_like", like_native, id(Filling::nothing), true},
-    {"zeros_like", like_native, id(Filling::zeros), true},
-    {"ones_like", like_native, id(Filling::ones), true},
-    {"full_like", like_native, id(Filling::value), true},
-    {"eye", eye_native, 0, false},
-    {"identity", eye_native, 1, false},
-    {"arange", arange_native, 0, false},
-    {"linspace", linspace_native, 0, false},
-    {"array", array_native, 0, true},
-    {"asarray", asarray_native, 0, true},
-    {"asanyarray", asarray_native, 0, true},
-    {"ascontiguousarray", asarray_native, 1, true},
-    {"copy", copy_native, 1, true},
-    {"frombuffer", frombuffer_native, 0, false},
-    {"fromiter", fromiter_native, 0, false},
-    {"reshape", reshape_native, 1, true},
-    {"transpose", transpose_native, 1, true},
-    {"permute_dims", transpose_native, 1, true},
-    {"swapaxes", swapaxes_native, 1, true},
-    {"squeeze", squeeze_native, 1, true},
-    {"ravel", ravel_native, 1, true},
-    {"expand_dims", expand_dims_native, 1, true},
-    {"broadcast_to", broadcast_to_native, 1, true},
-    {"concatenate", concatenate_native, 0, false},
-    {"concat", concatenate_native, 0, false},
-    {"stack", stack_native, 0, false},
-    {"vstack", stack_axis_native, 0, false},
-    {"hstack", stack_axis_native, 1, false},
+namespace reasons {
+#define REASON(id, text) constexpr const char* id = text;
+#include "numpy/names.def"
+}  // namespace reasons
+
+const NameRow rows[] = {
+#define SUBMODULE(name, view, reason) \
+    {#name, NameKind::submodule, ViewMode::view, nullptr, 0, false, reasons::reason},
+#define FUNCTION(name, view, native, which, array, reason) \
+    {#name, NameKind::function, ViewMode::view, native, which, array, reasons::reason},
+#define NUMPY(name, view, reason) \
+    {#name, NameKind::function, ViewMode::view, nullptr, 0, false, reasons::reason},
+#define UFUNC(name, reason) \
+    {#name, NameKind::ufunc, ViewMode::deep, nullptr, 0, false, reasons::reason},
+#include "numpy/names.def"
 };
 
-const NativeRow methods[] = {
-#define REDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#define ARGREDUCE(name, ...) {#name, reduce_native, id(Reduce::name), true},
-#include "tables/reductions.def"
-    {"mean", reduce_native, id(Reduce::mean), true},
-    {"var", variance_native, 0, true},
-    {"std", variance_native, variance_root, true},
-    {"clip", clip_native, 0, true},
-    {"round", round_native, 0, true},
-    {"dot", dot_native, id(Contraction::dot), true},
-    {"copy", copy_native, 0, true},
-    {"astype", astype_native, 0, true},
-    {"reshape", reshape_native, 0, true},
-    {"transpose", transpose_native, 0, true},
-    {"swapaxes", swapaxes_native, 0, true},
-    {"squeeze", squeeze_native, 0, true},
-    {"ravel", ravel_native, 0, true},
-    {"flatten", flatten_native, 0, true},
+const NameRow family_rows[] = {
+#define FAMILY(prefix, view, reason) \
+    {#prefix, NameKind::family, ViewMode::view, nullptr, 0, false, reasons::reason},
+#include "numpy/names.def"
 };
 
-template <size_t N>
-const NativeRow* find(const NativeRow (&rows)[N], const char* name) {
-    for (const NativeRow& row : rows)
-        if (std::strcmp(row.name, name) == 0) return &row;
-    return nullptr;
-}
+const NameRow own_method_rows[] = {
+#define OWN_METHOD(name, code, reason) \
+    {#name, NameKind::method, ViewMode::original, nullptr, 0, true, reasons::reason},
+#include "numpy/methods.def"
+};
+
+// What no row knows.
+const NameRow new_function = {nullptr, NameKind::function, ViewMode::deep, nullptr, 0, false,
+                              nullptr};
+const NameRow part_of_class = {nullptr, NameKind::function, ViewMode::original, nullptr, 0,
+                               false,   reasons::class_code};
+
+constexpr const char* view_names[] = {"deep", "top", "original", "as it is"};
+constexpr const char* kind_names[] = {"submodule", "family", "function", "ufunc", "method"};
 
 }  // namespace
 
-const NativeRow* find_native_function(const char* name) { return find(functions, name); }
-const NativeRow* find_native_method(const char* name) { return find(methods, name); }
+const NameRow method_rows[n_method_rows] = {
+#define METHOD(name, view, native, which, reason) \
+    {#name, NameKind::method, ViewMode::view, native, which, true, reasons::reason},
+#define NUMPY_METHOD(name, view, reason) \
+    {#name, NameKind::method, ViewMode::view, nullptr, 0, true, reasons::reason},
+#include "numpy/methods.def"
+};
+
+const NameRow& name_row(std::string_view path) {
+    static auto* const by_name = [] {
+        auto* const all = new std::unordered_map<std::string_view, const NameRow*>;
+        for (const NameRow& row : rows) all->try_emplace(row.name, &row);
+        return all;
+    }();
+    constexpr std::string_view package = "raptors.";
+    if (path.starts_with(package)) path.remove_prefix(package.size());
+    if (auto const own = by_name->find(path); own != by_name->end()) return *own->second;
+    if (path.find('.') == path.npos) {
+        for (const NameRow& family : family_rows)
+            if (path.starts_with(family.name)) return family;
+        return new_function;
+    }
+    for (auto dot = path.rfind('.'); dot != path.npos; dot = path.substr(0, dot).rfind('.')) {
+        auto const home = by_name->find(path.substr(0, dot));
+        if (home != by_name->end() && home->second->kind == NameKind::submodule)
+            return *home->second;
+    }
+    return part_of_class;
+}
+
+const char* view_mode(const std::string& path) {
+    return view_names[static_cast<int>(name_row(path).view)];
+}
+
+py::list name_rows() {
+    py::list out;
+    auto add = [&](const NameRow& row) {
+        py::dict d;
+        d["name"] = row.name;
+        d["kind"] = kind_names[static_cast<int>(row.kind)];
+        d["native"] = row.native != nullptr;
+        d["view"] = view_names[static_cast<int>(row.view)];
+        d["reason"] = row.reason;
+        out.append(d);
+    };
+    for (const NameRow& row : rows) add(row);
+    for (const NameRow& row : family_rows) add(row);
+    for (const NameRow& row : method_rows) add(row);
+    for (const NameRow& row : own_method_rows) add(row);
+    return out;
+}
 
 }  // namespace raptors

@@ -394,24 +394,6 @@ bool divide_array(const Table& table, Fields* f, DType t, double n) {
     return run(divide, nest, conversions);
 }
 
-bool parse_axes(PyObject* axis, int nd, bool folded[]) {
-    for (int d = 0; d < nd; ++d) folded[d] = is_none(axis);
-    if (is_none(axis)) return true;
-    auto one = [&](PyObject* x) {
-        if (!PyLong_CheckExact(x)) return false;
-        int overflow = 0;
-        long d = PyLong_AsLongAndOverflow(x, &overflow);
-        if (overflow || d < -nd || d >= nd) return false;
-        if (d < 0) d += nd;
-        if (folded[d]) return false;
-        return folded[d] = true;
-    };
-    if (!PyTuple_CheckExact(axis)) return one(axis);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); ++i)
-        if (!one(PyTuple_GET_ITEM(axis, i))) return false;
-    return true;
-}
-
 bool refuses_object_output_of(PyObject* out, PyObject* dtype, int identity, PyObject* initial) {
     PyArray_Descr* loop = nullptr;
     if (is_none(out) || is_none(dtype)) return false;

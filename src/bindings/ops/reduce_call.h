@@ -38,9 +38,6 @@ struct ReduceCall {
 // nullptr without an error: declined.
 PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const ReduceCall& call);
 
-// Whether axis d is folded, for each. False: NumPy's error.
-bool parse_axes(PyObject* axis, int nd, bool folded[]);
-
 // A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
 void divide_scalar(char* data, DType t, double n);
 // Same for a result array. False: out of memory.

@@ -1,5 +1,6 @@
-// The one home of argument parsing: vectorcall arguments -> slots of a signature.
+// The parameters of a function, found in a call: vectorcall arguments -> slots of a signature.
 #pragma once
+#include "python/arguments.h"
 #include "runtime/call_log.h"
 
 namespace raptors {
@@ -47,21 +48,5 @@ using Native = PyObject* (*)(int which, Entry* entry, PyObject* self, PyObject* 
 #define RAPTORS_NATIVE(name)                                                       \
     PyObject* name(int which, Entry* entry, PyObject* self, PyObject* const* args, \
                    Py_ssize_t nargs, PyObject* kwnames)
-
-// ---- single arguments
-inline bool is_none(PyObject* x) { return !x || x == Py_None; }
-// A Python int that fits. False: NumPy judges.
-bool parse_integer(PyObject* x, npy_intp* value);
-// True or False; absent means False. False: NumPy judges.
-bool parse_flag(PyObject* x, bool* flag);
-// A shape: an int, or a tuple or list of them. False: NumPy judges.
-bool parse_shape(PyObject* shape, int* nd, npy_intp* dims);
-// The instance of a dtype that has kernels, borrowed; None means float64. nullptr: declined, or an
-// error is set.
-PyArray_Descr* parse_dtype(PyObject* dtype);
-// None or "C".
-bool is_c_order(PyObject* order);
-// 'K' (keep) or 'C'. False: another order.
-bool parse_order(PyObject* order, bool* keep);
 
 }  // namespace raptors

@@ -62,15 +62,13 @@ const char* name_of(Column c) {
 }
 
 // Why NumPy serves a call of that function.
-std::string reason(const Entry& e, Why why) {
-    if (why == Why::borrowed) {
-        py::object const known = import_module("raptors._borrowed").attr("reason")(e.name);
-        if (!known.is_none()) return known.cast<std::string>();
-    }
-    return why_text[static_cast<int>(why)];
+const char* reason(const Entry& e, Why why) {
+    return why == Why::borrowed && e.reason ? e.reason : why_text[static_cast<int>(why)];
 }
 
 }  // namespace
+
+const char* text_of(Why why) { return why_text[static_cast<int>(why)]; }
 
 Column column_without_kernels(PyArray_Descr* descr) {
     switch (descr->type_num) {
@@ -116,7 +114,7 @@ PyObject* first_array(PyObject* const* args, Py_ssize_t n) {
     return nullptr;
 }
 
-Entry* new_entry(const char* name) {
+Entry* new_entry(const char* name, const char* reason) {
     static auto* by_name = new std::unordered_map<std::string, Entry*>;
     auto [it, fresh] = by_name->try_emplace(name, nullptr);
     if (fresh) {
@@ -124,6 +122,7 @@ Entry* new_entry(const char* name) {
         named.entry.name = named.name.c_str();
         it->second = &named.entry;
     }
+    if (!it->second->reason && reason && *reason) it->second->reason = reason;
     return it->second;
 }
 
@@ -155,7 +154,7 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
 py::list report_rows() {
     py::list out;
     auto add = [&](const char* function, Column c, uint64_t flat, uint64_t strided, uint64_t blas,
-                   uint64_t numpy, const std::string& reason) {
+                   uint64_t numpy, const char* reason) {
         py::dict row;
         row["function"] = function;
         row["dtype"] = name_of(c);
@@ -216,7 +215,7 @@ py::object explain_last_dispatch() {
                              ", by the backend policy"
                   : native ? std::string("native kernel, ") +
                                  layout_text[static_cast<int>(last.layout)] + " operands"
-                           : reason(*last.entry, last.why);
+                           : std::string(reason(*last.entry, last.why));
     if (product) {
         d["policy"] = last.offload.policy;
         d["multiplications"] = last.offload.multiplications;

@@ -10,7 +10,7 @@ namespace raptors {
 enum class Why : uint8_t {
     none,
     disabled,  // RAPTORS_DISABLE
-    borrowed,  // NumPy serves this name
+    borrowed,  // NumPy serves this name, or form of a call: the reason of its row
     type,      // an operand that is no exact array, scalar or number
     dtype,     // a dtype, or a mix of them, without kernels
     keyword,   // a keyword that only NumPy handles
@@ -22,6 +22,8 @@ enum class Why : uint8_t {
     count
 };
 enum class Layout : uint8_t { contiguous, scalar, strided, count };
+
+const char* text_of(Why why);
 
 constexpr int n_whys = static_cast<int>(Why::count);
 constexpr int n_layouts = static_cast<int>(Layout::count);
@@ -58,11 +60,13 @@ inline Column column_of(PyArray_Descr* descr) {
 // are there (zeros, n_whys * n_columns) from the first such call on.
 struct Entry {
     const char* name;
+    const char* reason;  // why NumPy serves the function; nullptr: nothing but that it does
     uint64_t native[n_columns][n_layouts];
     uint64_t blas[n_columns];  // of the native calls, those in which the BLAS library worked
     uint64_t* numpy;
 };
-Entry* new_entry(const char* name);  // lives as long as the process; one per name
+// Lives as long as the process; one per name, with the first reason that is given for it.
+Entry* new_entry(const char* name, const char* reason = nullptr);
 
 // Who did a product of matrices of floats, and the numbers that decided.
 struct Offload {

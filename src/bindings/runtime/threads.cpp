@@ -33,6 +33,7 @@ ContextNumber chosen_threads;
 int process_threads;  // 0: as many as there are processors
 bool forced;          // RAPTORS_MIN_PARALLEL
 bool measured;        // what calibration found was looked for
+PyObject* figures_loader;
 
 // Looked up at most once a second: the affinity mask and the quota may change.
 int processors() {
@@ -48,13 +49,15 @@ int processors() {
 
 // Figures of an earlier calibration, if this user has any.
 void load_figures() {
+    if (!figures_loader) return;
     measured = true;
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    try {
-        import_module("raptors._tuning").attr("load")();
-    } catch (py::error_already_set& e) {
-        e.discard_as_unraisable("raptors: reading calibrated figures");
+    PyObject* const found = PyObject_CallNoArgs(figures_loader);
+    Py_XDECREF(found);
+    if (!found) {
+        py::error_already_set error;
+        error.discard_as_unraisable("raptors: reading calibrated figures");
     }
     PyErr_Restore(type, value, trace);
 }
@@ -164,6 +167,8 @@ py::object enter_threads(long long n) {
         checked_threads(n < 0 ? 0 : static_cast<unsigned long long>(n), "threads"));
 }
 void leave_threads(const py::object& token) { chosen_threads.leave(token); }
+
+void bind_figures(const py::object& load) { figures_loader = py::object(load).release().ptr(); }
 
 py::tuple measure_costs() { return py::make_tuple(figures<Op>(n_ops), figures<Fold>(n_folds)); }
 void set_costs(const py::dict& ops, const py::dict& folds) {

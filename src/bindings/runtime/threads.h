@@ -69,6 +69,10 @@ void leave_threads(const pybind11::object& token);
 int process_limit();
 void set_process_limit(long long n);
 
+// What loads the figures of an earlier calibration: called without arguments by the first call that
+// is long enough to share among threads.
+void bind_figures(const pybind11::object& load);
+
 // ({op: {dtype: nanoseconds for an element}}, {fold: ...}): measured, taken from now on.
 pybind11::tuple measure_costs();
 void set_costs(const pybind11::dict& ops, const pybind11::dict& folds);

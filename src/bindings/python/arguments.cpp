@@ -1,4 +1,6 @@
-#include "python/signature.h"
+#include "python/arguments.h"
+
+#include "runtime/call_log.h"
 
 namespace raptors {
 
@@ -27,17 +29,45 @@ bool parse_flag(PyObject* x, bool* flag) {
     return !x || x == Py_False || x == Py_True;
 }
 
+namespace {
+bool parse_integers(PyObject* const* items, Py_ssize_t n, int* nd, npy_intp* values) {
+    if (n > NPY_MAXDIMS) return false;
+    *nd = static_cast<int>(n);
+    for (Py_ssize_t i = 0; i < n; ++i)
+        if (!parse_integer(items[i], values + i)) return false;
+    return true;
+}
+}  // namespace
+
 bool parse_shape(PyObject* shape, int* nd, npy_intp* dims) {
     if (PyLong_CheckExact(shape)) {
         *nd = 1;
         return parse_integer(shape, dims);
     }
-    if (!PyTuple_CheckExact(shape) && !PyList_CheckExact(shape)) return false;
-    Py_ssize_t const n = PySequence_Fast_GET_SIZE(shape);
-    if (n > NPY_MAXDIMS) return false;
-    *nd = static_cast<int>(n);
-    for (Py_ssize_t i = 0; i < n; ++i)
-        if (!parse_integer(PySequence_Fast_ITEMS(shape)[i], dims + i)) return false;
+    return is_sequence(shape) &&
+           parse_integers(PySequence_Fast_ITEMS(shape), PySequence_Fast_GET_SIZE(shape), nd, dims);
+}
+
+bool parse_shape(PyObject* const* args, Py_ssize_t nargs, int* nd, npy_intp* dims) {
+    return nargs == 1 ? parse_shape(args[0], nd, dims) : parse_integers(args, nargs, nd, dims);
+}
+
+bool parse_axes(PyObject* axes, int nd, int* n, npy_intp* values) {
+    return parse_shape(axes, n, values) && wrap_axes(nd, *n, values);
+}
+
+bool parse_axes(PyObject* axes, int nd, bool among[]) {
+    bool const all = is_none(axes);
+    for (int d = 0; d < nd; ++d) among[d] = all;
+    if (all) return true;
+    bool const several = PyTuple_CheckExact(axes);
+    PyObject* const* const items = several ? PySequence_Fast_ITEMS(axes) : &axes;
+    Py_ssize_t const n = several ? PyTuple_GET_SIZE(axes) : 1;
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        npy_intp d;
+        if (!parse_axis(items[i], nd, &d) || among[d]) return false;
+        among[d] = true;
+    }
     return true;
 }
 
@@ -77,12 +107,17 @@ PyArray_Descr* parse_dtype(PyObject* dtype) {
     return descr_of_num[num];
 }
 
-bool is_c_order(PyObject* order) {
-    return is_none(order) ||
-           (PyUnicode_CheckExact(order) && PyUnicode_CompareWithASCIIString(order, "C") == 0);
+bool parse_dtype(PyObject* dtype, PyArray_Descr** descr) {
+    if (is_none(dtype)) return true;
+    PyArray_Descr* const found = parse_dtype(dtype);
+    if (found) *descr = found;
+    return found != nullptr;
 }
 
+bool is_c_order(PyObject* order) { return is_none(order) || is_text(order, "C"); }
+
 bool parse_order(PyObject* order, bool* keep) {
+    if (!order) return true;
     if (!PyUnicode_CheckExact(order) || PyUnicode_GET_LENGTH(order) != 1) return false;
     Py_UCS4 const c = PyUnicode_READ_CHAR(order, 0);
     *keep = c == 'K';
