@@ -11,13 +11,6 @@ namespace raptors {
 // type numbers.
 constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
 
-// Room for one element of any dtype with kernels.
-struct alignas(16) Element {
-    char bytes[16];
-    operator char*() { return bytes; }              // NOLINT(google-explicit-constructor)
-    operator const char*() const { return bytes; }  // NOLINT(google-explicit-constructor)
-};
-
 struct Operand {
     int code;     // type number or weak
     DType dtype;  // of `data`; no_dtype while weak

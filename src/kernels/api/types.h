@@ -33,4 +33,28 @@ inline bool is_floating(DType t) noexcept { return kind_of(t) == 'F'; }
 // Floating or complex: computing may round and raise floating-point status.
 inline bool is_inexact(DType t) noexcept { return kind_of(t) == 'F' || kind_of(t) == 'C'; }
 
+// Room for one element of any dtype.
+struct alignas(16) Element {
+    char bytes[16];
+    operator char*() noexcept { return bytes; }              // NOLINT(google-explicit-constructor)
+    operator const char*() const noexcept { return bytes; }  // NOLINT(google-explicit-constructor)
+};
+
+// f(TypeTag<C type>()) for the C type of a dtype.
+template <class T>
+struct TypeTag {
+    using type = T;
+};
+template <class F>
+inline auto with_type(DType t, const F& f) {
+    switch (t) {
+#define DTYPE(id, type, ...) \
+    case DType::id:          \
+        return f(TypeTag<type>());
+#include "tables/dtypes.def"
+        default:
+            return f(TypeTag<boolean>());
+    }
+}
+
 }  // namespace raptors
