@@ -6,14 +6,11 @@ tuples), its results made ours. `TOP_LEVEL`, `ORIGINAL` and `MASKS` are the exce
 
 from __future__ import annotations
 
+import numpy
+
+from raptors import _raptors_core as _core
+
 _GROUPS = {
-    "no kernel: NumPy's own loop": """
-        acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2
-        atanh cbrt cos cosh deg2rad degrees exp exp2 expm1 float_power floor_divide fmod frexp
-        gcd heaviside hypot isnat lcm ldexp log log10 log1p log2 logaddexp logaddexp2 mod modf
-        nextafter pow power rad2deg radians remainder sin sinh spacing tan tanh divmod
-        bitwise_count
-    """,
     "complex numbers have no kernels": """
         conj conjugate angle imag real iscomplex isreal real_if_close sort_complex
     """,
@@ -74,6 +71,10 @@ _GROUPS = {
 
 #: Top-level functions and ufuncs of NumPy (2.0 to 2.5) without native code -> why NumPy serves them.
 BORROWED = {name: reason for reason, names in _GROUPS.items() for name in names.split()}
+_KERNELS = {name for row in _core.ops() for name in (row["name"], *row["aliases"])}
+for _name, _value in vars(numpy).items():
+    if isinstance(_value, numpy.ufunc) and not _value.signature and _name not in _KERNELS:
+        BORROWED.setdefault(_name, "no kernel: NumPy's own loop")
 
 #: The functions of a submodule are borrowed for one reason.
 SUBMODULES = {

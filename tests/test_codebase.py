@@ -185,11 +185,11 @@ def test_headers_are_guarded() -> None:
 
 # ---- the tables
 
-ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
+ROW = re.compile(r"^(UNARY|BINARY|TERNARY|MATH1|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
 
 
 def tables() -> str:
-    return text("src/kernels/tables/ops.def") + text("src/kernels/tables/reductions.def")
+    return "".join(text(f"src/kernels/tables/{table}.def") for table in ("ops", "math", "reductions"))
 
 
 def test_every_row_is_documented() -> None:

@@ -63,6 +63,8 @@ const OpInfo op_info[n_ops] = {
     {#name, 2, types | borrowed(Op::name), result_of(Stored::result), status, doc},
 #define TERNARY(name, types, result, status, formula, doc) \
     {#name, 3, types | borrowed(Op::name), result_of(Stored::result), status, doc},
+#define MATH1(name, types, ulp32, ulp64, low, high, filler, formula, doc) \
+    {#name, 1, types, Result::same, REPORTS, doc, {ulp32, ulp64, low, high}},
 #include "tables/ops.def"
 };
 

@@ -30,7 +30,14 @@ py::list op_table() {
         row["types"] = type_names(o.types);
         row["result"] = o.result == Result::boolean ? "boolean" : "same";
         row["reports"] = o.reports;
-        row["exact"] = true;
+        row["exact"] = o.accuracy.exact();
+        if (!o.accuracy.exact()) {
+            py::dict ulp;
+            ulp[dtype_info[index(DType::float32)].name] = o.accuracy.ulp32;
+            ulp[dtype_info[index(DType::float64)].name] = o.accuracy.ulp64;
+            row["ulp"] = ulp;
+            row["domain"] = py::make_tuple(o.accuracy.low, o.accuracy.high);
+        }
         row["doc"] = o.doc;
         py::list aliases;
         for (int a = 0; a < n_aliases; ++a)

@@ -4,11 +4,12 @@
 
 namespace raptors {
 
-// In the order of ops.def.
+// In the order of ops.def and, at its end, math.def.
 enum class Op : uint8_t {
 #define UNARY(name, ...) name,
 #define BINARY(name, ...) name,
 #define TERNARY(name, ...) name,
+#define MATH1(name, ...) name,
 #include "tables/ops.def"
     count
 };
@@ -23,6 +24,13 @@ struct ElementwiseTable {
 
 enum class Result : uint8_t { same, boolean };
 
+// What a row of math.def promises; of other rows all is 0: their results are exact.
+struct Accuracy {
+    double ulp32 = 0, ulp64 = 0;  // bounds of the error, in units in the last place
+    double low = 0, high = 0;     // where float64 results are neither zero nor infinite nor NaN
+    bool exact() const { return ulp64 == 0; }
+};
+
 struct OpInfo {
     const char* name;
     int inputs;
@@ -30,6 +38,7 @@ struct OpInfo {
     Result result;
     bool reports;  // floating-point status goes to errstate
     const char* doc;
+    Accuracy accuracy = {};
 };
 extern const OpInfo op_info[n_ops];
 

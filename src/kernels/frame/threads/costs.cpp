@@ -20,8 +20,8 @@ constexpr int index(E e) {
 // Measured figures; 0: the built-in one.
 std::atomic<float> op_cost[n_ops][n_dtypes], fold_cost[n_folds][n_dtypes];
 
-// Without a measurement: what operands in L2 cost, and for divisions and roots the least of what
-// processors of the last ten years need.
+// Without a measurement: what operands in L2 cost, and for divisions, roots and approximated
+// functions the least of what processors of the last ten years need.
 constexpr double ns_per_byte = 0.012;
 double built_in(Op op, DType t) noexcept {
     const OpInfo& info = op_info[index(op)];
@@ -29,8 +29,9 @@ double built_in(Op op, DType t) noexcept {
     double const bytes = size * info.inputs + (info.result == Result::boolean ? 1 : size);
     double const moved = bytes * ns_per_byte;
     bool const divides = op == Op::divide || op == Op::sqrt || op == Op::reciprocal;
-    double const division = divides ? (size == 8 ? 0.5 : 0.15) : 0;
-    return moved > division ? moved : division;
+    bool const computes = divides || !info.accuracy.exact();
+    double const computed = computes ? (size == 8 ? 0.5 : 0.15) : 0;
+    return moved > computed ? moved : computed;
 }
 double built_in(Fold, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
 
