@@ -115,6 +115,8 @@ class Rules:
 
     rtol: float = 0.0  # 0: bit by bit
     atol: float = 0.0
+    ulps: float = 0.0  # in units in the last place
+    loop: str = ""  # of that dtype; empty: of the result's
     zero_sign: bool = True
     flags: bool = True  # memory layout and flags of arrays
     adopt: bool = True  # what is numpy.ndarray with NumPy has to be of adopted_class()
@@ -163,6 +165,11 @@ def _same_bits(e: Any, g: Any, rules: Rules) -> str | None:
             if rules.rtol or rules.atol:
                 within = numpy.abs(x - y) <= rules.rtol * numpy.abs(x) + rules.atol
                 differ &= ~(within & ((x != 0) | (y != 0)))
+            if rules.ulps:
+                loop, own = numpy.finfo(rules.loop or x.dtype), numpy.finfo(x.dtype)
+                unit = numpy.spacing(numpy.abs(x)) * (float(loop.eps) / float(own.eps))
+                unit = numpy.maximum(unit, float(loop.smallest_subnormal))
+                differ &= ~((numpy.abs(x - y) <= rules.ulps * unit) & (x != 0))
         where = numpy.flatnonzero(differ)
         if not where.size:
             return None
@@ -383,6 +390,13 @@ OPS: list[dict[str, Any]] = list(raptors.ops())
 ELEMENTWISE = [row for row in OPS if row["kind"] in ("unary", "binary")]
 REDUCTIONS = [row for row in OPS if row["kind"] in ("reduce", "argreduce")]
 ROW = {row["name"]: row for row in OPS}
+#: Rows that tell a bound of their error.
+APPROXIMATE = [row for row in OPS if "ulp" in row]
+
+
+def rules_for(name: str) -> Rules:
+    """How far an elementwise operation's results may be from NumPy's, which have an error of their own."""
+    return Rules(ulps=4) if "ulp" in ROW.get(name, {}) else EXACT
 
 
 def by_name(row: dict[str, Any]) -> str:

@@ -118,7 +118,7 @@ def test_explain() -> None:
 
 
 @native
-@pytest.mark.parametrize("row", ELEMENTWISE, ids=by_name)
+@pytest.mark.parametrize("row", [row for row in ELEMENTWISE if row["exact"]], ids=by_name)
 def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
     """Bit for bit, NaN payloads aside."""
     found = Mismatches()
@@ -447,7 +447,7 @@ def test_a_call_without_arrays_is_named_by_its_result() -> None:
         (lambda: raptors.linspace(0, 1, 5, dtype="f4"), "float32"),
         (lambda: raptors.sort([3, 1]), "int64"),
         (lambda: raptors.median([1, 2.0]), "float64"),
-        (lambda: raptors.exp(1.0), "float64"),
+        (lambda: raptors.log(1.0), "float64"),
         (lambda: raptors.linalg.eig([[1, 0], [0, 1j]]), "complex128"),
         (lambda: raptors.frombuffer(b"1234", ">i2"), "int16"),
         (lambda: raptors.multiply(2, numpy.ones(3, "c8")), "complex64"),
@@ -519,7 +519,10 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda a: raptors.emath.sqrt(a),
         "complex results where the domain asks: NumPy's Python code",
     ),
-    "strings.upper": (lambda a: raptors.strings.upper("a"), "strings have no kernels"),
+    "char.compare_chararrays": (
+        lambda a: raptors.char.compare_chararrays(["a"], ["b"], "<", True),
+        "strings have no kernels",
+    ),
     "matrix.sum": (lambda a: a.view(raptors.matrix).sum(), "NumPy's code of one of its classes"),
     "astype": (lambda a: raptors.astype(a, "int64"), "this form of the call has no native code"),
     "add": (lambda a: raptors.add.accumulate(a), "NumPy serves this function"),

@@ -551,7 +551,7 @@ _UNARY = (
     "negative",
     "absolute",
     "sqrt",
-    "exp",
+    "tan",
     "isnan",
     "sin",
     "square",

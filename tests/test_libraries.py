@@ -32,7 +32,7 @@ PANDAS = [
     "pd.DataFrame(m).apply(np.sqrt)",
     "pd.DataFrame(m).apply(np.sum, axis=1)",
     "pd.DataFrame(m).agg([np.sum, np.mean])",
-    "pd.DataFrame(m).transform(np.exp)",
+    "pd.DataFrame(m).transform(np.log)",
     "pd.DataFrame({'k': i % 2, 'v': a}).groupby('k').agg(np.sum)",
     "pd.DataFrame({'k': i % 2, 'v': a}).groupby('k').v.apply(np.mean)",
     "pd.DataFrame({'k': i, 'v': a}).pivot_table(values='v', index='k', aggfunc=np.mean)",

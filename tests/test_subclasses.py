@@ -642,7 +642,7 @@ OPERATORS = [
 UFUNCS = [
     *(
         f"np.{name}(x)"
-        for name in ("sqrt", "negative", "isnan", "exp", "modf", "square", "logical_not", "sign")
+        for name in ("sqrt", "negative", "isnan", "sin", "modf", "square", "logical_not", "sign")
     ),
     *(
         f"np.add({pair})"
@@ -1546,7 +1546,7 @@ SUPERS = [
     "np.add(f, f, out=a)",
     "numpy.multiply(f, a, out=f)",
     "np.add(a, 1, out=f)",
-    "np.exp(f)",
+    "np.log(f)",
     "np.maximum.outer(a, f)",
     "a > f",
     "f <= a",

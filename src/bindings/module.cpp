@@ -95,8 +95,9 @@ void define_reports(py::module_& m) {
     m.def("ops", &op_table,
           "The op table: a list of dicts of name, kind, inputs, types (dtypes with kernels), "
           "result, reports (floating-point\n"
-          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases and, for "
-          "reductions, ufunc.");
+          "status goes to errstate), exact (bit-identical to NumPy), doc, aliases; for reductions "
+          "ufunc; for functions that\n"
+          "are approximated ulp (bound of the error by dtype) and domain.");
     m.def("_build", &build_info);
 }
 

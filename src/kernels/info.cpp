@@ -21,11 +21,11 @@ constexpr uint32_t ANY = NUMERIC | BOOLEANS;
 
 constexpr bool REPORTS = true;
 constexpr bool QUIET = false;
-// Accuracy of elementwise rows, in units in the last place.
-constexpr double EXACT = 0;
+constexpr Accuracy EXACT{};
 
 constexpr Cost LIGHT = {0, 0};
 constexpr Cost DIVISION = {0.15F, 0.5F};  // the least of what processors of the last ten years need
+constexpr Cost POLYNOMIAL = {0.15F, 0.5F};
 
 // Accuracy of reductions.
 enum Family { FAMILY_EXACT, FAMILY_PAIRWISE };
@@ -44,10 +44,11 @@ constexpr uint32_t borrowed(Op op) {
 
 // A row of ops.def, its signature taken apart.
 constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* signature,
-                                 bool reports, int traits, double ulp, Cost cost, const char* doc) {
+                                 bool reports, int traits, Accuracy accuracy, Cost cost,
+                                 const char* doc) {
     uint32_t const reporting = !reports ? 0 : (traits & INTEGER_EVENTS) ? types : types & FLOATING;
-    OpInfo row{name, signature, 0,  0, {}, types, reporting, static_cast<uint8_t>(traits),
-               ulp,  cost,      doc};
+    OpInfo row{name,     signature, 0,  0, {}, types, reporting, static_cast<uint8_t>(traits),
+               accuracy, cost,      doc};
     const char* s = signature;
     for (; *s != '-'; ++s) row.letters[row.inputs++] = *s;
     for (s += 2; *s; ++s) row.letters[row.inputs + row.outputs++] = *s;
@@ -76,6 +77,9 @@ constinit const OpInfo op_info[n_ops] = {
                     doc),
 #define BINARY UNARY
 #define TERNARY UNARY
+#define MATH1(name, types, ulp32, ulp64, low, high, filler, formula, doc)                        \
+    elementwise_row(#name, types, "T->T", REPORTS, PLAIN, {ulp32, ulp64, low, high}, POLYNOMIAL, \
+                    doc),
 #include "tables/ops.def"
 };
 

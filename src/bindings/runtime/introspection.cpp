@@ -32,8 +32,14 @@ py::list op_table() {
         row["signature"] = o.signature;
         row["result"] = o.letters[o.inputs] == '?' ? "boolean" : "same";
         row["reports"] = o.reporting != 0;
-        row["exact"] = o.ulp == 0;
-        row["ulp"] = o.ulp;
+        row["exact"] = o.accuracy.exact();
+        if (!o.accuracy.exact()) {
+            py::dict ulp;
+            ulp[dtype_info[index(DType::float32)].name] = o.accuracy.ulp32;
+            ulp[dtype_info[index(DType::float64)].name] = o.accuracy.ulp64;
+            row["ulp"] = ulp;
+            row["domain"] = py::make_tuple(o.accuracy.low, o.accuracy.high);
+        }
         row["doc"] = o.doc;
         py::list aliases;
         for (int a = 0; a < n_aliases; ++a)

@@ -4,11 +4,12 @@
 
 namespace raptors {
 
-// In the order of ops.def.
+// In the order of ops.def and, at its end, math.def.
 enum class Op : uint8_t {
 #define UNARY(name, ...) name,
 #define BINARY(name, ...) name,
 #define TERNARY(name, ...) name,
+#define MATH1(name, ...) name,
 #include "tables/ops.def"
     count
 };
@@ -29,6 +30,13 @@ struct Cost {
     float narrow, wide;
 };
 
+// How far results are from the true value. All is 0 where they are NumPy's, bit by bit.
+struct Accuracy {
+    double ulp32 = 0, ulp64 = 0;  // bounds of the error, in units in the last place
+    double low = 0, high = 0;     // where float64 results are neither zero nor infinite nor NaN
+    bool exact() const { return ulp64 == 0; }
+};
+
 struct OpInfo {
     const char* name;
     const char* signature;  // "TT->?"
@@ -37,7 +45,7 @@ struct OpInfo {
     uint32_t types;               // bit per DType that has a kernel
     uint32_t reporting;           // of those, whose floating-point status goes to errstate
     uint8_t traits;
-    double ulp;  // most units in the last place from the true value; 0: NumPy's bits
+    Accuracy accuracy;
     Cost cost;
     const char* doc;
 

@@ -11,6 +11,12 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool rounds_once = true;
+#else
+constexpr bool rounds_once = false;
+#endif
+
 #if defined(__FMA__)
 RAPTORS_INLINE float fused(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
 RAPTORS_INLINE double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }

@@ -33,6 +33,10 @@ template <class T>
 constexpr Unsigned<T> infinity_bits = sizeof(T) == 4 ? static_cast<Unsigned<T>>(0x7f800000)
                                                      : static_cast<Unsigned<T>>(0x7ff0000000000000);
 template <class T>
+constexpr T infinity = __builtin_bit_cast(T, infinity_bits<T>);
+template <class T>
+constexpr T min_normal = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022);
+template <class T>
 RAPTORS_INLINE Unsigned<T> bits(T x) {
     return __builtin_bit_cast(Unsigned<T>, x);
 }

@@ -7,6 +7,7 @@ namespace raptors::RAPTORS_ISA {
 void fill_table(Table& table) noexcept {
     fill_arithmetic(table);
     fill_elementwise(table);
+    fill_math(table);
     fill_select(table);
     fill_cast(table);
     fill_arange(table);

@@ -18,6 +18,7 @@ void fill_table(Table& table) noexcept;  // calls all of those below
 
 void fill_arithmetic(ElementwiseTable& table) noexcept;   // rows that report
 void fill_elementwise(ElementwiseTable& table) noexcept;  // rows that do not
+void fill_math(ElementwiseTable& table) noexcept;         // rows of math.def
 void fill_select(ElementwiseTable& table) noexcept;
 void fill_terms(ElementwiseTable& table) noexcept;
 void fill_float_sum(ReduceTable& table) noexcept;

@@ -106,9 +106,8 @@ constexpr ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 // The same bits seen as lanes of type To.
 template <class To, class V>
-RAPTORS_INLINE Vec<To> as(V v) {
-    static_assert(sizeof(V) == sizeof(Vec<To>));
-    return reinterpret_cast<Vec<To>>(v);
+RAPTORS_INLINE Vec<To, static_cast<int>(sizeof(V))> as(V v) {
+    return reinterpret_cast<Vec<To, static_cast<int>(sizeof(V))>>(v);
 }
 
 // One value from all lanes, pairwise: lane i with lane i + half, until one is left. `op` takes two
