@@ -45,6 +45,23 @@ def generator(*key: Any) -> numpy.random.Generator:
     return numpy.random.default_rng([SEED, *words])
 
 
+def real_part(dtype: Any) -> Any:
+    return numpy.empty(0, dtype).real.dtype
+
+
+def result_dtype(row: dict[str, Any], dtype: Any) -> Any:
+    """The dtype that an operation of raptors.ops() gives for a loop of this dtype."""
+    by_kind = {"boolean": "bool", "real": real_part(dtype), "same": dtype}
+    return by_kind[row["result"]]
+
+
+def pair(dtype: Any, re: Any, im: Any) -> Any:
+    """Complex numbers of two arrays of reals, bit by bit."""
+    out = numpy.empty(re.shape, dtype)
+    out.real, out.imag = re, im
+    return out
+
+
 def special(dtype: Any) -> Any:
     """Values at which implementations differ."""
     dtype = numpy.dtype(dtype)
@@ -71,6 +88,9 @@ def special(dtype: Any) -> Any:
         }
         values |= {-1, -2, -7, -100} if dtype.kind == "i" else set()
         return numpy.array(sorted(values), dtype)
+    if dtype.kind == "c":
+        real = special(real_part(dtype))
+        return numpy.concatenate([pair(dtype, real, numpy.roll(real, k)) for k in (0, 5, 11)])
     info = numpy.finfo(dtype)
     tiny = info.smallest_subnormal
     positive = [0.0, tiny, info.tiny, info.eps, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 0.49999997, 1e10]
@@ -85,7 +105,8 @@ def special(dtype: Any) -> Any:
         float("inf"),
     ]
     values = [*positive, *(-v for v in positive), float("nan"), -float("nan")]
-    return numpy.array(values, dtype)
+    with numpy.errstate(over="ignore", under="ignore"):  # half precision holds less
+        return numpy.array(values, "float64").astype(dtype)
 
 
 def tame(dtype: Any, n: int, rng: numpy.random.Generator) -> Any:
@@ -95,6 +116,8 @@ def tame(dtype: Any, n: int, rng: numpy.random.Generator) -> Any:
         return rng.integers(0, 2, n).astype(bool)
     if dtype.kind in "iu":
         return rng.integers(1 if dtype.kind == "u" else -100, 100, n).astype(dtype)
+    if dtype.kind == "c":
+        return pair(dtype, tame(real_part(dtype), n, rng), tame(real_part(dtype), n, rng))
     return (rng.uniform(1, 2, n) * rng.choice([-1.0, 1.0], n)).astype(dtype)
 
 

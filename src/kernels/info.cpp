@@ -7,7 +7,7 @@ namespace {
 
 constexpr uint32_t bits_of_kind(char kind) {
     uint32_t bits = 0;
-#define DTYPE(id, type, letter, text) \
+#define DTYPE(id, type, letter, ...) \
     if (kind == #letter[0]) bits |= 1U << static_cast<int>(DType::id);
 #include "tables/dtypes.def"
     return bits;
@@ -18,6 +18,7 @@ constexpr uint32_t INTEGER = bits_of_kind('I') | bits_of_kind('U');
 constexpr uint32_t FLOATING = bits_of_kind('F');
 constexpr uint32_t NUMERIC = INTEGER | FLOATING;
 constexpr uint32_t ANY = NUMERIC | BOOLEANS;
+constexpr uint32_t COMPLEX = bits_of_kind('C');
 
 constexpr bool REPORTS = true;
 constexpr bool QUIET = false;
@@ -46,7 +47,8 @@ constexpr uint32_t borrowed(Op op) {
 constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* signature,
                                  bool reports, int traits, Accuracy accuracy, Cost cost,
                                  const char* doc) {
-    uint32_t const reporting = !reports ? 0 : (traits & INTEGER_EVENTS) ? types : types & FLOATING;
+    uint32_t const events = (traits & INTEGER_EVENTS) != 0 ? types : FLOATING | COMPLEX;
+    uint32_t const reporting = reports ? types & events : 0;
     OpInfo row{name,     signature, 0,  0, {}, types, reporting, static_cast<uint8_t>(traits),
                accuracy, cost,      doc};
     const char* s = signature;
@@ -89,6 +91,8 @@ DType argument_dtype(Op op, int argument, DType t) noexcept {
             return DType::boolean;
         case 'i':
             return DType::int32;
+        case 'R':
+            return real_part(t);
         default:
             return t;
     }
@@ -112,7 +116,8 @@ const FoldInfo fold_info[n_folds] = {
 };
 
 const DTypeInfo dtype_info[n_dtypes] = {
-#define DTYPE(id, type, kind, text) {text, #kind[0], static_cast<int>(sizeof(type))},
+#define DTYPE(id, type, kind, text, computes, real) \
+    {text, #kind[0], static_cast<int>(sizeof(type)), DType::computes, DType::real},
 #include "tables/dtypes.def"
 };
 

@@ -16,6 +16,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
+#include "elementary.h"
 #include "frame/fp/fpstatus.h"
 
 using namespace raptors;
@@ -600,7 +601,7 @@ void test_elementwise(Isa isa, const Table& table) {
                                info.inputs,
                                kernel.dtypes[kernel.inputs] == DType::boolean,
                                info.reporting != 0};
-            with_type(slot.dtype, [&]<class T>(TypeTag<T>) {
+            with_elementary_type(slot.dtype, [&]<class T>(TypeTag<T>) {
                 Slot s = slot;
                 if (std::is_same_v<T, boolean> && s.op == Op::where) s.to_boolean = false;
                 test_slot<T>(s);
@@ -728,8 +729,8 @@ void test_cast(Isa isa, const Kernel& kernel, DType from, DType to) {
 void test_casts(Isa isa, const Table& table) {
     for (int f = 0; f < n_dtypes; ++f)
         for (int t = 0; t < n_dtypes; ++t)
-            with_type(static_cast<DType>(f), [&]<class From>(TypeTag<From>) {
-                with_type(static_cast<DType>(t), [&]<class To>(TypeTag<To>) {
+            with_elementary_type(static_cast<DType>(f), [&]<class From>(TypeTag<From>) {
+                with_elementary_type(static_cast<DType>(t), [&]<class To>(TypeTag<To>) {
                     test_cast<From, To>(isa, {table.cast[f][t]}, static_cast<DType>(f),
                                         static_cast<DType>(t));
                 });
@@ -787,7 +788,7 @@ void test_status(const Table& table, DType t) {
 
 void test_statuses(const Table& table) {
     for (int t = 1; t < n_dtypes; ++t)
-        with_type(static_cast<DType>(t), [&]<class T>(TypeTag<T>) {
+        with_elementary_type(static_cast<DType>(t), [&]<class T>(TypeTag<T>) {
             if constexpr (!std::is_same_v<T, boolean>) test_status<T>(table, static_cast<DType>(t));
         });
 }

@@ -10,6 +10,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
+#include "elementary.h"
 #include "frame/memory/faults.h"
 #include "frame/run/gemm.h"
 #include "frame/threads/processors.h"
@@ -242,14 +243,7 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
 }
 
 void check(const Table& table, DType t, const Trial& trial, Values values = Values::plain) {
-    switch (t) {
-#define DTYPE(id, type, ...) \
-    case DType::id:          \
-        return check<type>(table, t, trial, values);
-#include "tables/dtypes.def"
-        default:
-            return;
-    }
+    with_elementary_type(t, [&]<class T>(TypeTag<T>) { check<T>(table, t, trial, values); });
 }
 
 DType random_dtype() { return static_cast<DType>(below(n_dtypes)); }

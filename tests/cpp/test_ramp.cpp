@@ -8,6 +8,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
+#include "elementary.h"
 
 using namespace raptors;
 
@@ -63,8 +64,9 @@ int main() {
     for (int i = 0; i < n_isas; ++i) {
         auto const isa = static_cast<Isa>(i);
         if (!table(isa)) continue;
-#define DTYPE(id, type, kind, text) all<type>(isa, DType::id);
-#include "tables/dtypes.def"
+        for (int t = 0; t < n_dtypes; ++t)
+            with_elementary_type(static_cast<DType>(t),
+                                 [&]<class T>(TypeTag<T>) { all<T>(isa, static_cast<DType>(t)); });
     }
     return checks.report("ramp");
 }

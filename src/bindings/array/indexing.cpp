@@ -177,7 +177,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     if (f->nd == 1 && is_index(key)) {
         npy_intp at;
         if (!wrap_index(key, f->dimensions[0], &at)) return refuse(Why::index);
-        alignas(8) char bytes[8];
+        Element bytes;
         if (t == DType::float64 && PyFloat_Check(value)) {
             double const v = PyFloat_AS_DOUBLE(value);
             std::memcpy(f->data + at * f->strides[0], &v, sizeof v);

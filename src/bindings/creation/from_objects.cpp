@@ -113,10 +113,10 @@ bool store_number(PyObject* x, DType t, char* to) {
         std::memcpy(to, &whole, sizeof whole);
         return true;
     }
-    alignas(8) char element[8];
+    Element element;
     if (PyBool_Check(x)) {
-        if (is_floating(t)) return false;
-        std::memset(element, 0, sizeof element);
+        if (is_inexact(t)) return false;
+        std::memset(element, 0, sizeof element.bytes);
         element[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : size_of(t) - 1] = x == Py_True;
     } else if (!scalar_element(x, t, element)) {
         return false;
@@ -223,6 +223,8 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     DType const t = dtype_of(f->descr), u = dtype_of(descr);
     // Which of these casts raise an event depends on the compiler, in NumPy, too.
     if (is_floating(t) && u == DType::uint32) return decline(Why::value);
+    // NumPy warns of imaginary parts that are lost.
+    if (is_complex(t) && !quiet_cast(t, u)) return decline(Why::value);
     int perm[max_dims];
     if (keep)
         stride_order(f, perm);
@@ -432,7 +434,7 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     if (nargs != 1 || kwnames) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    alignas(8) char element[8];
+    Element element;
     if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
         !scalar_element(args[0], t, element))
         return decline(Why::value);
@@ -448,7 +450,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     if (!act.table) return 1;
     npy_intp from_strides[NPY_MAXDIMS] = {};
     if (!is_exact(from)) {
-        alignas(8) char element[8];
+        Element element;
         if (!scalar_element(from, t, element)) return 1;
         copy_nest(*act.table, nd, dims, element, from_strides, t, data, strides, t);
         return 0;

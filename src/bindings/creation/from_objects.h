@@ -17,11 +17,6 @@ RAPTORS_NATIVE(fromiter_native);
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
                DType to_t);
-// A cast that cannot raise a floating-point event.
-inline bool quiet_cast(DType from, DType to) {
-    return !is_floating(from) || to == DType::boolean ||
-           (is_floating(to) && size_of(to) >= size_of(from));
-}
 // The axes of an array by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs)
 // call order 'K'.
 void stride_order(const Fields* f, int* perm);

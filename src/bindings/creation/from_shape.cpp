@@ -113,7 +113,7 @@ PyObject* ones_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ss
                       PyObject* kwnames) {
     return make(
         [](int nd, const npy_intp* dims, PyArray_Descr* descr) -> PyObject* {
-            alignas(8) char one[8];
+            Element one;
             store_one(*active().table, dtype_of(descr), one);
             return filled(new_array(nd, dims, descr), one);
         },
@@ -131,7 +131,7 @@ PyObject* full_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ss
     if (!parse_new_shape(slots[0], &nd, dims)) return decline(Why::shape);
     PyArray_Descr* descr = is_none(slots[2]) ? dtype_of_scalar(slots[1]) : parse_dtype(slots[2]);
     if (!descr) return PyErr_Occurred() ? nullptr : decline(Why::type);
-    alignas(8) char element[8];
+    Element element;
     if (!scalar_element(slots[1], dtype_of(descr), element)) return decline(Why::value);
     return counted(entry, filled(new_array(nd, dims, descr), element));
 }
@@ -156,7 +156,7 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!parse_dtype(dtype, &descr)) return nullptr;
     DType const t = dtype_of(descr);
     if (t == no_dtype || descr_of_num[descr->type_num] != descr) return decline(Why::dtype);
-    alignas(8) char element[8];
+    Element element;
     if (given && !scalar_element(slots[0], t, element)) return decline(Why::value);
     if (filling == Filling::ones) store_one(*table, t, element);
     bool const c_order = !keep || f->flags & NPY_ARRAY_C_CONTIGUOUS;
@@ -198,7 +198,7 @@ PyObject* eye_native(int which, Entry* entry, PyObject*, PyObject* const* args, 
     npy_intp const size = size_of(t);
     npy_intp const down = k < 0 ? -k : 0, across = k > 0 ? k : 0;
     npy_intp const n = rows - down < columns - across ? rows - down : columns - across;
-    alignas(8) char one[8];
+    Element one;
     store_one(*table, t, one);
     repeat(*table, t, one, fields(out)->data + (down * columns + across) * size, n,
            (columns + 1) * size);

@@ -386,7 +386,7 @@ PyObject* einsum_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
         if (!is_exact(operands[i])) return decline(Why::type);
     Fields const* const f = fields(operands[0]);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
+    if (!is_elementary(t)) return decline(Why::dtype);
     for (int i = 1; i < terms; ++i)
         if (fields(operands[i])->descr != f->descr) return decline(Why::dtype);
     int const num = f->descr->type_num;

@@ -69,7 +69,7 @@ PyObject* norm_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         !(f->nd == 2 && (is_text(slots[0], "fro") || is_text(slots[0], "f"))))
         return decline(Why::keyword);
     DType t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
+    if (!is_elementary(t)) return decline(Why::dtype);
     constexpr int one_run = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
     npy_intp const n = size_of(f);
     if (!(f->flags & one_run) || !(f->flags & NPY_ARRAY_ALIGNED) || n < 2)
@@ -82,7 +82,7 @@ PyObject* norm_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         f = fields(floats.ptr());
     }
     PyArray_Descr* const descr = descr_of(t);
-    alignas(8) char element[8];
+    Element element;
     if (!dot_with_itself(descr, f->data, n, element)) return nullptr;
     if (t == DType::float64)
         root<double>(element);

@@ -6,7 +6,6 @@
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
-#include "frame/run/half.h"
 #include "frame/threads/clock.h"
 #include "linalg/backend.h"
 #include "ops/elementwise.h"
@@ -173,7 +172,7 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
 struct Call {
     Contraction what;
     Entry* entry;
-    bool keeps_events;
+    PyArray_Descr* rounded_to;  // by the caller, who tells of events; nullptr: not at all
 };
 
 // Floating-point events of a call: NumPy is to do it again, and to tell of them in its own way.
@@ -187,16 +186,9 @@ bool tell(const Call& call, int status) {
     return is_ufunc(call.what) ? report_fp_status(call.entry->name, status) >= 0 : leave_to_numpy();
 }
 
-// NumPy's own instance of a complex dtype.
-bool is_complex(PyArray_Descr* descr) {
-    if (descr->type_num != NPY_CFLOAT && descr->type_num != NPY_CDOUBLE) return false;
-    static PyArray_Descr* const own[] = {PyArray_DescrFromType(NPY_CFLOAT),
-                                         PyArray_DescrFromType(NPY_CDOUBLE)};
-    return descr == own[0] || descr == own[1];
-}
 Numbers numbers_of(PyArray_Descr* descr) {
-    if (!is_complex(descr)) return dtype_of(descr);
-    return {descr->type_num == NPY_CFLOAT ? DType::float32 : DType::float64, true};
+    DType const t = dtype_of(descr);
+    return {real_part(t), is_complex(t)};
 }
 
 }  // namespace
@@ -239,7 +231,7 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
     Offload offload;
     // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
     if ((call.what == Contraction::dot || call.what == Contraction::inner) && is_floating(t) &&
-        !call.keeps_events && p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims) {
+        !call.rounded_to && p.m == 1 && p.n == 1 && p.k == 1 && !p.batch_dims) {
         clear_fp_status();
         kernel_of(table, Op::multiply,
                   t)({{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
@@ -247,10 +239,10 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
     } else if (!run_product(table, numbers, p, &offload)) {
         return false;
     }
-    int const status = is_floating(t) && !call.keeps_events ? fp_status() : 0;
+    int const status = is_floating(t) && !call.rounded_to ? fp_status() : 0;
     // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
     if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
-    Column const column = call.keeps_events ? Column::float16 : column_of(f->descr);
+    Column const column = column_of(call.rounded_to ? call.rounded_to : f->descr);
     count_native(call.entry, column, layout_of(f), nd, dims);
     if (offload.policy) count_offload(call.entry, offload);
     return true;
@@ -263,7 +255,7 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
     };
     npy_intp const k = size_of(f);
     if (k != size_of(g)) return decline(Why::shape);
-    alignas(8) char element[8];
+    Element element;
     Product const p = {{1, 1, k, f->data, 0, step(f), g->data, step(g), 0, element, 0, 0},
                        0,
                        nullptr,
@@ -279,7 +271,7 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
 // columns do not pay for.
 bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
     bool const scales =
-        s.k == 1 && !is_ufunc(call.what) && !call.keeps_events && is_floating(numbers.part);
+        s.k == 1 && !is_ufunc(call.what) && !call.rounded_to && is_floating(numbers.part);
     if (!scales && !numbers.are_complex) return false;
     npy_intp m = 1, n = 1;
     bool stacked = false;
@@ -317,8 +309,8 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
     if (is_left_to_blas(call, s, numbers_of(f->descr))) return decline(Why::loop);
-    PyArray_Descr* const descr = is_complex(f->descr) ? f->descr : descr_of_num[f->descr->type_num];
-    alignas(8) char element[8];
+    PyArray_Descr* const descr = descr_of_num[f->descr->type_num];
+    Element element;
     PyObject* out = nullptr;
     if (given) {
         if (!is_exact(given)) return decline(Why::type);
@@ -357,63 +349,39 @@ PyObject* complex_product(const Table& table, const Call& call, PyObject* a, PyO
 
 // ---- Operands of two dtypes, and half precision
 
-constexpr int dense = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
-
-// A half-precision array in float32, in its order of axes.
-py::object widened(PyObject* a) {
-    Fields const* f = fields(a);
-    auto run = py::reinterpret_borrow<py::object>(a);
-    if (!(f->flags & dense) || !(f->flags & NPY_ARRAY_ALIGNED)) {
-        run = py::reinterpret_steal<py::object>(PyArray_NewCopy(as_array(a), NPY_KEEPORDER));
-        if (!run) return run;
-        f = fields(run.ptr());
-    }
-    int perm[NPY_MAXDIMS];
-    stride_order(f, perm);
-    auto out = py::reinterpret_steal<py::object>(
-        new_array_ordered(f->nd, f->dimensions, perm, descr_of_num[NPY_FLOAT]));
-    if (out)
-        half_to_float(reinterpret_cast<const npy_half*>(f->data),
-                      reinterpret_cast<float*>(fields(out.ptr())->data), size_of(f));
-    return out;
+// An exact array as one of dtype `descr`, which holds all its values: itself or a copy.
+py::object as_dtype(PyObject* a, PyArray_Descr* descr) {
+    if (fields(a)->descr == descr) return py::reinterpret_borrow<py::object>(a);
+    return py::reinterpret_steal<py::object>(converted(a, descr, true));
 }
 
-// An exact array as one of type number `num`, which holds all its values: itself or a copy.
-py::object as_type(PyObject* a, int num) {
-    py::object x =
-        fields(a)->descr->type_num == NPY_HALF ? widened(a) : py::reinterpret_borrow<py::object>(a);
-    if (!x || fields(x.ptr())->descr == descr_of_num[num]) return x;
-    return py::reinterpret_steal<py::object>(converted(x.ptr(), descr_of_num[num], true));
-}
-
-// A product in float32 rounded to half precision, as NumPy has it. Steals it.
-PyObject* rounded_to_half(const Call& call, PyObject* wide, PyArray_Descr* half) {
+// A product in the dtype that kernels compute in, rounded to dtype t, as NumPy has it. Steals it.
+PyObject* rounded(const Table& table, const Call& call, PyObject* wide, DType t) {
     if (!wide) return nullptr;
-    int status = fp_status();
     auto const owner = py::reinterpret_steal<py::object>(wide);
     py::object out;
-    npy_half element;
+    Element element, sum;
     if (is_ours(wide)) {
         Fields const* const f = fields(wide);
-        out = py::reinterpret_steal<py::object>(new_array(f->nd, f->dimensions, half));
+        out = py::reinterpret_steal<py::object>(new_array(f->nd, f->dimensions, descr_of(t)));
         if (!out) return nullptr;
-        status |= float_to_half(reinterpret_cast<const float*>(f->data),
-                                reinterpret_cast<npy_half*>(fields(out.ptr())->data), size_of(f));
+        copy_nest(table, f->nd, f->dimensions, f->data, f->strides, computed(t),
+                  fields(out.ptr())->data, fields(out.ptr())->strides, t);
     } else {
-        float const value = PyArrayScalar_VAL(wide, Float);
-        status |= float_to_half(&value, &element, 1);
+        PyArray_ScalarAsCtype(wide, sum);
+        copy_nest(table, 0, nullptr, sum, nullptr, computed(t), element, nullptr, t);
     }
+    int const status = fp_status();
     if (status && !tell(call, status)) return nullptr;
-    return out ? out.release().ptr() : PyArray_Scalar(&element, half, nullptr);
+    return out ? out.release().ptr() : as_scalar(element, t, num_of_dtype[index(t)]);
 }
 
 // Those that are not of the common dtype are converted; the product of halves is summed in float32.
 PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
                         PyObject* given) {
     auto const is_known = [](PyObject* x) {
-        PyArray_Descr* const descr = fields(x)->descr;
-        return dtype_of(descr) != no_dtype ||
-               (descr->type_num == NPY_HALF && PyArray_ISNBO(descr->byteorder));
+        DType const t = dtype_of(fields(x)->descr);
+        return t != no_dtype && !is_complex(t);
     };
     if (!is_known(a) || !is_known(b)) return decline(Why::dtype);
     if (!fields(a)->nd || !fields(b)->nd) return decline(Why::shape);
@@ -421,15 +389,15 @@ PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObj
         reinterpret_cast<PyObject*>(PyArray_PromoteTypes(fields(a)->descr, fields(b)->descr)));
     if (!common) return nullptr;
     auto* const descr = reinterpret_cast<PyArray_Descr*>(common.ptr());
-    bool const half = descr->type_num == NPY_HALF;
-    if (!half && dtype_of(descr) == no_dtype) return decline(Why::dtype);
-    if (half && given) return decline(Why::keyword);
-    int const num = half ? NPY_FLOAT : descr->type_num;
-    py::object const x = as_type(a, num), y = as_type(b, num);
+    DType const t = dtype_of(descr);
+    bool const narrow = computed(t) != t;
+    if (narrow && given) return decline(Why::keyword);
+    PyArray_Descr* const wide = narrow ? descr_of(computed(t)) : descr;
+    py::object const x = as_dtype(a, wide), y = as_dtype(b, wide);
     if (!x || !y) return nullptr;
-    if (!half) return native_product(table, call, x.ptr(), y.ptr(), given);
-    Call const keeping = {call.what, call.entry, true};
-    return rounded_to_half(call, native_product(table, keeping, x.ptr(), y.ptr(), nullptr), descr);
+    if (!narrow) return native_product(table, call, x.ptr(), y.ptr(), given);
+    Call const keeping = {call.what, call.entry, descr_of(t)};
+    return rounded(table, call, native_product(table, keeping, x.ptr(), y.ptr(), nullptr), t);
 }
 
 }  // namespace
@@ -439,10 +407,11 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
     PyArray_Descr* const descr = fields(a)->descr;
-    Call const call = {what, entry, false};
-    if (descr == fields(b)->descr && dtype_of(descr) != no_dtype) [[likely]]
+    Call const call = {what, entry, nullptr};
+    DType const t = dtype_of(descr);
+    if (descr == fields(b)->descr && is_elementary(t)) [[likely]]
         return native_product(*act.table, call, a, b, out);
-    if (descr == fields(b)->descr && is_complex(descr))
+    if (descr == fields(b)->descr && t != no_dtype && is_complex(t))
         return complex_product(*act.table, call, a, b, out);
     return mixed_product(*act.table, call, a, b, out);
 }

@@ -59,7 +59,7 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
     if (!is_exact(a) || (b && !is_exact(b))) return decline(Why::type);
     const Fields *f = fields(a), *g = b ? fields(b) : nullptr;
     DType const t_a = dtype_of(f->descr), t_b = g ? dtype_of(g->descr) : t_a;
-    if (t_a == no_dtype || t_b == no_dtype) return decline(Why::dtype);
+    if (!is_elementary(t_a) || !is_elementary(t_b)) return decline(Why::dtype);
     DType const t = t_a == DType::float32 && t_b == t_a ? t_a : DType::float64;
 
     int const f_axes = f->nd - 2;
@@ -104,7 +104,7 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
         dims[nd++] = n;
         if (!is_vector) dims[nd++] = columns;
     }
-    alignas(8) char element[8];
+    Element element;
     py::object out;
     if (nd) {
         out = py::reinterpret_steal<py::object>(new_array(nd, dims, descr_of(t)));

@@ -54,7 +54,7 @@ PyObject* tensordot_native(int which, Entry* entry, PyObject* self, PyObject* co
     if (!is_exact(self) || !is_exact(slots[0])) return decline(Why::type);
     Fields const *const f = fields(self), *const g = fields(slots[0]);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype || f->descr != g->descr || f->descr != descr_of_num[f->descr->type_num] ||
+    if (!is_elementary(t) || f->descr != g->descr || f->descr != descr_of_num[f->descr->type_num] ||
         !has_gemm(*act.table, t))
         return decline(Why::dtype);
     int n;

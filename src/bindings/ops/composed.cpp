@@ -196,7 +196,7 @@ PyObject* round_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     PyObject* const out = is_none(slots[1]) ? nullptr : slots[1];
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
+    if (!is_elementary(t) || t == DType::boolean) return decline(Why::dtype);
     if (!f->nd) return decline(Why::shape);
     if (out && (!is_exact(out) || !same_shape(f, fields(out)) || f->descr != fields(out)->descr ||
                 !is_floating(t)))
@@ -228,7 +228,7 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
         if (is_number(o)) continue;
         if (!is_exact(o)) return decline(Why::type);
         Fields* const f = fields(o);
-        if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
+        if (!is_elementary(dtype_of(f->descr))) return decline(Why::dtype);
         if ((like && !same_shape(like, f)) || f->nd == 0) return decline(Why::shape);
         like = f;
         if (f->nd > 1) order &= f->flags;

@@ -415,7 +415,7 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const ReduceCall& ca
     if (!is_exact(self)) return decline(Why::type);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
+    if (!is_elementary(t)) return decline(Why::dtype);
     if (fold_info[index(fold_of(what))].index) return arg_reduce(what, act, entry, self, t, call);
 
     Fold const fold = fold_of(what);

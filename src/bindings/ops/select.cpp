@@ -14,7 +14,7 @@ Signature clip_signature_2_0 = {3, 3, {"a_min", "a_max", "out"}, {}};
 // highest: no element is, so NumPy takes it for no bound, before it promotes.
 bool bounds_nothing(PyObject* x, DType t, bool lowest) {
     if (is_none(x)) return true;
-    if (!PyLong_CheckExact(x) || is_floating(t) || t == DType::boolean) return false;
+    if (!PyLong_CheckExact(x) || is_inexact(t) || t == DType::boolean) return false;
     int const bits = 8 * size_of(t);
     bool const is_signed = dtype_info[index(t)].kind == 'I';
     int overflow = 0;

@@ -106,7 +106,7 @@ PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* con
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     bool folded[NPY_MAXDIMS];
-    if (t == no_dtype) return decline(Why::dtype);
+    if (!is_elementary(t)) return decline(Why::dtype);
     if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, folded)) return decline(Why::shape);
     double n = 1;
     for (int d = 0; d < f->nd; ++d)
@@ -178,7 +178,7 @@ PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
         return decline(Why::keyword);
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype || t == DType::boolean) return decline(Why::dtype);
+    if (!is_elementary(t) || t == DType::boolean) return decline(Why::dtype);
     ReduceCall call{};
     call.given[p_axis] = slots[0];
     // A scalar result is the one element of an array until the end.

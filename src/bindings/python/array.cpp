@@ -1,5 +1,6 @@
 #include "python/array.h"
 
+#include <cctype>
 #include <cstring>
 
 namespace raptors {
@@ -33,6 +34,16 @@ bool apart(const Fields* f, const Fields* g) {
     return a.high <= b.low || b.high <= a.low;
 }
 
+bool quiet_cast(DType from, DType to) {
+    if (from == to || to == DType::boolean) return true;
+    if (is_complex(from) && !is_complex(to)) return false;
+    DType const part = real_part(to);
+    if (is_inexact(from)) return is_floating(part) && item_size(part) >= item_size(real_part(from));
+    // Half precision does not hold 2^16 - 1.
+    int const bits = 8 * item_size(from) - (kind_of(from) == 'I');
+    return computed(part) == part || bits < 16;
+}
+
 void init_dtypes() {
     for (auto& t : dtype_of_num) t = no_dtype;
     // By kind and size, so that long and longlong (or int and long) find the same kernels.
@@ -42,11 +53,7 @@ void init_dtypes() {
             PyErr_Clear();
             continue;
         }
-        char const kind = d->kind == 'b'   ? 'B'
-                          : d->kind == 'i' ? 'I'
-                          : d->kind == 'u' ? 'U'
-                          : d->kind == 'f' ? 'F'
-                                           : '-';
+        char const kind = static_cast<char>(std::toupper(d->kind));
         for (int t = 0; t < n_dtypes; ++t)
             if (dtype_info[t].kind == kind && dtype_info[t].size == PyDataType_ELSIZE(d)) {
                 dtype_of_num[num] = static_cast<DType>(t);
@@ -55,10 +62,13 @@ void init_dtypes() {
             }
         Py_DECREF(d);
     }
-    static const int preferred[n_dtypes] = {NPY_BOOL,   NPY_INT8,    NPY_UINT8,  NPY_INT16,
-                                            NPY_UINT16, NPY_INT32,   NPY_UINT32, NPY_INT64,
-                                            NPY_UINT64, NPY_FLOAT32, NPY_FLOAT64};
-    std::memcpy(num_of_dtype, preferred, sizeof preferred);
+    for (int t = 0; t < n_dtypes; ++t) {
+        auto const name = pybind11::str(dtype_info[t].name);
+        PyArray_Descr* d = nullptr;
+        if (!PyArray_DescrConverter(name.ptr(), &d)) throw pybind11::error_already_set();
+        num_of_dtype[t] = d->type_num;
+        Py_DECREF(d);
+    }
 }
 
 }  // namespace raptors

@@ -54,6 +54,10 @@ inline DType dtype_of(PyArray_Descr* descr) {
     return dtype_of_slow(descr);
 }
 inline int size_of(DType t) { return item_size(t); }
+// Numbers and booleans that the processor computes with: neither complex nor half precision.
+inline bool is_elementary(DType t) { return t != no_dtype && !is_complex(t) && computed(t) == t; }
+// A cast that can neither raise a floating-point event nor lose an imaginary part.
+bool quiet_cast(DType from, DType to);
 inline PyArray_Descr* descr_of(DType t) { return descr_of_num[num_of_dtype[static_cast<int>(t)]]; }
 template <class E>
 inline size_t index(E t)

@@ -32,6 +32,9 @@ const ScalarType* find_scalar(PyTypeObject* t) {
         RAPTORS_SCALAR(UInt, NPY_UINT),
         RAPTORS_SCALAR(LongLong, NPY_LONGLONG),
         RAPTORS_SCALAR(ULongLong, NPY_ULONGLONG),
+        RAPTORS_SCALAR(Half, NPY_HALF),
+        RAPTORS_SCALAR(CFloat, NPY_CFLOAT),
+        RAPTORS_SCALAR(CDouble, NPY_CDOUBLE),
     };
     for (const ScalarType& s : all)
         if (s.type == t) return &s;
@@ -61,43 +64,53 @@ bool store_int(PyObject* x, DType t, void* element) {
         }
         return store(element, static_cast<uint64_t>(u));
     }
-    constexpr long long exact = 1LL << 53;
-    switch (t) {
-        case DType::int8:
-            return store_integer<int8_t>(element, v);
-        case DType::uint8:
-            return store_integer<uint8_t>(element, v);
-        case DType::int16:
-            return store_integer<int16_t>(element, v);
-        case DType::uint16:
-            return store_integer<uint16_t>(element, v);
-        case DType::int32:
-            return store_integer<int32_t>(element, v);
-        case DType::uint32:
-            return store_integer<uint32_t>(element, v);
-        case DType::int64:
-            return store_integer<int64_t>(element, v);
-        case DType::uint64:
-            return v >= 0 && store(element, static_cast<uint64_t>(v));
-        case DType::float32:
-            return v <= exact && v >= -exact &&
-                   store(element, static_cast<float>(static_cast<double>(v)));
-        case DType::float64:
-            return v <= exact && v >= -exact && store(element, static_cast<double>(v));
-        default:
+    return with_type(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_same_v<T, boolean>) {
             return false;
-    }
+        } else if constexpr (std::is_integral_v<T>) {
+            return store_integer<T>(element, v);
+        } else {
+            constexpr long long exact = 1LL << 53;
+            return v <= exact && v >= -exact && store_float(static_cast<double>(v), t, element);
+        }
+    });
 }
 
 bool store_float(double v, DType t, void* element) {
     if (t == DType::float64) return store(element, v);
-    if (t != DType::float32) return false;
-    // Out of float32's range: NumPy warns of the cast.
-    if (std::isfinite(v) && std::fabs(v) > static_cast<double>(std::numeric_limits<float>::max()))
+    DType const part = real_part(t);
+    if (!is_floating(part)) return false;
+    std::memset(element, 0, static_cast<size_t>(item_size(t)));
+    if (part == DType::float64) return store(element, v);
+    // Out of the dtype's range: NumPy warns of the cast.
+    constexpr double largest_half = 65504, smallest_half = 0x1p-14;
+    bool const single = part == DType::float32;
+    double const largest =
+        single ? static_cast<double>(std::numeric_limits<float>::max()) : largest_half;
+    double const smallest =
+        single ? static_cast<double>(std::numeric_limits<float>::min()) : smallest_half;
+    if (std::isfinite(v) && std::fabs(v) > largest) return false;
+    if (v != 0 && std::fabs(v) < smallest) return false;
+    if (single) return store(element, static_cast<float>(v));
+    Block one{};
+    one.data[0] = reinterpret_cast<char*>(&v);
+    one.data[1] = static_cast<char*>(element);
+    one.n = one.rows = 1;
+    active().table->cast[index(DType::float64)][index(part)](one, nullptr);
+    return true;
+}
+
+bool store_complex(PyObject* x, DType t, void* element) {
+    if (!is_complex(t)) return false;
+    Element imaginary;
+    DType const part = real_part(t);
+    if (!store_float(PyComplex_RealAsDouble(x), t, element) ||
+        !store_float(PyComplex_ImagAsDouble(x), part, imaginary))
         return false;
-    if (v != 0 && std::fabs(v) < static_cast<double>(std::numeric_limits<float>::min()))
-        return false;
-    return store(element, static_cast<float>(v));
+    auto const size = static_cast<size_t>(item_size(part));
+    std::memcpy(static_cast<char*>(element) + size, imaginary, size);
+    return true;
 }
 
 bool read_operand(PyObject* o, Operand& x) {
@@ -128,13 +141,17 @@ bool read_operand(PyObject* o, Operand& x) {
         x.code = weak_int;
         return true;
     }
+    if (PyComplex_CheckExact(o)) {
+        x.code = weak_complex;
+        return true;
+    }
     if (PyBool_Check(o)) {
         x.code = NPY_BOOL;
         x.dtype = DType::boolean;
         x.element[0] = o == Py_True;
         return true;
     }
-    if (const ScalarType* s = find_scalar(Py_TYPE(o))) {
+    if (const ScalarType* s = find_scalar(Py_TYPE(o)); s && dtype_of_num[s->num] != no_dtype) {
         x.code = s->num;
         x.dtype = dtype_of_num[s->num];
         std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset,
@@ -148,14 +165,15 @@ bool read_operand(PyObject* o, Operand& x) {
 bool settle(Operand& x, DType t) {
     if (x.code < n_type_nums) return true;
     x.dtype = t;
-    bool const ok = x.code == weak_int ? store_int(x.object, t, x.element)
-                                       : store_float(PyFloat_AS_DOUBLE(x.object), t, x.element);
+    bool const ok = x.code == weak_int     ? store_int(x.object, t, x.element)
+                    : x.code == weak_float ? store_float(PyFloat_AS_DOUBLE(x.object), t, x.element)
+                                           : store_complex(x.object, t, x.element);
     if (!ok) declined = Why::value;
     return ok;
 }
 
 bool convert_scalar(const Table& table, Operand& x, DType t) {
-    if (x.dtype == DType::float64 && t == DType::float32) {  // may raise an event of its own
+    if (!quiet_cast(x.dtype, t)) {
         declined = Why::value;
         return false;
     }
@@ -195,14 +213,14 @@ PyObject* as_scalar(const char* data, DType t, int num) {
 }
 
 py::object code_object(int code, bool example) {
-    if (code == weak_int)
-        return example
-                   ? py::object(py::int_(0))
-                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyLong_Type));
-    if (code == weak_float)
-        return example
-                   ? py::object(py::float_(0.0))
-                   : py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyFloat_Type));
+    auto const weak = [example](PyTypeObject& type) {
+        py::object const cls =
+            py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&type));
+        return example ? cls() : cls;
+    };
+    if (code == weak_int) return weak(PyLong_Type);
+    if (code == weak_float) return weak(PyFloat_Type);
+    if (code == weak_complex) return weak(PyComplex_Type);
     return py::reinterpret_steal<py::object>(
         reinterpret_cast<PyObject*>(PyArray_DescrFromType(code)));
 }

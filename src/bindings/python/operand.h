@@ -7,9 +7,9 @@
 
 namespace raptors {
 
-// NEP 50: Python's int and float are weak, their dtype follows the arrays'. Codes after NumPy's
-// type numbers.
-constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, n_codes = n_type_nums + 2;
+// NEP 50: Python's int, float and complex are weak, their dtype follows the arrays'. Codes after
+// NumPy's type numbers.
+constexpr int weak_int = n_type_nums, weak_float = n_type_nums + 1, weak_complex = n_type_nums + 2;
 
 struct Operand {
     int code;     // type number or weak
@@ -31,6 +31,7 @@ inline bool store(void* element, T value) {
 // A Python int or float as an element of dtype t. False: it does not fit, or NumPy warns of it.
 bool store_int(PyObject* x, DType t, void* element);
 bool store_float(double v, DType t, void* element);
+bool store_complex(PyObject* x, DType t, void* element);
 
 // Whether x can be an operand; weak scalars are stored once the loop's dtype is known.
 bool read_operand(PyObject* o, Operand& x);

@@ -30,7 +30,7 @@ constexpr int n_layouts = static_cast<int>(Layout::count);
 
 // What dtypes are counted as: those with kernels as themselves, the others by kind.
 enum class Column : uint8_t {
-#define DTYPE(id, ...) id,
+#define DTYPE(id, ...) of_##id,
 #include "tables/dtypes.def"
     float16,
     longdouble,

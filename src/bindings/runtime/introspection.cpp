@@ -30,7 +30,8 @@ py::list op_table() {
         row["types"] = type_names(o.types);
         row["outputs"] = o.outputs;
         row["signature"] = o.signature;
-        row["result"] = o.letters[o.inputs] == '?' ? "boolean" : "same";
+        char const result = o.letters[o.inputs];
+        row["result"] = result == '?' ? "boolean" : result == 'R' ? "real" : "same";
         row["reports"] = o.reporting != 0;
         row["exact"] = o.accuracy.exact();
         if (!o.accuracy.exact()) {

@@ -15,9 +15,10 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 
 struct MoveTable {
     KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
+    KernelFn copy[5];                   // elements of 1, 2, 4, 8 and 16 bytes
     RampFn ramp[n_dtypes];
     CountFn count_true;
-    CompressFn compress[4];  // elements of 1, 2, 4 and 8 bytes
+    CompressFn compress[5];  // elements of 1, 2, 4, 8 and 16 bytes
 };
 
 }  // namespace raptors

@@ -17,8 +17,10 @@ void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
             return pack<uint16_t>(to, from, l);
         case 4:
             return pack<uint32_t>(to, from, l);
-        default:
+        case 8:
             return pack<uint64_t>(to, from, l);
+        default:
+            return pack<UnsignedOf<16>::type>(to, from, l);
     }
 }
 
@@ -30,8 +32,10 @@ void unpack_any(int size, char* to, const char* from, const Layout& l) noexcept 
             return unpack<uint16_t>(to, from, l);
         case 4:
             return unpack<uint32_t>(to, from, l);
-        default:
+        case 8:
             return unpack<uint64_t>(to, from, l);
+        default:
+            return unpack<UnsignedOf<16>::type>(to, from, l);
     }
 }
 
@@ -148,6 +152,53 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
     }
 }
 
+// Operands that are stored in half precision are converted piece by piece; others are packed where
+// they are no run.
+void drive_converted(const Block& b, const Cores& cores) noexcept {
+    constexpr ptrdiff_t piece = 512, largest = 8;
+    int const inputs = cores.inputs, arguments = cores.arguments();
+    alignas(64) char computed[max_arguments][piece * largest];
+    alignas(64) char stored[piece * largest];
+    ptrdiff_t const n_piece = smaller(b.n, piece);
+    ptrdiff_t const row_piece = smaller(piece / n_piece, b.rows);
+    unsigned ones = 0;
+    for (int i = 0; i < inputs; ++i)
+        if (b.inner[i] == 0 && (b.rows == 1 || b.outer[i] == 0)) ones |= 1U << i;
+    ones = subset_with_core(cores, ones);
+    bool first = true;
+    for (ptrdiff_t r = 0; r < b.rows; r += row_piece)
+        for (ptrdiff_t c = 0; c < b.n; c += n_piece) {
+            ptrdiff_t const rows = smaller(row_piece, b.rows - r), n = smaller(n_piece, b.n - c);
+            char* data[max_arguments];
+            for (int i = 0; i < arguments; ++i) {
+                bool const is_converted = (cores.converted >> i & 1U) != 0;
+                bool const one = i < inputs && (ones >> i & 1U) != 0;
+                bool const run =
+                    b.inner[i] == cores.size[i] && (rows == 1 || b.outer[i] == n * b.inner[i]);
+                char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
+                data[i] = is_converted || !(run || one) ? computed[i] : p;
+                if (i >= inputs || data[i] == p || (one && !first)) continue;
+                char* const packed = is_converted ? stored : computed[i];
+                if (!run && !one)
+                    pack_any(cores.size[i], packed, p, {rows, n, b.outer[i], b.inner[i]});
+                if (is_converted) widen(run || one ? p : packed, computed[i], one ? 1 : rows * n);
+            }
+            first = false;
+            cores.core[ones](data, rows * n);
+            for (int i = inputs; i < arguments; ++i) {
+                char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
+                if (data[i] == p) continue;
+                bool const run =
+                    b.inner[i] == cores.size[i] && (rows == 1 || b.outer[i] == n * b.inner[i]);
+                bool const is_converted = (cores.converted >> i & 1U) != 0;
+                if (is_converted) narrow(computed[i], run ? p : stored, rows * n);
+                if (!run)
+                    unpack_any(cores.size[i], p, is_converted ? stored : computed[i],
+                               {rows, n, b.outer[i], b.inner[i]});
+            }
+        }
+}
+
 }  // namespace
 
 void drive(const Block& block, const Cores& cores) noexcept {
@@ -162,6 +213,7 @@ void drive(const Block& block, const Cores& cores) noexcept {
         b.n *= b.rows;
         b.rows = 1;
     }
+    if (cores.converted) return drive_converted(b, cores);
 
     unsigned ones = 0;
     bool runs = true;

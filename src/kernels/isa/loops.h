@@ -18,6 +18,7 @@ struct Cores {
     int size[max_arguments];
     Core core[8];  // by the set of inputs that are one element for the whole run; null: not spelt
                    // out
+    unsigned converted = 0;  // the set of arguments that cores take in another type, as floats
     constexpr int arguments() const { return inputs + outputs; }
 };
 
@@ -35,26 +36,6 @@ namespace {
 #define RAPTORS_INDEPENDENT _Pragma("GCC ivdep")
 #define RAPTORS_UNROLL _Pragma("GCC unroll 4")
 #endif
-
-// What formulas compute in: booleans as 0 or 1.
-template <class T>
-struct ValueOf {
-    using type = T;
-};
-template <>
-struct ValueOf<boolean> {
-    using type = uint8_t;
-};
-template <class T>
-using Value = typename ValueOf<T>::type;
-
-template <class T>
-RAPTORS_INLINE Value<T> value(Value<T> stored) {
-    if constexpr (std::is_same_v<T, boolean>)
-        return stored != 0;
-    else
-        return stored;
-}
 
 // The two kinds of operand in a run.
 template <class T>
@@ -171,11 +152,18 @@ template <class T>
 struct TypeOfLetter<'i', T> {
     using type = int32_t;
 };
+template <class T>
+struct TypeOfLetter<'R', T> {
+    using type = Real<T>;
+};
 template <Signature signature, int argument, class T>
 using Argument = typename TypeOfLetter<signature.letter(argument), T>::type;
 
+template <Signature signature, int argument, class T>
+using ComputedArgument = Computed<Argument<signature, argument, T>>;
+
 template <Signature signature, class T, int... output>
-Outputs<Value<Argument<signature, signature.inputs() + output, T>>...> outputs_of(
+Outputs<Value<ComputedArgument<signature, signature.inputs() + output, T>>...> outputs_of(
     std::integer_sequence<int, output...>);
 template <Signature signature, class T>
 using OutputsOf =
@@ -183,7 +171,8 @@ using OutputsOf =
 
 template <Signature signature, class T, int... argument>
 constexpr bool is_one_run(const Block& b, std::integer_sequence<int, argument...>) {
-    return b.rows == 1 && ((b.inner[argument] == size_of<Argument<signature, argument, T>>) && ...);
+    return !is_converted<T> && b.rows == 1 &&
+           ((b.inner[argument] == size_of<Argument<signature, argument, T>>) && ...);
 }
 template <Signature signature, class T, int... argument>
 constexpr Cores cores_of(std::integer_sequence<int, argument...>, Core none, Core first,
@@ -191,7 +180,8 @@ constexpr Cores cores_of(std::integer_sequence<int, argument...>, Core none, Cor
     return {signature.inputs(),
             signature.outputs(),
             {size_of<Argument<signature, argument, T>>...},
-            {none, first, second}};
+            {none, first, second},
+            ((is_converted<Argument<signature, argument, T>> ? 1U << argument : 0U) | ...)};
 }
 template <Signature signature>
 using Arguments = std::make_integer_sequence<int, signature.inputs() + signature.outputs()>;
@@ -199,7 +189,8 @@ using Arguments = std::make_integer_sequence<int, signature.inputs() + signature
 // Kernels: one contiguous row goes straight to its loop.
 template <class F, Signature signature, class T>
 struct UnaryKernel {
-    static constexpr Core core = unary_core<F, OutputsOf<signature, T>, Argument<signature, 0, T>>;
+    static constexpr Core core =
+        unary_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>>;
     static constexpr Cores cores =
         cores_of<signature, T>(Arguments<signature>(), core, nullptr, nullptr);
     static void run(const Block& b, const void*) noexcept {
@@ -212,8 +203,9 @@ struct UnaryKernel {
 template <class F, Signature signature, class T>
 struct BinaryKernel {
     template <unsigned ones>
-    static constexpr Core core = binary_core<F, OutputsOf<signature, T>, Argument<signature, 0, T>,
-                                             Argument<signature, 1, T>, ones>;
+    static constexpr Core core =
+        binary_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>,
+                    ComputedArgument<signature, 1, T>, ones>;
     static constexpr Cores cores =
         cores_of<signature, T>(Arguments<signature>(), core<0>, core<1>, core<2>);
     static void run(const Block& b, const void*) noexcept {
@@ -225,10 +217,15 @@ struct BinaryKernel {
 
 template <class F, class To, class From>
 struct CastKernel {
-    static constexpr Core core = unary_core<F, Outputs<Value<To>>, From>;
-    static constexpr Cores cores = {1, 1, {size_of<From>, size_of<To>}, {core}};
+    static constexpr Core core = unary_core<F, Outputs<Value<Computed<To>>>, Computed<From>>;
+    static constexpr Cores cores = {1,
+                                    1,
+                                    {size_of<From>, size_of<To>},
+                                    {core},
+                                    (is_converted<From> ? 1U : 0U) | (is_converted<To> ? 2U : 0U)};
     static void run(const Block& b, const void*) noexcept {
-        if (b.rows == 1 && b.inner[0] == size_of<From> && b.inner[1] == size_of<To>) [[likely]]
+        if (!cores.converted && b.rows == 1 && b.inner[0] == size_of<From> &&
+            b.inner[1] == size_of<To>) [[likely]]
             return core(b.data, b.n);
         drive(b, cores);
     }
@@ -237,7 +234,7 @@ struct CastKernel {
 // The dtypes of a row of ops.def.
 constexpr uint32_t types_of_kind(char kind) {
     uint32_t types = 0;
-#define DTYPE(id, type, letter, text) \
+#define DTYPE(id, type, letter, ...) \
     if (kind == #letter[0]) types |= 1U << static_cast<int>(DType::id);
 #include "tables/dtypes.def"
     return types;
@@ -246,6 +243,14 @@ constexpr uint32_t INTEGER = types_of_kind('I') | types_of_kind('U');
 constexpr uint32_t FLOATING = types_of_kind('F');
 constexpr uint32_t NUMERIC = INTEGER | FLOATING;
 constexpr uint32_t ANY = NUMERIC | types_of_kind('B');
+constexpr uint32_t COMPLEX = types_of_kind('C');
+
+template <class T>
+constexpr DType dtype_of_type = DType::count;
+#define DTYPE(id, type, ...) \
+    template <>              \
+    constexpr DType dtype_of_type<type> = DType::id;
+#include "tables/dtypes.def"
 
 constexpr bool includes(uint32_t types, DType t) { return (types >> static_cast<int>(t)) & 1U; }
 

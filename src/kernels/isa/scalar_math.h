@@ -3,17 +3,11 @@
 // NumPy on every ISA. Both operands of a selection are computed first: with strict FP flags the
 // compiler keeps a branch otherwise.
 #pragma once
-#include <type_traits>
-
-#include "isa/vec.h"
+#include "isa/values.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-template <class T>
-constexpr bool is_floating = std::is_floating_point_v<T>;
-template <class T>
-constexpr bool is_signed = std::is_signed_v<T>;
 template <class T>
 constexpr int bits_of = 8 * static_cast<int>(sizeof(T));
 
@@ -57,28 +51,28 @@ RAPTORS_INLINE T copy_sign(T x, T y) {
 // Arithmetic
 template <class T>
 RAPTORS_INLINE T wrap_add(T x, T y) {
-    if constexpr (is_floating<T>)
+    if constexpr (is_floating<T> || is_complex<T>)
         return x + y;
     else
         return static_cast<T>(static_cast<Wide<T>>(x) + static_cast<Wide<T>>(y));
 }
 template <class T>
 RAPTORS_INLINE T wrap_subtract(T x, T y) {
-    if constexpr (is_floating<T>)
+    if constexpr (is_floating<T> || is_complex<T>)
         return x - y;
     else
         return static_cast<T>(static_cast<Wide<T>>(x) - static_cast<Wide<T>>(y));
 }
 template <class T>
 RAPTORS_INLINE T wrap_multiply(T x, T y) {
-    if constexpr (is_floating<T>)
+    if constexpr (is_floating<T> || is_complex<T>)
         return x * y;
     else
         return static_cast<T>(static_cast<Wide<T>>(x) * static_cast<Wide<T>>(y));
 }
 template <class T>
 RAPTORS_INLINE T wrap_negative(T x) {
-    if constexpr (is_floating<T>)
+    if constexpr (is_floating<T> || is_complex<T>)
         return -x;
     else
         return static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(x));
@@ -93,6 +87,16 @@ RAPTORS_INLINE T absolute(T x) {
     else
         return x;
 }
+
+// In double, where squares of floats neither overflow nor underflow.
+RAPTORS_INLINE float absolute(complex<float> x) {
+    auto const re = static_cast<double>(x.re), im = static_cast<double>(x.im);
+    auto const size = static_cast<float>(__builtin_sqrt(re * re + im * im));
+    bool const infinite =
+        (__builtin_fabsf(x.re) == __builtin_inff()) | (__builtin_fabsf(x.im) == __builtin_inff());
+    return pick(infinite, __builtin_inff(), size);
+}
+RAPTORS_INLINE double absolute(complex<double> x) { return __builtin_hypot(x.re, x.im); }
 
 template <class T>
 RAPTORS_INLINE T sign(T x) {

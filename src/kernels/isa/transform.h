@@ -88,10 +88,13 @@ void transform_binary(char* const* data, ptrdiff_t n) noexcept {
 
 template <class F, class T>
 struct UnaryTransform {
-    static constexpr Cores cores = {1, 1, {size_of<T>, size_of<T>}, {transform_unary<F, T>}};
+    static constexpr Core core = transform_unary<F, Computed<T>>;
+    static constexpr Cores cores = {
+        1, 1, {size_of<T>, size_of<T>}, {core}, is_converted<T> ? 3U : 0U};
     static void run(const Block& b, const void*) noexcept {
-        if (b.rows == 1 && b.inner[0] == size_of<T> && b.inner[1] == size_of<T>) [[likely]]
-            return transform_unary<F, T>(b.data, b.n);
+        if (!is_converted<T> && b.rows == 1 && b.inner[0] == size_of<T> && b.inner[1] == size_of<T>)
+            [[likely]]
+            return core(b.data, b.n);
         drive(b, cores);
     }
 };

@@ -47,6 +47,12 @@ template <>
 struct UnsignedOf<8> {
     using type = uint64_t;
 };
+template <>
+struct UnsignedOf<16> {
+    struct __attribute__((packed, may_alias)) type {
+        uint64_t low, high;
+    };
+};
 template <class T>
 using Unsigned = typename UnsignedOf<sizeof(T)>::type;
 
@@ -68,6 +74,14 @@ struct UnalignedOf {
 template <>
 struct UnalignedOf<boolean> {
     typedef uint8_t type __attribute__((may_alias));  // the byte as it is
+};
+template <>
+struct UnalignedOf<UnsignedOf<16>::type> {
+    using type = UnsignedOf<16>::type;  // its own attributes say so
+};
+template <class R>
+struct UnalignedOf<complex<R>> {
+    using type = complex<R>;
 };
 template <class T>
 using Unaligned = typename UnalignedOf<T>::type;

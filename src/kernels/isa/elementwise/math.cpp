@@ -19,9 +19,9 @@ namespace {
 
 template <class F, uint32_t types>
 void fill_row(KernelFn* row) {
-#define DTYPE(id, type, kind, text)                                       \
+#define DTYPE(id, type, ...)                                              \
     if constexpr (includes(types, DType::id)) {                           \
-        static_assert(is_floating<type>);                                 \
+        static_assert(is_floating<Computed<type>>);                       \
         row[static_cast<int>(DType::id)] = &UnaryTransform<F, type>::run; \
     }
 #include "tables/dtypes.def"

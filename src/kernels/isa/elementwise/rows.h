@@ -36,7 +36,7 @@ namespace {
 template <template <class, Signature, class> class Kernel, class F, Signature signature,
           uint32_t types>
 inline void fill_row(KernelFn* row) {
-#define DTYPE(id, type, kind, text)           \
+#define DTYPE(id, type, ...)                  \
     if constexpr (includes(types, DType::id)) \
         row[static_cast<int>(DType::id)] = &Kernel<F, signature, type>::run;
 #include "tables/dtypes.def"

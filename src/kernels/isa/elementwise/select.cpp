@@ -40,11 +40,13 @@ void clip_between(char* const* data, ptrdiff_t n) noexcept {
 
 template <class T>
 struct ClipKernel {
+    using C = Computed<T>;
     static constexpr Cores cores = {3,
                                     1,
                                     {size_of<T>, size_of<T>, size_of<T>, size_of<T>},
-                                    {ternary_core<clip_formula, Outputs<T>, T, T, 0>, nullptr,
-                                     nullptr, nullptr, nullptr, nullptr, clip_between<T>}};
+                                    {ternary_core<clip_formula, Outputs<C>, C, C, 0>, nullptr,
+                                     nullptr, nullptr, nullptr, nullptr, clip_between<C>},
+                                    is_converted<T> ? 15U : 0U};
     static void run(const Block& b, const void*) noexcept {
         // Bounds that are scalars of each row keep their rule: rows must not be packed together.
         bool const rows_have_bounds =
@@ -72,16 +74,19 @@ struct WhereKernel {
     static void run(const Block& b, const void*) noexcept { drive(b, cores); }
 };
 
+template <class T>
+void fill(ElementwiseTable& table, DType t) {
+    int const column = static_cast<int>(t);
+    if constexpr (includes(clip_formula::dtypes, dtype_of_type<T>))
+        table.elementwise[static_cast<int>(Op::clip)][column] = &ClipKernel<T>::run;
+    if constexpr (includes(where_formula::dtypes, dtype_of_type<T>))
+        table.elementwise[static_cast<int>(Op::where)][column] = &WhereKernel<Unsigned<T>>::run;
+}
+
 }  // namespace
 
 void fill_select(ElementwiseTable& table) noexcept {
-    KernelFn* const clip_row = table.elementwise[static_cast<int>(Op::clip)];
-    KernelFn* const where_row = table.elementwise[static_cast<int>(Op::where)];
-#define DTYPE(id, type, kind, text)                                     \
-    if constexpr (includes(clip_formula::dtypes, DType::id))            \
-        clip_row[static_cast<int>(DType::id)] = &ClipKernel<type>::run; \
-    if constexpr (includes(where_formula::dtypes, DType::id))           \
-        where_row[static_cast<int>(DType::id)] = &WhereKernel<Unsigned<type>>::run;
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
 #include "tables/dtypes.def"
 }
 

@@ -13,12 +13,16 @@ struct Term {
     }
 };
 
+template <class T>
+void fill(ElementwiseTable& table, DType t) {
+    if constexpr (is_floating<T>)
+        table.term[static_cast<int>(t)] = &BinaryKernel<Term, "TT->T", T>::run;
+}
+
 }  // namespace
 
 void fill_terms(ElementwiseTable& table) noexcept {
-#define DTYPE(id, type, kind, text)              \
-    if constexpr (includes(FLOATING, DType::id)) \
-        table.term[static_cast<int>(DType::id)] = &BinaryKernel<Term, "TT->T", type>::run;
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
 #include "tables/dtypes.def"
 }
 

@@ -4,6 +4,7 @@
 #include "isa/linalg/small.h"
 #include "isa/linalg/tile.h"
 #include "isa/table.h"
+#include "isa/values.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -44,10 +45,15 @@ struct Kernels {
     static constexpr Gemm value = make();
 };
 
+template <class T>
+void fill(GemmTable& table, DType t) {
+    if constexpr (is_elementary<T>) table.gemm[static_cast<int>(t)] = &Kernels<T>::value;
+}
+
 }  // namespace
 
 void fill_gemm(GemmTable& table) noexcept {
-#define DTYPE(id, type, ...) table.gemm[static_cast<int>(DType::id)] = &Kernels<type>::value;
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
 #include "tables/dtypes.def"
 }
 

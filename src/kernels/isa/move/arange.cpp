@@ -34,12 +34,16 @@ void ramp(const void* first_element, const void* step_element, void* to, ptrdiff
     }
 }
 
+template <class T>
+void fill(MoveTable& table, DType t) {
+    if constexpr (is_elementary<T> && !std::is_same_v<T, boolean>)
+        table.ramp[static_cast<int>(t)] = &ramp<T>;
+}
+
 }  // namespace
 
 void fill_arange(MoveTable& table) noexcept {
-#define DTYPE(id, type, kind, text)            \
-    if constexpr (DType::id != DType::boolean) \
-        table.ramp[static_cast<int>(DType::id)] = &ramp<type>;
+#define DTYPE(id, type, ...) fill<type>(table, DType::id);
 #include "tables/dtypes.def"
 }
 

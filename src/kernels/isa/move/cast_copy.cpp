@@ -11,15 +11,27 @@ namespace {
 
 // C's conversions, which are NumPy's. A floating value that no integer of the type can hold raises
 // FE_INVALID wherever our result could differ from NumPy's: callers leave those casts to NumPy.
-// Small integers go through int32_t, as NumPy's do.
+// Small integers go through int32_t, as NumPy's do. Values of half precision come and go as floats.
 template <class To, class From>
 struct Convert {
-    static RAPTORS_INLINE Value<To> apply(Value<From> x) {
-        if constexpr (std::is_same_v<To, boolean>) {
+    static RAPTORS_INLINE Value<Computed<To>> apply(Value<Computed<From>> x) {
+        if constexpr (is_complex<To> && is_complex<From>) {
+            return {Convert<Real<To>, Real<From>>::apply(x.re),
+                    Convert<Real<To>, Real<From>>::apply(x.im)};
+        } else if constexpr (is_complex<To>) {
+            return {Convert<Real<To>, From>::apply(x), 0};
+        } else if constexpr (is_complex<From> && std::is_same_v<To, boolean>) {
+            return (x.re != 0) | (x.im != 0);
+        } else if constexpr (is_complex<From>) {
+            return Convert<To, Real<From>>::apply(x.re);
+        } else if constexpr (std::is_same_v<To, boolean>) {
             return truth(x);
-        } else if constexpr (std::is_same_v<From, boolean> && is_floating<To>) {
-            return pick(x != 0, To{1}, To{0});
-        } else if constexpr (is_floating<From> && !is_floating<To> && sizeof(To) < 4) {
+        } else if constexpr (is_converted<To> && std::is_same_v<From, double>) {
+            return round_to_odd(x);
+        } else if constexpr (std::is_same_v<From, boolean> && is_floating<Computed<To>>) {
+            return pick(x != 0, Computed<To>{1}, Computed<To>{0});
+        } else if constexpr (is_floating<Computed<From>> && !is_floating<Computed<To>> &&
+                             sizeof(To) < 4) {
             return static_cast<To>(static_cast<int32_t>(x));
 #if defined(__AVX2__) && !defined(__AVX512DQ__)
         } else if constexpr (std::is_same_v<From, int64_t> && std::is_same_v<To, double>) {
@@ -32,7 +44,7 @@ struct Convert {
             return (high - 0x1.00000801p84) + low;
 #endif
         } else {
-            return static_cast<To>(x);
+            return static_cast<Computed<To>>(x);
         }
     }
 };
@@ -145,15 +157,20 @@ constexpr KernelFn cast() {
 
 template <class From>
 void fill_from(KernelFn* row) {
-#define DTYPE(id, type, kind, text) row[static_cast<int>(DType::id)] = cast<From, type>();
+#define DTYPE(id, type, ...) row[static_cast<int>(DType::id)] = cast<From, type>();
 #include "tables/dtypes.def"
 }
 
 }  // namespace
 
 void fill_cast(MoveTable& table) noexcept {
-#define DTYPE(id, type, kind, text) fill_from<type>(table.cast[static_cast<int>(DType::id)]);
+#define DTYPE(id, type, ...) fill_from<type>(table.cast[static_cast<int>(DType::id)]);
 #include "tables/dtypes.def"
+    table.copy[0] = &copy<uint8_t>;
+    table.copy[1] = &copy<uint16_t>;
+    table.copy[2] = &copy<uint32_t>;
+    table.copy[3] = &copy<uint64_t>;
+    table.copy[4] = &copy<UnsignedOf<16>::type>;
 }
 
 }  // namespace raptors::RAPTORS_ISA

@@ -58,6 +58,7 @@ void fill_compress(MoveTable& table) noexcept {
     table.compress[1] = &compress<uint16_t>;
     table.compress[2] = &compress<uint32_t>;
     table.compress[3] = &compress<uint64_t>;
+    table.compress[4] = &compress<UnsignedOf<16>::type>;
 }
 
 }  // namespace raptors::RAPTORS_ISA

@@ -1,5 +1,5 @@
 // Moving elements of one size between a strided 2-D operand and a packed one. U: the unsigned type
-// of that size.
+// of that size, of 16 bytes a pair.
 #pragma once
 #include <utility>
 
@@ -81,15 +81,22 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
 template <class U, int most = 32>
 void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
                ptrdiff_t length) noexcept {
-    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = static_cast<ptrdiff_t>(sizeof(U));
-    ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
-    for (ptrdiff_t a = 0; a < whole_lines; a += tile)
-        for (ptrdiff_t b = 0; b < whole_length; b += tile)
-            transpose_tile<U, most>(to + b * to_step + a * size, to_step,
-                                    from + a * from_step + b * size, from_step);
-    for (ptrdiff_t a = 0; a < lines; ++a)
-        for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
-            memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));
+    if constexpr (sizeof(U) == 16) {
+        for (ptrdiff_t b = 0; b < length; ++b)
+            for (ptrdiff_t a = 0; a < lines; ++a)
+                memcpy(to + b * to_step + a * 16, from + a * from_step + b * 16, 16);
+        return;
+    } else {
+        constexpr ptrdiff_t tile = TileRow<U, most>::n, size = static_cast<ptrdiff_t>(sizeof(U));
+        ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
+        for (ptrdiff_t a = 0; a < whole_lines; a += tile)
+            for (ptrdiff_t b = 0; b < whole_length; b += tile)
+                transpose_tile<U, most>(to + b * to_step + a * size, to_step,
+                                        from + a * from_step + b * size, from_step);
+        for (ptrdiff_t a = 0; a < lines; ++a)
+            for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
+                memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));
+    }
 }
 
 template <class U, int... i>
@@ -121,6 +128,8 @@ void gather(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
     } else if (step == 2 * size) {
         RAPTORS_INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[2 * i];
+    } else if constexpr (sizeof(U) == 16) {
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = *reinterpret_cast<const E*>(from + i * step);
     } else {
         // Collected in a register: one store an element would bind.
         constexpr ptrdiff_t group = 16 / size;

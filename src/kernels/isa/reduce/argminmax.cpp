@@ -144,9 +144,11 @@ struct Arg<boolean, largest> {
 
 template <class T>
 void fill(ReduceTable& table, DType t) {
-    int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::argmin)][column] = Arg<T, false>::run;
-    table.reduce[static_cast<int>(Fold::argmax)][column] = Arg<T, true>::run;
+    if constexpr (is_elementary<T>) {
+        int const column = static_cast<int>(t);
+        table.reduce[static_cast<int>(Fold::argmin)][column] = Arg<T, false>::run;
+        table.reduce[static_cast<int>(Fold::argmax)][column] = Arg<T, true>::run;
+    }
 }
 
 }  // namespace

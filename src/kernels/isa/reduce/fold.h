@@ -9,7 +9,7 @@
 
 #include "api/reduce.h"
 #include "isa/table.h"
-#include "isa/vec.h"
+#include "isa/values.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 constexpr ptrdiff_t magnitude(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 template <class T>
-constexpr bool floating = std::is_floating_point_v<T>;
+constexpr bool floating = is_floating<T>;
 
 template <class T>
 constexpr ptrdiff_t size_of = static_cast<ptrdiff_t>(sizeof(T));

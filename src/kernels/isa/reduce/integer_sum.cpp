@@ -40,11 +40,6 @@ inline uint64_t wide<boolean>(boolean x) {
     return x != 0;
 }
 
-template <class T>
-constexpr bool is_signed = T(-1) < T(0);
-template <>
-constexpr bool is_signed<boolean> = false;
-
 // Sum of the lanes of a vector of unsigned numbers, widened.
 template <class U>
 inline uint64_t lane_sum(Vec<U> v) {
@@ -143,7 +138,7 @@ using WrapsAs = std::conditional_t<std::is_same_v<T, int64_t>, uint64_t, T>;
 
 template <class T>
 void fill(ReduceTable& table, DType t) {
-    if constexpr (!floating<T>) {
+    if constexpr (is_elementary<T> && !floating<T>) {
         int const column = static_cast<int>(t);
         table.reduce[static_cast<int>(Fold::sum)][column] = fold_all<IntegerSum<WrapsAs<T>>>;
         table.reduce[static_cast<int>(Fold::prod)][column] = fold_all<IntegerProduct<WrapsAs<T>>>;

@@ -12,9 +12,11 @@ using Kernel =
 
 template <class T>
 void fill(ReduceTable& table, DType t) {
-    int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::min)][column] = fold_all<Kernel<T, false>>;
-    table.reduce[static_cast<int>(Fold::max)][column] = fold_all<Kernel<T, true>>;
+    if constexpr (is_elementary<T>) {
+        int const column = static_cast<int>(t);
+        table.reduce[static_cast<int>(Fold::min)][column] = fold_all<Kernel<T, false>>;
+        table.reduce[static_cast<int>(Fold::max)][column] = fold_all<Kernel<T, true>>;
+    }
 }
 
 }  // namespace

@@ -6,9 +6,11 @@ namespace {
 
 template <class T>
 void fill(ReduceTable& table, DType t) {
-    int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::any)][column] = fold_all<Truth<T, false>>;
-    table.reduce[static_cast<int>(Fold::all)][column] = fold_all<Truth<T, true>>;
+    if constexpr (is_elementary<T>) {
+        int const column = static_cast<int>(t);
+        table.reduce[static_cast<int>(Fold::any)][column] = fold_all<Truth<T, false>>;
+        table.reduce[static_cast<int>(Fold::all)][column] = fold_all<Truth<T, true>>;
+    }
 }
 
 }  // namespace
