@@ -386,7 +386,8 @@ def _copy_bytes(room: Any, at: int, a: Any, low: int) -> None:
 
 # ---- the operation table -------------------------------------------------------------------------
 
-OPS: list[dict[str, Any]] = list(raptors.ops())
+SCANS: list[dict[str, Any]] = [row for row in raptors.ops() if row["kind"] == "scan"]
+OPS: list[dict[str, Any]] = [row for row in raptors.ops() if row["kind"] != "scan"]
 ELEMENTWISE = [row for row in OPS if row["kind"] in ("unary", "binary")]
 REDUCTIONS = [row for row in OPS if row["kind"] in ("reduce", "argreduce")]
 ROW = {row["name"]: row for row in OPS}

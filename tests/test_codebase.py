@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import operator
 import os
 import re
 import shutil
@@ -239,30 +240,35 @@ def test_the_core_imports_nothing_of_the_package() -> None:
 
 # ---- the tables
 
-ROW = re.compile(r"^(UNARY|BINARY|TERNARY|MATH1|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
+ROW = re.compile(
+    r"^(UNARY|BINARY|TERNARY|MATH1|REDUCE|ARGREDUCE|SCAN)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE
+)
 
 
-def tables() -> str:
-    return "".join(text(f"src/kernels/tables/{table}.def") for table in ("ops", "math", "reductions"))
+def table_rows() -> list[tuple[str, str]]:
+    """The name of each row, and what follows it."""
+    files = ("ops", "math", "reductions", "scans")
+    found = [row for file in files for row in ROW.findall(text(f"src/kernels/tables/{file}.def"))]
+    return [(f"{name}.accumulate" if kind == "SCAN" else name, rest) for kind, name, rest in found]
 
 
 def test_every_row_is_documented() -> None:
-    rows = ROW.findall(tables())
+    rows = table_rows()
     assert len(rows) > 40
-    assert len({row[1] for row in rows}) == len(rows)
-    docs = {row[1]: re.search(r'"([^"]+)"\s*$', row[2]) for row in rows}
+    assert len({name for name, _ in rows}) == len(rows)
+    docs = {name: re.search(r'"([^"]+)"\s*$', rest) for name, rest in rows}
     wrong = [op for op, doc in docs.items() if doc is None or not re.fullmatch(r"[-\w].{9,90}\.", doc[1])]
     assert wrong == []
 
 
 def test_every_row_reaches_python() -> None:
-    rows = {op: rest for _, op, rest in ROW.findall(tables())}
+    rows = dict(table_rows())
     reported = {row["name"]: row["doc"] for row in raptors.ops()}
     assert reported.keys() == rows.keys()
     for op, doc in reported.items():
         assert rows[op].rstrip().endswith(f'"{doc}"')
-        assert callable(getattr(raptors, op))
-        assert getattr(raptors, op).__doc__
+        assert callable(operator.attrgetter(op)(raptors))
+        assert getattr(raptors, op.partition(".")[0]).__doc__
 
 
 # ---- what must not be there

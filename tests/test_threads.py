@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast
 import numpy
 import pytest
 import samples
-from helpers import ANY_ZERO, DISABLED, EXACT, Mismatches, close, counted, mine, python, python_ok
+from helpers import ANY_ZERO, DISABLED, EXACT, OPS, Mismatches, close, counted, mine, python, python_ok
 
 import raptors
 from raptors import _raptors_core as core
@@ -604,7 +604,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         path = Path(found["file"])
         assert path.parent == tmp_path
         assert list(tmp_path.iterdir()) == [path]
-        assert found["ops"].keys() == {row["name"] for row in raptors.ops() if "reduce" not in row["kind"]}
+        assert found["ops"].keys() == {row["name"] for row in OPS if "reduce" not in row["kind"]}
         assert all(ns > 0 for row in found["ops"].values() for ns in row.values())
         limits = found["limits_ns"]
         assert 0 < limits["hot"] <= limits["parked"]

@@ -1,6 +1,7 @@
 // The tables as data, for readers at run time.
 #include "api/elementwise.h"
 #include "api/reduce.h"
+#include "api/scan.h"
 
 namespace raptors {
 namespace {
@@ -19,6 +20,12 @@ constexpr uint32_t FLOATING = bits_of_kind('F');
 constexpr uint32_t NUMERIC = INTEGER | FLOATING;
 constexpr uint32_t ANY = NUMERIC | BOOLEANS;
 constexpr uint32_t COMPLEX = bits_of_kind('C');
+// Those that kernels compute in.
+constexpr uint32_t COMPUTED = 0
+#define DTYPE(id, type, kind, text, computes, real) \
+    | (DType::id == DType::computes ? 1U << static_cast<int>(DType::id) : 0)
+#include "tables/dtypes.def"
+    ;
 
 constexpr bool REPORTS = true;
 constexpr bool QUIET = false;
@@ -57,8 +64,22 @@ constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* s
     return row;
 }
 
-// What folds accumulate in.
+// What folds and scans accumulate in.
 enum class Stored { SAME, WIDE, BOOL };
+
+DType stored_dtype(Stored stored, DType t) {
+    switch (stored) {
+        case Stored::BOOL:
+            return DType::boolean;
+        case Stored::WIDE: {
+            char const kind = dtype_info[static_cast<size_t>(t)].kind;
+            if (kind == 'F') return t;
+            return kind == 'U' ? DType::uint64 : DType::int64;
+        }
+        default:
+            return t;
+    }
+}
 
 constexpr Stored accumulator_of(Fold fold) {
     switch (fold) {
@@ -130,17 +151,29 @@ const int n_aliases = static_cast<int>(sizeof alias_info / sizeof alias_info[0])
 DType accumulator(Fold fold, DType t) noexcept {
     auto const f = static_cast<size_t>(fold);
     if (f < static_cast<size_t>(n_folds) && fold_info[f].index) return DType::int64;
-    switch (accumulator_of(fold)) {
-        case Stored::BOOL:
-            return DType::boolean;
-        case Stored::WIDE: {
-            char const kind = dtype_info[static_cast<size_t>(t)].kind;
-            if (kind == 'F') return t;
-            return kind == 'U' ? DType::uint64 : DType::int64;
-        }
-        default:
-            return t;
-    }
+    return stored_dtype(accumulator_of(fold), t);
 }
+
+const ScanInfo scan_info[n_scans] = {
+#define SCAN(combine, types, accumulator, doc) \
+    {Op::combine, (types) & COMPUTED,          \
+     Stored::accumulator == Stored::BOOL ? BOOLEANS : (types) & COMPUTED, doc},
+#include "tables/scans.def"
+};
+
+DType accumulator(Scan scan, DType t) noexcept {
+    constexpr Stored stored[n_scans] = {
+#define SCAN(combine, types, accumulator, doc) Stored::accumulator,
+#include "tables/scans.def"
+    };
+    return stored_dtype(stored[static_cast<size_t>(scan)], t);
+}
+
+// A last row of nothing: there may be no other.
+const CumulativeInfo cumulative_info[] = {
+#define CUMULATIVE(name, combine) {#name, Scan::combine},
+#include "tables/scans.def"
+    {nullptr, Scan::count}};
+const int n_cumulative = static_cast<int>(sizeof cumulative_info / sizeof cumulative_info[0]) - 1;
 
 }  // namespace raptors

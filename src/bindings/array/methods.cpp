@@ -8,6 +8,7 @@
 #include "numpy/fallback.h"
 #include "numpy/proxies.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 
 namespace py = pybind11;
 
@@ -99,6 +100,10 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
                                               args[2], args + 3, nargs - 3, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
+    }
+    if (info && nargs > 2 && PyUnicode_CompareWithASCIIString(args[1], "accumulate") == 0) {
+        PyObject* o = ufunc_accumulate(*info, args + 2, nargs - 2, kwnames);
+        if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
     return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);

@@ -12,6 +12,7 @@
 #include "numpy/fallback.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 
 namespace py = pybind11;
 
@@ -132,6 +133,10 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
                                               nargs - 1, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
+    }
+    if (which == 1 && nargs && p->ufunc) {
+        PyObject* o = ufunc_accumulate(*p->ufunc, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
     }
     PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
     if (!bound) return nullptr;

@@ -15,6 +15,7 @@
 #include "ops/composed.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 #include "ops/statistics.h"
 
 namespace py = pybind11;

@@ -1,6 +1,7 @@
 #include "ops/ufunc.h"
 
 #include "api/reduce.h"
+#include "api/scan.h"
 #include "numpy/numpy_kernels.h"
 
 namespace py = pybind11;
@@ -129,6 +130,7 @@ Ufunc& register_ufunc(PyObject* numpy_ufunc) {
     ufunc->inputs = object->nin;
     ufunc->outputs = object->nout;
     ufunc->reduction = n_folds;
+    ufunc->scan = n_scans;
     ufunc->numpy = new_ref(numpy_ufunc);
     ufunc->entry = new_entry(object->name);
     ufunc->elementwise =
@@ -150,6 +152,7 @@ void init_ufuncs() {
         ufunc.elementwise = true;
         while (ufunc.reduction < n_folds && fold_info[ufunc.reduction].ufunc != ufunc.op)
             ++ufunc.reduction;
+        while (ufunc.scan < n_scans && scan_info[ufunc.scan].combine != ufunc.op) ++ufunc.scan;
         // NumPy's clip is a function over the ufunc of that name; its where is no ufunc at all.
         for (const auto& home : {numpy, umath}) {
             py::object const found = py::getattr(home, info.name, py::none());

@@ -35,6 +35,7 @@ struct Ufunc {
     int inputs = 0, outputs = 0;
     Op op = Op::count;          // the row of ops.def; count: there is none
     int reduction = 0;          // what ufunc.reduce is in reductions.def; n_folds: no row
+    int scan = 0;               // what ufunc.accumulate is in scans.def; n_scans: no row
     PyObject* numpy = nullptr;  // nullptr: a function that is no ufunc, such as where
     Entry* entry = nullptr;
     bool elementwise = false;

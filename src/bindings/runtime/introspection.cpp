@@ -1,5 +1,7 @@
 #include "runtime/introspection.h"
 
+#include <string>
+
 #include "api/table.h"
 #include "dispatch.h"
 #include "python/array.h"
@@ -61,6 +63,26 @@ py::list op_table() {
         row["doc"] = f.doc;
         row["aliases"] = py::list();
         row["ufunc"] = f.index ? py::object(py::none()) : py::str(op_info[index(f.ufunc)].name);
+        rows.append(row);
+    }
+    for (int i = 0; i < n_scans; ++i) {
+        const ScanInfo& s = scan_info[i];
+        const OpInfo& combine = op_info[index(s.combine)];
+        py::dict row;
+        row["name"] = std::string(combine.name) + ".accumulate";
+        row["kind"] = "scan";
+        row["inputs"] = 1;
+        row["types"] = type_names(s.types);
+        row["result"] = "accumulator";
+        row["reports"] = combine.reporting != 0;
+        row["exact"] = true;
+        row["doc"] = s.doc;
+        py::list functions;
+        for (int c = 0; c < n_cumulative; ++c)
+            if (cumulative_info[c].scan == static_cast<Scan>(i))
+                functions.append(cumulative_info[c].name);
+        row["aliases"] = functions;
+        row["ufunc"] = combine.name;
         rows.append(row);
     }
     return rows;

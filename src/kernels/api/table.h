@@ -4,10 +4,11 @@
 #include "api/gemm.h"
 #include "api/move.h"
 #include "api/reduce.h"
+#include "api/scan.h"
 #include "api/solve.h"
 
 namespace raptors {
 
-struct Table : ElementwiseTable, ReduceTable, MoveTable, GemmTable, SolveTable {};
+struct Table : ElementwiseTable, ReduceTable, ScanTable, MoveTable, GemmTable, SolveTable {};
 
 }  // namespace raptors

@@ -244,6 +244,12 @@ constexpr uint32_t FLOATING = types_of_kind('F');
 constexpr uint32_t NUMERIC = INTEGER | FLOATING;
 constexpr uint32_t ANY = NUMERIC | types_of_kind('B');
 constexpr uint32_t COMPLEX = types_of_kind('C');
+// Those that kernels compute in.
+constexpr uint32_t COMPUTED = 0
+#define DTYPE(id, type, kind, text, computes, real) \
+    | (DType::id == DType::computes ? 1U << static_cast<int>(DType::id) : 0)
+#include "tables/dtypes.def"
+    ;
 
 template <class T>
 constexpr DType dtype_of_type = DType::count;

@@ -6,6 +6,7 @@ namespace raptors {
 struct Table;  // api/table.h, which only table.cpp sees whole
 struct ElementwiseTable;
 struct ReduceTable;
+struct ScanTable;
 struct MoveTable;
 struct GemmTable;
 struct SolveTable;
@@ -26,6 +27,7 @@ void fill_integer_sum(ReduceTable& table) noexcept;
 void fill_minmax(ReduceTable& table) noexcept;
 void fill_truth(ReduceTable& table) noexcept;
 void fill_argminmax(ReduceTable& table) noexcept;
+void fill_scan(ScanTable& table) noexcept;
 void fill_cast(MoveTable& table) noexcept;
 void fill_arange(MoveTable& table) noexcept;
 void fill_compress(MoveTable& table) noexcept;

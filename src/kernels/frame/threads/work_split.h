@@ -1,9 +1,25 @@
 // Elementwise calls and folds, by one thread or several.
 #pragma once
+#include <atomic>
+
 #include "frame/run/iterate.h"
 #include "frame/threads/costs.h"
 
 namespace raptors {
+
+// run(part) for every part of the nest, by the crew. False if one said so.
+template <class Run>
+bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
+    Chunks const chunks(nest, share.grain);
+    if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
+    std::atomic<bool> done{true};
+    for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
+        Nest part;
+        chunks.part(i, part);
+        if (!run(part)) done.store(false, std::memory_order_relaxed);
+    });
+    return done.load(std::memory_order_relaxed);
+}
 
 // Elementwise over a simplified nest. Results do not depend on who works.
 void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
