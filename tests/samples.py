@@ -49,6 +49,12 @@ def real_part(dtype: Any) -> Any:
     return numpy.empty(0, dtype).real.dtype
 
 
+def operand_dtypes(row: dict[str, Any], dtype: Any) -> list[Any]:
+    """The dtypes that an operation of raptors.ops() takes in a loop of this dtype."""
+    letters = {"T": dtype, "?": "bool", "i": "int32", "R": real_part(dtype)}
+    return [letters[letter] for letter in row["signature"].split("->")[0]]
+
+
 def result_dtype(row: dict[str, Any], dtype: Any) -> Any:
     """The dtype that an operation of raptors.ops() gives for a loop of this dtype."""
     by_kind = {"boolean": "bool", "real": real_part(dtype), "same": dtype}

@@ -307,7 +307,12 @@ def test_other_constructors(xp: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("source", samples.DTYPES)
-@numpy_parity(native=lambda source: 0.09 if source.startswith("complex") else 0.35 if source.startswith("float") else 0.69, of="astype")
+@numpy_parity(
+    native=lambda source: (
+        0.09 if source.startswith("complex") else 0.35 if source.startswith("float") else 0.69
+    ),
+    of="astype",
+)
 def test_astype(xp: Any, source: str, isa: str) -> Iterator[Any]:
     """Every pair of dtypes, layout, order and casting rule; invalid values with NumPy's warnings."""
     rng = samples.generator("astype", source)

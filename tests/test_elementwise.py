@@ -30,8 +30,9 @@ from helpers import (
 
 import raptors
 
-rows = pytest.mark.parametrize("row", ELEMENTWISE, ids=by_name)
-binary_rows = pytest.mark.parametrize("row", [row for row in ELEMENTWISE if row["inputs"] == 2], ids=by_name)
+ONE_OUTPUT = [row for row in ELEMENTWISE if row["outputs"] == 1]
+rows = pytest.mark.parametrize("row", ONE_OUTPUT, ids=by_name)
+binary_rows = pytest.mark.parametrize("row", [row for row in ONE_OUTPUT if row["inputs"] == 2], ids=by_name)
 
 BINARY_OPERATORS = {
     "+": operator.add,
@@ -72,7 +73,7 @@ def rules_of(row: dict[str, Any], *operands: Any) -> Rules:
 
 
 def operands(row: dict[str, Any], dtype: str, n: int, rng: numpy.random.Generator) -> tuple[Any, ...]:
-    values = [samples.mixed(dtype, n, rng) for _ in range(row["inputs"])]
+    values = [samples.mixed(d, n, rng) for d in samples.operand_dtypes(row, dtype)]
     if row["name"] in ("left_shift", "right_shift"):  # mostly counts that mean something
         some = rng.random(n) < 0.8
         values[1] = numpy.where(some, rng.integers(0, 70, n).astype(dtype), values[1]).astype(dtype)
@@ -139,13 +140,14 @@ def test_special_values(row: dict[str, Any], isa: str) -> None:
         if row["inputs"] == 1:
             pairs: tuple[Any, ...] = (values,)
         else:
-            x, y = numpy.meshgrid(values, values)
+            x, y = numpy.meshgrid(values, samples.special(samples.operand_dtypes(row, dtype)[1]))
             pairs = (x.ravel(), y.ravel())
         for shift in (0, 1, 3):
             batch.append((f"shift {shift}", tuple(numpy.roll(p, shift)[shift:] for p in pairs)))
         if row["inputs"] == 2:
-            for v in values:
-                batch += [(f"{v} right", (values, v.reshape(()))), (f"{v} left", (v.reshape(()), values))]
+            first, second = samples.operand_dtypes(row, dtype)
+            batch += [(f"{v} right", (values, v.reshape(()))) for v in samples.special(second)]
+            batch += [(f"{v} left", (v.reshape(()), samples.special(second))) for v in samples.special(first)]
     check_batch(row, batch)
 
 
@@ -308,6 +310,57 @@ def test_views_that_are_column_like(isa: str) -> None:
             found.check(strides, body)
     found.done()
     count.of("add", "multiply", "subtract", "clip").require()
+
+
+# ---- two outputs ---------------------------------------------------------------------------------
+
+#: NumPy's ufuncs of two outputs, with the dtypes for which ours has kernels.
+TWO_OUTPUTS = {
+    f.__name__: next((row["types"] for row in ELEMENTWISE if row["name"] == f.__name__), [])
+    for f in (numpy.modf, numpy.divmod, numpy.frexp)
+}
+
+
+@pytest.mark.parametrize("name", TWO_OUTPUTS)
+@pytest.mark.parametrize("dtype", [d for d in samples.DTYPES if numpy.dtype(d).kind in "iuf"])
+def test_two_outputs(name: str, dtype: str, isa: str) -> None:
+    """Every layout and length, special values, scalars, out= and where=; natively where there is a row."""
+    theirs, rng, found = getattr(numpy, name), samples.generator("two", name, dtype), Mismatches()
+    with numpy.errstate(all="ignore"):
+        results = theirs(*[numpy.ones(1, dtype)] * theirs.nin)
+
+    def check(label: Any, *arrays: Any, **keywords: Any) -> None:
+        found.check(label, lambda xp: getattr(xp, name)(*(mine(xp, a) for a in arrays), **keywords))
+
+    with counted() as count:
+        for n in (1, 3, 8, 33, 257):
+            arrays = [samples.mixed(dtype, n, rng) for _ in range(theirs.nin)]
+            for label, layout in samples.LAYOUTS.items():
+                check((label, n), *(layout(a) for a in arrays))
+        special = samples.special(dtype)
+        pairs = numpy.meshgrid(*[special] * theirs.nin)
+        check("special", *(p.ravel() for p in pairs))
+        for v in special[:6]:
+            check(("scalar", v), *[v] * theirs.nin)
+        mask = rng.random(33) < 0.5
+        for given in ((True, True), (True, False), (False, True)):
+
+            def into(xp: Any, given: Any = given, **more: Any) -> Any:
+                inputs = [
+                    mine(xp, samples.tame(dtype, 33, samples.generator("into"))) for _ in range(theirs.nin)
+                ]
+                out = tuple(
+                    mine(xp, numpy.ones(33, r.dtype)) if g else None
+                    for r, g in zip(results, given, strict=True)
+                )
+                return getattr(xp, name)(*inputs, out=out, **more), out
+
+            found.check(("out", given), into)
+            if all(given):
+                found.check("where", lambda xp: into(xp, where=mine(xp, mask)))
+    found.done()
+    if dtype in TWO_OUTPUTS[name]:
+        count.of(name).require(0.9)
 
 
 # ---- keywords ------------------------------------------------------------------------------------

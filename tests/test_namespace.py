@@ -418,3 +418,14 @@ def test_deprecated_names_of_submodules_warn_the_caller() -> None:
             _ = submodule.NBitBase
         told.append([(w.category, w.filename) for w in caught])
     assert told[0] == told[1]
+
+
+def test_help_tells_of_kernels() -> None:
+    """Below NumPy's text: the row's, its dtypes and its accuracy. The attribute is NumPy's alone."""
+    text = pydoc.render_doc(raptors.add, renderer=pydoc.plaintext)
+    assert "In raptors: Sum of two arrays." in text
+    assert "float64" in text.partition("In raptors")[2]
+    assert "the bits are NumPy's" in text
+    assert "ULP in float32" in pydoc.render_doc(raptors.exp, renderer=pydoc.plaintext)
+    assert "In raptors" not in pydoc.render_doc(raptors.hypot, renderer=pydoc.plaintext)
+    assert raptors.add.__doc__ == numpy.add.__doc__

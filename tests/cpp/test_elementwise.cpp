@@ -593,7 +593,9 @@ void test_elementwise(Isa isa, const Table& table) {
             OpInfo const& info = op_info[o];
             Kernel const kernel = kernel_of(table, static_cast<Op>(o), static_cast<DType>(t));
             CHECK(bool(kernel) == ((info.types >> t & 1U) != 0));
-            if (!kernel) continue;
+            // Others are compared with NumPy, by the tests in Python.
+            bool const uniform = std::strspn(info.signature, "T?->") == std::strlen(info.signature);
+            if (!kernel || !uniform || info.outputs > 1) continue;
             Slot const slot = {isa,
                                static_cast<Op>(o),
                                static_cast<DType>(t),
