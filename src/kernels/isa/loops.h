@@ -53,15 +53,6 @@ struct One {
 template <class T, bool one>
 using Input = std::conditional_t<one, One<T>, Run<T>>;
 
-// What a formula with two outputs gives.
-template <class A, class B>
-struct Two {
-    A first;
-    B second;
-};
-template <class A, class B>
-Two(A, B) -> Two<A, B>;
-
 // Where results go. R: what is stored, uint8_t for booleans.
 template <class... R>
 struct Outputs;

@@ -20,6 +20,15 @@ RAPTORS_INLINE T pick(bool condition, T x, T y) {
     return condition ? x : y;
 }
 
+// What a formula with two outputs gives.
+template <class A, class B>
+struct Two {
+    A first;
+    B second;
+};
+template <class A, class B>
+Two(A, B) -> Two<A, B>;
+
 // Floating point by the bits: comparing a NaN would set a flag.
 template <class T>
 constexpr Unsigned<T> sign_mask = static_cast<Unsigned<T>>(Unsigned<T>{1} << (bits_of<T> - 1));
