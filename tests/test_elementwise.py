@@ -30,9 +30,10 @@ from helpers import (
 
 import raptors
 
-ONE_OUTPUT = [row for row in ELEMENTWISE if row["outputs"] == 1]
-rows = pytest.mark.parametrize("row", ONE_OUTPUT, ids=by_name)
-binary_rows = pytest.mark.parametrize("row", [row for row in ONE_OUTPUT if row["inputs"] == 2], ids=by_name)
+#: Rows of one output whose operands have one dtype; of the others see test_other_signatures().
+UNIFORM = [row for row in ELEMENTWISE if row["outputs"] == 1 and {*row["signature"]} <= {*"T?R->"}]
+rows = pytest.mark.parametrize("row", UNIFORM, ids=by_name)
+binary_rows = pytest.mark.parametrize("row", [row for row in UNIFORM if row["inputs"] == 2], ids=by_name)
 
 BINARY_OPERATORS = {
     "+": operator.add,
@@ -312,38 +313,42 @@ def test_views_that_are_column_like(isa: str) -> None:
     count.of("add", "multiply", "subtract", "clip").require()
 
 
-# ---- two outputs ---------------------------------------------------------------------------------
+# ---- two outputs, operands of two dtypes ---------------------------------------------------------
 
-#: NumPy's ufuncs of two outputs, with the dtypes for which ours has kernels.
-TWO_OUTPUTS = {
+#: Ufuncs of such signatures, with the dtypes for which they have kernels.
+OTHERS = {
     f.__name__: next((row["types"] for row in ELEMENTWISE if row["name"] == f.__name__), [])
-    for f in (numpy.modf, numpy.divmod, numpy.frexp)
+    for f in (numpy.modf, numpy.divmod, numpy.frexp, numpy.ldexp)
 }
+assert {row["name"] for row in ELEMENTWISE} - {row["name"] for row in UNIFORM} <= {*OTHERS}
 
 
-@pytest.mark.parametrize("name", TWO_OUTPUTS)
+@pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("dtype", [d for d in samples.DTYPES if numpy.dtype(d).kind in "iuf"])
-def test_two_outputs(name: str, dtype: str, isa: str) -> None:
+def test_other_signatures(name: str, dtype: str, isa: str) -> None:
     """Every layout and length, special values, scalars, out= and where=; natively where there is a row."""
-    theirs, rng, found = getattr(numpy, name), samples.generator("two", name, dtype), Mismatches()
+    theirs, rng, found = getattr(numpy, name), samples.generator("others", name, dtype), Mismatches()
+    dtypes = [dtype, "int32" if name == "ldexp" else dtype][: theirs.nin]
+    if name == "ldexp" and numpy.dtype(dtype).kind != "f":
+        pytest.skip("NumPy casts such operands")
     with numpy.errstate(all="ignore"):
-        results = theirs(*[numpy.ones(1, dtype)] * theirs.nin)
+        results = theirs(*(numpy.ones(1, d) for d in dtypes))
+        results = results if isinstance(results, tuple) else (results,)
 
     def check(label: Any, *arrays: Any, **keywords: Any) -> None:
         found.check(label, lambda xp: getattr(xp, name)(*(mine(xp, a) for a in arrays), **keywords))
 
     with counted() as count:
         for n in (1, 3, 8, 33, 257):
-            arrays = [samples.mixed(dtype, n, rng) for _ in range(theirs.nin)]
+            arrays = [samples.mixed(d, n, rng) for d in dtypes]
             for label, layout in samples.LAYOUTS.items():
                 check((label, n), *(layout(a) for a in arrays))
-        special = samples.special(dtype)
-        pairs = numpy.meshgrid(*[special] * theirs.nin)
-        check("special", *(p.ravel() for p in pairs))
-        for v in special[:6]:
-            check(("scalar", v), *[v] * theirs.nin)
+        special = [samples.special(d) for d in dtypes]
+        check("special", *(p.ravel() for p in numpy.meshgrid(*special)))
+        for values in zip(*special, strict=False):
+            check(("scalar", values), *values)
         mask = rng.random(33) < 0.5
-        for given in ((True, True), (True, False), (False, True)):
+        for given in ((True, True), (True, False), (False, True))[: 3 if theirs.nout > 1 else 1]:
 
             def into(xp: Any, given: Any = given, **more: Any) -> Any:
                 inputs = [
@@ -359,7 +364,7 @@ def test_two_outputs(name: str, dtype: str, isa: str) -> None:
             if all(given):
                 found.check("where", lambda xp: into(xp, where=mine(xp, mask)))
     found.done()
-    if dtype in TWO_OUTPUTS[name]:
+    if dtype in OTHERS[name]:
         count.of(name).require(0.9)
 
 

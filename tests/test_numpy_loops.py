@@ -317,10 +317,9 @@ def test_the_ledger_says_whose_loop_ran() -> None:
         "NumPy's scalar": lambda: raptors.log1p(numpy.float64(3)),
         "strided": lambda: raptors.log1p(a[::2]),
         "F order": lambda: raptors.log1p(raptors.ones((3, 4)).T),
-        "two results": lambda: raptors.modf(a),
+        "two results": lambda: raptors.frexp(a),
         "//": lambda: i // 3,
         "%": lambda: a % b,
-        "divmod": lambda: divmod(a, 2.0),
         "**": lambda: a**3,
         "** array": lambda: 2.0**a,
         "//=": lambda: operator.ifloordiv(a.copy(), 2.0),
@@ -340,4 +339,4 @@ def test_the_ledger_says_whose_loop_ran() -> None:
 
 @pytest.mark.skipif(NUMPY < (2, 1), reason="old headers")
 def test_every_ufunc_has_a_place() -> None:
-    assert {"log", "sin", "power", "floor_divide", "hypot", "logaddexp", "modf"} <= {*UFUNCS}
+    assert {"log", "sin", "power", "floor_divide", "hypot", "logaddexp", "frexp"} <= {*UFUNCS}
