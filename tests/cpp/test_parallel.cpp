@@ -91,7 +91,7 @@ void check_elementwise(const Table& table) {
         std::vector<char> const before = out.bytes;
         simplify(nest);
         if (masked)
-            CHECK(run_masked(kernel, nest, nullptr));
+            CHECK(run_masked(kernel, nest, nullptr, unshared));
         else
             run(kernel, nest);
         std::vector<char> const wanted = out.bytes;
@@ -148,7 +148,7 @@ void check_folds(const Table& table) {
         joining.size = size_of(result);
         joining.from_first = from_first;
         if (fold == Fold::sum && dtype_info[static_cast<int>(t)].kind == 'F')
-            joining.neutral[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
+            joining.neutral.bytes[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
         if (fold == Fold::sum || from_first)
             joining.join =
                 table.elementwise[static_cast<int>(info.ufunc)][static_cast<int>(result)];

@@ -54,7 +54,7 @@ std::vector<char> random_bytes(size_t elements) {
 
 // One fold as its elements, in order.
 template <class T>
-std::vector<T> elements(const Reduction& r, ptrdiff_t row) {
+std::vector<T> elements(const ReduceBlock& r, ptrdiff_t row) {
     std::vector<T> x;
     for (ptrdiff_t i = 0; i < r.n; ++i)
         x.push_back(get<T>(r.in + row * r.in_row + i * r.in_stride));
@@ -110,7 +110,7 @@ ptrdiff_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 // Is out (8 bytes) what folding r's row into `before` must give?
 template <class T>
-bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, const char* out) {
+bool expected(Fold fold, const ReduceBlock& r, ptrdiff_t row, const char* before, const char* out) {
     auto const x = elements<T>(r, row);
     switch (fold) {
         case Fold::sum:
@@ -177,7 +177,7 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
 }
 
 template <class T>
-void initial(Fold fold, const Reduction& r, ptrdiff_t row, char* out) {
+void initial(Fold fold, const ReduceBlock& r, ptrdiff_t row, char* out) {
     memset(out, 0, 8);
     if (fold == Fold::sum && std::is_floating_point_v<T>) {
         T const zero = static_cast<T>(std::is_floating_point_v<T> ? -0.0 : 0);
@@ -212,7 +212,7 @@ std::vector<const Table*> const tables = [] {
 
 // All ISAs on one call: right, and the same bits.
 template <class T>
-void check_call(Fold fold, Reduction r, ptrdiff_t out_row = 0) {
+void check_call(Fold fold, ReduceBlock r, ptrdiff_t out_row = 0) {
     size_t const size = result_size(fold, sizeof(T), std::is_floating_point_v<T>);
     if (out_row == 0) out_row = static_cast<ptrdiff_t>(size);
     std::vector<char> first;
@@ -269,7 +269,7 @@ void check_dtype() {
                 if (thinned && n < 300 && (n * 7 + rows + f) % (emulated ? 10 : 5)) continue;
                 auto const bytes = random_bytes<T>(static_cast<size_t>(n * rows * 2 + 8));
                 const char* const p = bytes.data();
-                Reduction r{};
+                ReduceBlock r{};
                 r.n = n;
                 r.rows = rows;
                 auto with = [&](const char* in, ptrdiff_t stride, ptrdiff_t in_row,
@@ -311,13 +311,13 @@ void check_special() {
                     for (int count = 1; count <= 3; ++count) {
                         size_t const at = generator() % static_cast<size_t>(n * rows);
                         memcpy(&bytes[at * sizeof(T)], &special, sizeof(T));
-                        Reduction r{bytes.data(),
-                                    nullptr,
-                                    n,
-                                    sizeof(T),
-                                    rows,
-                                    n * static_cast<ptrdiff_t>(sizeof(T)),
-                                    0};
+                        ReduceBlock r{bytes.data(),
+                                      nullptr,
+                                      n,
+                                      sizeof(T),
+                                      rows,
+                                      n * static_cast<ptrdiff_t>(sizeof(T)),
+                                      0};
                         check_call<T>(static_cast<Fold>(f), r);
                         r.in_stride = rows * static_cast<ptrdiff_t>(sizeof(T));
                         r.in_row = sizeof(T);

@@ -110,12 +110,12 @@ Joining joining_of(const Table& table, Fold fold, const Types& types) {
     joining.stops = stops(fold);
     joining.join = table.elementwise[index(fold_info[index(fold)].ufunc)][index(types.accumulator)];
     joining.size = size_of(types.accumulator);
-    joining.from_first = !identity(fold, types.accumulator, joining.neutral);
+    joining.from_first = !identity(fold, types.accumulator, joining.neutral.bytes);
     if (fold == Fold::sum && is_floating(types.kernel)) {  // -0.0: 0.0 would change it
         if (joining.size == 8)
-            put(joining.neutral, -0.0);
+            put(joining.neutral.bytes, -0.0);
         else
-            put(joining.neutral, -0.0F);
+            put(joining.neutral.bytes, -0.0F);
     }
     return joining;
 }
@@ -198,7 +198,7 @@ PyObject* fold_matrix(Reduce what, const Active& act, Entry* entry, Fields* f, c
     PyObject* const out = new_array(1, &rows, descr);
     if (!out) return nullptr;
     npy_intp const out_size = size_of(types.accumulator);
-    Reduction call{f->data,
+    ReduceBlock call{f->data,
                    fields(out)->data,
                    n,
                    n > 1 ? f->strides[axis] : 0,
@@ -556,11 +556,11 @@ PyObject* reduce(Reduce what, Entry* entry, PyObject* self, const ReduceCall& ca
         nest.data[2] = fields(mask)->data;
         for (int d = 0; d < f->nd; ++d) nest.strides[2][d] = mask_strides[d];
         done =
-            run_reduce_masked(kernel, act.table->elementwise[index(Op::where)][index(types.kernel)],
+            run_reduce_masked(kernel, kernel_of(*act.table, Op::where, types.kernel),
                               nest, conversion, fill);
     } else if (conversion.cast) {
         run_long(total, cost_of(fold, types.kernel) + cast_cost,
-                 [&](Share) { done = run_reduce(kernel, nest, conversion); });
+                 [&](Share share) { done = run_reduce(kernel, nest, conversion, share); });
     } else {
         run_fold(*act.table, kernel, fold, types, nest, total);
     }

@@ -39,7 +39,7 @@ struct Kernel {
 // in[r][n-1]. The caller sets the outputs beforehand (identity, `initial`, or the first element for
 // min and max). For argmin and argmax the outputs are int64 indices in 0..n-1 and are only written;
 // n > 0.
-struct Reduction {
+struct ReduceBlock {
     const char* in;
     char* out;
     ptrdiff_t n;
@@ -50,6 +50,6 @@ struct Reduction {
     const char* centre = nullptr;  // of each fold, for Table::deviation
     ptrdiff_t centre_row = 0;
 };
-using ReduceFn = void (*)(const Reduction&) noexcept;
+using ReduceFn = void (*)(const ReduceBlock&) noexcept;
 
 }  // namespace raptors

@@ -1,25 +1,9 @@
 #include "frame/threads/work_split.h"
 
-#include <atomic>
-
 #include "frame/memory/streaming.h"
 
 namespace raptors {
 namespace {
-
-// run(part) for every part of the nest, by the crew. False if one said so.
-template <class Run>
-bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
-    Chunks const chunks(nest, share.grain);
-    if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
-    std::atomic<bool> done{true};
-    for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
-        Nest part;
-        chunks.part(i, part);
-        if (!run(part)) done.store(false, std::memory_order_relaxed);
-    });
-    return done.load(std::memory_order_relaxed);
-}
 
 // The block of a nest of at most two axes.
 Block block_of(const Nest& nest) noexcept {
@@ -46,17 +30,6 @@ void run(const Kernel& kernel, const Nest& nest, Share share) noexcept {
             run(kernel, part);
         return true;
     });
-}
-
-bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-         Share share) noexcept {
-    return for_parts(nest, share, [&](const Nest& part) { return run(kernel, part, conversions); });
-}
-
-bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                Share share) noexcept {
-    return for_parts(nest, share,
-                     [&](const Nest& part) { return run_masked(kernel, part, conversions); });
 }
 
 }  // namespace raptors

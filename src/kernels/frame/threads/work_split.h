@@ -1,5 +1,7 @@
-// Elementwise calls and folds, by one thread or several.
+// Elementwise calls and reductions, by one thread or several.
 #pragma once
+#include <atomic>
+
 #include "frame/run/iterate.h"
 #include "frame/threads/costs.h"
 
@@ -7,24 +9,54 @@ namespace raptors {
 
 // Elementwise over a simplified nest. Results do not depend on who works.
 void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
+// run(part) for every part of a simplified nest. False if one said so.
+template <class Run>
+bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
+    Chunks const chunks(nest, share.grain);
+    if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
+    std::atomic<bool> done{true};
+    for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
+        Nest part;
+        chunks.part(i, part);
+        if (!run(part)) done.store(false, std::memory_order_relaxed);
+    });
+    return done.load(std::memory_order_relaxed);
+}
+
+// How an operand differs from what the kernel takes.
+struct Conversion {
+    KernelFn cast;  // nullptr: none needed
+    int size;       // bytes of an element of the kernel's dtype
+};
 // The same with casts; false: out of memory, the output may be partly written.
 [[nodiscard]] bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                       Share share) noexcept;
+                       Share share = unshared) noexcept;
+// where=: the last operand is the boolean mask. Conversions may be nullptr.
 [[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                              Share share) noexcept;
+                              Share share = unshared) noexcept;
 
-// How the parts of a long fold come together.
+// How the parts of a long row come together.
 struct Joining {
-    KernelFn join;    // of two results; nullptr: a fold stays with one thread
+    KernelFn join;    // of two results; nullptr: a row stays with one thread
     int size;         // bytes of a result
     bool from_first;  // a part begins with its first element (of the result's dtype), or
-    char neutral[8];  // with this, which changes nothing;
+    Element neutral;  // with this, which changes nothing;
     bool stops;       // a part that is something else decides: any, all
 };
 // As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
-// stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree
+// stride 0 along the reduced axes. Results do not depend on who works: parts are nodes of the tree
 // by which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
+
+// The same with the input cast first, piece by piece. False: out of memory.
+[[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion,
+                              Share share = unshared) noexcept;
+// Reduces only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an
+// element of the kernel's input dtype that leaves the result as it is. `select` is the kernel of
+// `where` for that dtype.
+[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, const Kernel& select, const Nest& nest,
+                                     const Conversion& conversion, const void* fill,
+                                     Share share = unshared) noexcept;
 
 // Where the extreme of n contiguous elements of `size` bytes is.
 int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size, Share share) noexcept;

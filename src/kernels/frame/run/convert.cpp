@@ -1,0 +1,76 @@
+// Casts around a kernel, as expressions.
+#include "frame/run/expression.h"
+
+namespace raptors {
+namespace {
+
+bool any_cast(const Conversion* conversions, int arguments) noexcept {
+    for (int i = 0; conversions && i < arguments; ++i)
+        if (conversions[i].cast) return true;
+    return false;
+}
+
+void convert(const Kernel& kernel, const Conversion* conversions, Expression& program) noexcept {
+    Expression::Value inputs[max_inputs];
+    for (int i = 0; i < max_inputs; ++i) {
+        bool const casts = i < kernel.inputs && conversions[i].cast;
+        Expression::Value const own = program.operand(i, 0);
+        inputs[i] = casts ? program.cast(conversions[i].cast, own, conversions[i].size) : own;
+    }
+    Expression::Value const results = program.apply(kernel, inputs);
+    for (int o = 0; o < kernel.outputs; ++o) {
+        int const slot = kernel.inputs + o;
+        Expression::Value result = program.output(results, o);
+        if (conversions[slot].cast) result = program.cast(conversions[slot].cast, result, 0);
+        program.store(result, slot);
+    }
+}
+
+}  // namespace
+
+bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
+         Share share) noexcept {
+    if (!any_cast(conversions, kernel.arguments())) {
+        run(kernel, nest, share);
+        return true;
+    }
+    Expression program;
+    convert(kernel, conversions, program);
+    return program.run(nest, share);
+}
+
+bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
+                Share share) noexcept {
+    if (!any_cast(conversions, kernel.arguments()))
+        return for_parts(nest, share, [&](const Nest& part) {
+            run_masked(kernel, part);
+            return true;
+        });
+    Expression program;
+    convert(kernel, conversions, program);
+    program.where_last_operand();
+    return program.run(nest, share);
+}
+
+bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion,
+                Share share) noexcept {
+    if (!conversion.cast) {
+        run_reduce(kernel, nest);
+        return true;
+    }
+    Expression program;
+    program.reduce(kernel, program.cast(conversion.cast, program.operand(0, 0), conversion.size));
+    return program.run(nest, share);
+}
+
+bool run_reduce_masked(ReduceFn kernel, const Kernel& select, const Nest& nest,
+                       const Conversion& conversion, const void* fill, Share share) noexcept {
+    Expression program;
+    Expression::Value x = program.operand(0, conversion.size);
+    if (conversion.cast) x = program.cast(conversion.cast, x, conversion.size);
+    program.reduce(kernel, program.apply(select, {program.operand(2, 1), x,
+                                                  program.constant(fill, conversion.size)}));
+    return program.run(nest, share);
+}
+
+}  // namespace raptors
