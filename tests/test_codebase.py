@@ -239,7 +239,7 @@ def test_the_core_imports_nothing_of_the_package() -> None:
 
 # ---- the tables
 
-ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCE|ARGREDUCE)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
+ROW = re.compile(r"^(UNARY|BINARY|TERNARY|REDUCTION)\s*\(\s*(\w+)\s*,(.*)\)\s*$", re.MULTILINE)
 
 
 def tables() -> str:

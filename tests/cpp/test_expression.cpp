@@ -281,7 +281,7 @@ void check_elementwise() {
 }
 
 void check_reductions() {
-    int const sum = static_cast<int>(Fold::sum);
+    int const sum = static_cast<int>(Combine::add);
     for (int trial = 0; trial < 500 * patience; ++trial) {
         int const n = 1 + below(3);
         Nest nest = random_shape(n + 1);
@@ -331,7 +331,7 @@ void check_sums_by_threads() {
             nest.data[1] = reinterpret_cast<char*>(out[k].data());
             Expression program;
             auto const wide = program.cast(kernels().cast[f32][f64], program.operand(0, 4), 8);
-            program.reduce(kernels().reduce[static_cast<int>(Fold::sum)][f64], wide);
+            program.reduce(kernels().reduce[static_cast<int>(Combine::add)][f64], wide);
             CHECK(program.run(nest, k ? Share{{2, false, 1e9}, 1 + below(5000)} : unshared));
         }
         CHECK(out[0] == out[1]);
@@ -397,9 +397,9 @@ void check_stop() {
         nest.data[0] = x.data();
         nest.data[1] = &all;
         Expression program;
-        program.reduce(
-            kernels().reduce[static_cast<int>(Fold::all)][static_cast<int>(DType::boolean)],
-            program.apply(watched, {program.operand(0, 1)}), 1024, true);
+        program.reduce(kernels().reduce[static_cast<int>(Combine::logical_and)]
+                                       [static_cast<int>(DType::boolean)],
+                       program.apply(watched, {program.operand(0, 1)}), 1024, true);
         seen = 0;
         CHECK(program.run(nest));
         CHECK(all == (decisive < 0));
@@ -419,7 +419,7 @@ void check_out_of_memory() {
     nest.data[1] = reinterpret_cast<char*>(out.data());
     Kernel wide = kernel_of(kernels(), Op::absolute, DType::float32);
     ReduceFn const sum =
-        kernels().reduce[static_cast<int>(Fold::sum)][static_cast<int>(DType::float32)];
+        kernels().reduce[static_cast<int>(Combine::add)][static_cast<int>(DType::float32)];
     Expression program;
     // A piece that no address space has room for.
     program.reduce(sum, program.apply(wide, {program.operand(0, 4)}), PTRDIFF_MAX / 64);

@@ -7,7 +7,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "frame/memory/scratch.h"
-#include "frame/threads/work_split.h"
+#include "frame/run/expression.h"
 
 using namespace raptors;
 
@@ -302,15 +302,20 @@ void check_reduce() {
             memcpy(p[1] + shift, &s, 8);
         });
         if (below(2)) simplify(nest);
-        Conversion const conversion{cast_in(x.size), 8};
         double const zero = 0;
         bool done = true;
-        if (masked)
-            done = run_reduce_masked(sum_kernel, select, nest, conversion, &zero);
-        else if (casts || below(2))
-            done = run_reduce(sum_kernel, nest, conversion);
-        else
+        if (masked || casts) {
+            Expression program;
+            Expression::Value read = program.operand(0, static_cast<int>(x.size));
+            if (casts) read = program.cast(cast_in(x.size), read, 8);
+            if (masked)
+                read = program.apply(select,
+                                     {program.operand(2, 1), read, program.constant(&zero, 8)});
+            program.reduce(sum_kernel, read);
+            done = program.run(nest);
+        } else {
             run_reduce(sum_kernel, nest);
+        }
         CHECK(done);
         CHECK(wanted == out.bytes);
     }

@@ -52,25 +52,4 @@ bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conver
     return program.run(nest, share);
 }
 
-bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion,
-                Share share) noexcept {
-    if (!conversion.cast) {
-        run_reduce(kernel, nest);
-        return true;
-    }
-    Expression program;
-    program.reduce(kernel, program.cast(conversion.cast, program.operand(0, 0), conversion.size));
-    return program.run(nest, share);
-}
-
-bool run_reduce_masked(ReduceFn kernel, const Kernel& select, const Nest& nest,
-                       const Conversion& conversion, const void* fill, Share share) noexcept {
-    Expression program;
-    Expression::Value x = program.operand(0, conversion.size);
-    if (conversion.cast) x = program.cast(conversion.cast, x, conversion.size);
-    program.reduce(kernel, program.apply(select, {program.operand(2, 1), x,
-                                                  program.constant(fill, conversion.size)}));
-    return program.run(nest, share);
-}
-
 }  // namespace raptors

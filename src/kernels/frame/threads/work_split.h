@@ -48,16 +48,6 @@ struct Joining {
 // by which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
 
-// The same with the input cast first, piece by piece. False: out of memory.
-[[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion,
-                              Share share = unshared) noexcept;
-// Reduces only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an
-// element of the kernel's input dtype that leaves the result as it is. `select` is the kernel of
-// `where` for that dtype.
-[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, const Kernel& select, const Nest& nest,
-                                     const Conversion& conversion, const void* fill,
-                                     Share share = unshared) noexcept;
-
 // Where the extreme of n contiguous elements of `size` bytes is.
 int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size, Share share) noexcept;
 

@@ -7,7 +7,7 @@ namespace {
 
 template <class T, bool largest>
 struct Arg {
-    using F = Extreme<T, largest>;
+    using F = Extreme<T, largest, false>;
     static bool is_nan(T x) {
         if constexpr (floating<T>) return x != x;
         return false;
@@ -145,8 +145,8 @@ struct Arg<boolean, largest> {
 template <class T>
 void fill(ReduceTable& table, DType t) {
     int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::argmin)][column] = Arg<T, false>::run;
-    table.reduce[static_cast<int>(Fold::argmax)][column] = Arg<T, true>::run;
+    table.reduce[static_cast<int>(Combine::argmin)][column] = Arg<T, false>::run;
+    table.reduce[static_cast<int>(Combine::argmax)][column] = Arg<T, true>::run;
 }
 
 }  // namespace

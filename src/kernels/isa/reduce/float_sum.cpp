@@ -419,8 +419,8 @@ void sum(const ReduceBlock& r) noexcept {
 template <class T>
 void fill(ReduceTable& table, DType t) {
     int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::sum)][column] = sum<T>;
-    table.reduce[static_cast<int>(Fold::prod)][column] = fold_all<FloatProduct<T>>;
+    table.reduce[static_cast<int>(Combine::add)][column] = sum<T>;
+    table.reduce[static_cast<int>(Combine::multiply)][column] = fold_all<FloatProduct<T>>;
     table.deviation[column] = deviation<T>;
 }
 
