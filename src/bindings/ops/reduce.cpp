@@ -141,6 +141,7 @@ PyObject* reduce_all(const Table& table, Entry* entry, Fields* f, const ReduceTy
     if (given.steps.finish.has(Finish::WARNS_OF_NAN)) {
         Nest one;
         one.ndim = 0;
+        one.operands = 1;
         one.data[0] = element;
         bool done = true;
         if (has_nan(given, table, types.result, one, &done)) return decline(Why::value);
