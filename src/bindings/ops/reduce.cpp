@@ -60,6 +60,12 @@ bool replaces_nans(const ReduceCall& call, DType t) {
     return call.steps.map.kind == Map::NAN_IS_IDENTITY && is_inexact(t);
 }
 
+// What a program of this call may need.
+bool has_kernels(const Table& table, const ReduceCall& call, DType from, DType t) {
+    return table.cast[index(from)][index(t)] && kernel_of(table, Op::where, t) &&
+           (!replaces_nans(call, t) || kernel_of(table, Op::isnan, t));
+}
+
 // Reduces the first elements of a long run. Whether they decide; if not, only the others are left.
 bool first_elements_decide(ReduceFn kernel, Nest& nest) {
     constexpr npy_intp most = 4096;
@@ -430,6 +436,10 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
         return PyErr_Occurred() ? nullptr : decline(Why::dtype);
     if (!call.kernel(*act.table, types.kernel)) return decline(Why::dtype);
 
+    bool const masked = call.given[p_where] && call.given[p_where] != Py_True;
+    if (types.kernel != t || masked || replaces_nans(call, t))
+        if (!has_kernels(*act.table, call, t, types.kernel)) return decline(Why::dtype);
+
     npy_intp const total = size_of(f);
     if (total == 0 && call.divides()) return decline(Why::shape);  // NumPy warns
     bool const plain = is_plain_call(call) && types.kernel == t &&
@@ -462,7 +472,7 @@ PyArray_Descr* loop_of(const ReduceCall& call, PyObject* self) {
 PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                         Py_ssize_t nargs, PyObject* kwnames) {
     int const number = which & ~as_function;
-    ReduceCall call{reduction_info[number].steps, {}, nullptr};
+    ReduceCall call = calling(static_cast<Reduction>(number));
     if (nargs || kwnames) {
         const Form& form = forms[number];
         PyObject* slots[max_parameters];
@@ -530,7 +540,7 @@ void sum_into(const Table& table, DType t, Nest nest) {
 }
 
 void init_reductions() {
-    init_identities();
+    init_reduce_types();
     auto const numpy = import_module("numpy");
     for (int i = 0; i < n_reductions; ++i) {
         const ReductionInfo& row = reduction_info[i];

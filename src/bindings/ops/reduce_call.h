@@ -29,8 +29,15 @@ struct Centre {
     npy_intp strides[NPY_MAXDIMS];
 };
 
+// dtype of the kernel's inputs, its output, and the result that the caller sees.
+struct ReduceTypes {
+    DType kernel, accumulator, result;  // no_dtype: declined
+    int result_num;                     // -1: the input's own
+};
+
 struct ReduceCall {
     ReductionSteps steps;
+    const ReduceTypes* types;  // by the input's dtype, where no other is given
     PyObject* given[n_parameters];
     const Centre* centre;  // nullptr: the elements themselves are combined
 
@@ -52,9 +59,14 @@ struct ReduceCall {
         return false;
     }
 };
-// A row's combining alone: ufunc.reduce.
+extern ReduceTypes function_types[n_reductions][n_dtypes], combine_types[n_combines][n_dtypes];
+inline ReduceCall calling(Reduction row) {
+    return {reduction_info[index(row)].steps, function_types[index(row)], {}, nullptr};
+}
+// The combining alone: ufunc.reduce.
 inline ReduceCall combining(Combine combine) {
-    return {{{Map::ELEMENTS}, combine, {Finish::NOTHING}}, {}, nullptr};
+    return {
+        {{Map::ELEMENTS}, combine, {Finish::NOTHING}}, combine_types[index(combine)], {}, nullptr};
 }
 
 // nullptr without an error: declined.
@@ -64,18 +76,14 @@ Entry* entry_of(Combine combine);
 
 // ---- dtypes and their elements (reduce_types.cpp)
 
-// dtype of the kernel's inputs, its output, and the result that the caller sees.
-struct ReduceTypes {
-    DType kernel, accumulator, result;
-    int result_num;
-};
 // False: declined, or an error is set.
 bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, ReduceTypes* types);
 
 // An element of dtype t that leaves the reduction as it is, as NumPy's ufunc has it; false: there
 // is none.
 bool identity(Combine combine, DType t, Element& element);
-void init_identities();
+// Those without dtype=, and what identities are.
+void init_reduce_types();
 
 Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types);
 

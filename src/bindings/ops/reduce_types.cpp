@@ -21,6 +21,10 @@ void apply(KernelFn kernel, const Element& from, Element& to) {
 
 }  // namespace
 
+ReduceTypes function_types[n_reductions][n_dtypes], combine_types[n_combines][n_dtypes];
+
+namespace {
+
 void init_identities() {
     const Table& table = *raptors::table(Isa::scalar);
     for (int c = 0; c < n_combines; ++c) {
@@ -29,7 +33,8 @@ void init_identities() {
         Element value{};
         store(value.bytes, static_cast<int64_t>(info.identity));
         for (int t = 0; t < n_dtypes; ++t) {
-            apply(table.cast[index(DType::int64)][t], value, identities[c][t]);
+            if (KernelFn const cast = table.cast[index(DType::int64)][t])
+                apply(cast, value, identities[c][t]);
             neutrals[c][t] = identities[c][t];
             KernelFn const negative = table.elementwise[index(Op::negative)][t];
             if (info.has(CombineInfo::SIGNED_ZERO) && is_inexact(static_cast<DType>(t)) && negative)
@@ -37,6 +42,8 @@ void init_identities() {
         }
     }
 }
+
+}  // namespace
 
 bool identity(Combine combine, DType t, Element& element) {
     element = identities[index(combine)][index(t)];
@@ -72,30 +79,49 @@ bool sums_in(DType wanted, DType t) {
     return !is_inexact(wanted) || divides_in_float64(wanted);
 }
 
+ReduceTypes types_of(const ReductionSteps& steps, DType own) {
+    const CombineInfo& info = combine_info[index(steps.combine)];
+    bool const truth = steps.map.kind == Map::TRUTH, divides = steps.finish.has(Finish::DIVIDE);
+    DType t = truth ? DType::boolean : own;
+    if (divides && !is_inexact(t)) t = DType::float64;
+    if (divides && !divides_in_float64(t)) return {no_dtype, no_dtype, no_dtype, 0};
+    DType const gives = accumulator(steps.combine, t);
+    bool const own_number = t == own && (info.accumulator == CombineInfo::SAME ||
+                                         (info.accumulator == CombineInfo::WIDE && gives == own));
+    return {t, gives, gives, own_number ? -1 : num_of_dtype[index(gives)]};
+}
+
 }  // namespace
 
-bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, ReduceTypes* types) {
-    const CombineInfo& info = call.info();
-    bool const truth = call.steps.map.kind == Map::TRUTH;
-    DType const own = dtype_of(descr), t = truth ? DType::boolean : own;
-    DType const gives = accumulator(call.combine(), t);
-    bool const own_number = info.accumulator == CombineInfo::SAME ||
-                            (info.accumulator == CombineInfo::WIDE && gives == t && !truth);
-    *types = {t, gives, gives, own_number ? descr->type_num : num_of_dtype[index(gives)]};
-    if (call.divides() && !is_inexact(t))
-        *types = {DType::float64, DType::float64, DType::float64, NPY_DOUBLE};
-    PyObject* const dtype = call.given[p_dtype];
-    if (!is_none(dtype)) {
-        PyArray_Descr* wanted = nullptr;
-        if (info.accumulator != CombineInfo::WIDE || truth) return false;
-        if (!PyArray_DescrConverter(dtype, &wanted)) return false;
-        DType const w = dtype_of(wanted);
-        int const num = wanted->type_num;
-        Py_DECREF(wanted);
-        if (!sums_in(w, t)) return false;
-        *types = {w, accumulator(call.combine(), w), w, num};
+void init_reduce_types() {
+    init_identities();
+    for (int t = 0; t < n_dtypes; ++t) {
+        auto const own = static_cast<DType>(t);
+        for (int i = 0; i < n_reductions; ++i)
+            function_types[i][t] = types_of(reduction_info[i].steps, own);
+        for (int c = 0; c < n_combines; ++c)
+            combine_types[c][t] = types_of(combining(static_cast<Combine>(c)).steps, own);
     }
-    return !call.divides() || divides_in_float64(types->kernel);
+}
+
+bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, ReduceTypes* types) {
+    DType const t = dtype_of(descr);
+    PyObject* const dtype = call.given[p_dtype];
+    if (is_none(dtype)) [[likely]] {
+        *types = call.types[index(t)];
+        if (types->result_num < 0) types->result_num = descr->type_num;
+        return types->kernel != no_dtype;
+    }
+    PyArray_Descr* wanted = nullptr;
+    if (call.info().accumulator != CombineInfo::WIDE || call.steps.map.kind == Map::TRUTH)
+        return false;
+    if (!PyArray_DescrConverter(dtype, &wanted)) return false;
+    DType const w = dtype_of(wanted);
+    int const num = wanted->type_num;
+    Py_DECREF(wanted);
+    if (!sums_in(w, t) || (call.divides() && !divides_in_float64(w))) return false;
+    *types = {w, accumulator(call.combine(), w), w, num};
+    return true;
 }
 
 void divide_element(char* element, DType t, double n) {

@@ -154,11 +154,11 @@ PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is
     if (mean) {
         centre = new_ref(mean);
     } else {
-        const ReductionInfo& row = reduction_info[index(call.steps.map.centre)];
-        ReduceCall first{row.steps, {}, nullptr};
+        ReduceCall first = calling(call.steps.map.centre);
         first.given[p_axis] = axis;
         if (!is_none(axis)) first.given[p_keepdims] = Py_True;
-        static Entry* const counted_as = new_entry(row.name);
+        static Entry* const counted_as =
+            new_entry(reduction_info[index(call.steps.map.centre)].name);
         centre = reduce(counted_as, self, first);
     }
     if (!centre) return nullptr;
