@@ -127,6 +127,7 @@ struct Closeness {
     Element rtol, atol;
     bool tolerance_known;  // y is a finite number: atol is the whole tolerance
     bool equal_nan;
+    static constexpr ptrdiff_t least_decided = 512;  // elements that are judged at once
 
     // The steps of NumPy's isclose.
     Expression::Value judge(Expression& program) const {
@@ -161,10 +162,51 @@ struct Closeness {
         return flags(Op::bitwise_or, close, nans);
     }
 
+    // Its constants in the order in which judge() makes them.
+    void set_constants(Expression& program) const {
+        int const size = item_size(t);
+        int next = 0;
+        for (const Side* side : {&x, &y})
+            if (!side->array) program.set_constant(next++, side->number, size);
+        program.set_constant(next++, atol, size);
+        if (!tolerance_known) program.set_constant(next, rtol, size);
+    }
+
+    // The program that stores, or reduces; those of the last calls are kept.
+    Expression program_for(bool stores) const {
+        struct Kept {
+            const Table* table = nullptr;
+            uint64_t key;
+            Expression program;
+        };
+        static Kept kept[16];
+        auto const code = [](const Side& side) -> uint64_t {
+            return side.array ? index(dtype_of(side.array->descr)) + 1 : 0;
+        };
+        uint64_t const key = index(t) | code(x) << 8 | code(y) << 16 |
+                             uint64_t{tolerance_known} << 24 | uint64_t{equal_nan} << 25 |
+                             uint64_t{stores} << 26;
+        Kept& own = kept[(key ^ key >> 8 ^ key >> 16 ^ key >> 23) % 16];
+        if (own.table != &table || own.key != key) {
+            own.program = Expression();
+            Expression::Value const close = judge(own.program);
+            if (stores)
+                own.program.store(close, 1);
+            else
+                own.program.reduce(table.reduce[index(Combine::logical_and)][index(DType::boolean)],
+                                   close, least_decided, true);
+            own.program.prepare();
+            own.table = &table;
+            own.key = key;
+        }
+        Expression program = own.program;
+        set_constants(program);
+        return program;
+    }
+
     // Over operands of `like`'s shape: into `to`, or, if that is nullptr, into *all, no further
     // than to the first piece that decides. False: out of memory.
     bool run(const Fields* like, char* to, char* all) {
-        constexpr ptrdiff_t piece = 512;
         Nest nest;
         nest.ndim = 1;
         nest.operands = 2;
@@ -181,13 +223,7 @@ struct Closeness {
         nest.operands = slot && x.array && y.array ? 3 : 2;
         nest.data[1] = to ? to : all;
         nest.strides[1][0] = to ? 1 : 0;
-        Expression program;
-        Expression::Value const close = judge(program);
-        if (to)
-            program.store(close, 1);
-        else
-            program.reduce(table.reduce[index(Combine::logical_and)][index(DType::boolean)], close,
-                           piece, true);
+        Expression program = program_for(to != nullptr);
         bool done = true;
         run_long(n, program.length() * cost_of(Op::subtract, t),
                  [&](Share share) { done = program.run(nest, share); });

@@ -50,9 +50,9 @@ void read_parameters(const char* text, Form& form) {
 }
 
 bool is_plain_call(const ReduceCall& call) {
-    for (int i = 0; i <= p_where; ++i)
-        if (i != p_axis && call.given[i]) return false;
-    return true;
+    uintptr_t given = 0;
+    for (int i = p_dtype; i <= p_where; ++i) given |= reinterpret_cast<uintptr_t>(call.given[i]);
+    return given == 0;
 }
 
 // NaN may be among the elements, and is to be replaced.
@@ -106,10 +106,9 @@ bool has_nan(const ReduceCall& call, const Table& table, DType t, const Nest& re
 }
 
 // All elements of a contiguous array, no keywords: straight to the kernel.
-PyObject* reduce_all(const Table& table, Entry* entry, Fields* f, const ReduceTypes& types,
-                     const ReduceCall& given) {
+PyObject* reduce_all(const Table& table, ReduceFn kernel, Entry* entry, Fields* f,
+                     const ReduceTypes& types, const ReduceCall& given) {
     npy_intp const n = size_of(f);
-    ReduceFn const kernel = given.kernel(table, types.kernel);
     char* const centre = given.centre ? given.centre->data : nullptr;
     Element element;
     if (!identity(given.combine(), types.accumulator, element)) {
@@ -432,9 +431,10 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
     if (call.info().is_index()) return arg_reduce(entry, self, t, call);
 
     ReduceTypes types;
-    if (!resolve_types(call, f->descr, &types))
+    if (!resolve_types(call, f->descr, t, &types))
         return PyErr_Occurred() ? nullptr : decline(Why::dtype);
-    if (!call.kernel(*act.table, types.kernel)) return decline(Why::dtype);
+    ReduceFn const kernel = call.kernel(*act.table, types.kernel);
+    if (!kernel) return decline(Why::dtype);
 
     bool const masked = call.given[p_where] && call.given[p_where] != Py_True;
     if (types.kernel != t || masked || replaces_nans(call, t))
@@ -446,7 +446,7 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
                        types.accumulator == types.result && !replaces_nans(call, t) &&
                        (f->flags & NPY_ARRAY_C_CONTIGUOUS) != 0;
     PyObject* const axis = call.given[p_axis];
-    if (plain && !axis && f->nd) return reduce_all(*act.table, entry, f, types, call);
+    if (plain && !axis && f->nd) return reduce_all(*act.table, kernel, entry, f, types, call);
     if (npy_intp d; plain && axis && f->nd == 2 && total && total < long_from &&
                     !call.steps.finish.has(Finish::WARNS_OF_NAN) && parse_integer(axis, &d) &&
                     d >= -2 && d < 2)

@@ -76,19 +76,40 @@ Entry* entry_of(Combine combine);
 
 // ---- dtypes and their elements (reduce_types.cpp)
 
-// False: declined, or an error is set.
-bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, ReduceTypes* types);
+// With dtype=. False: declined, or an error is set.
+bool resolve_given(const ReduceCall& call, DType t, ReduceTypes* types);
+inline bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, DType t,
+                          ReduceTypes* types) {
+    if (!is_none(call.given[p_dtype])) [[unlikely]]
+        return resolve_given(call, t, types);
+    *types = call.types[index(t)];
+    if (types->result_num < 0) types->result_num = descr->type_num;
+    return types->kernel != no_dtype;
+}
 
 // An element of dtype t that leaves the reduction as it is, as NumPy's ufunc has it; false: there
 // is none.
-bool identity(Combine combine, DType t, Element& element);
-// Those without dtype=, and what identities are.
+extern Element identities[n_combines][n_dtypes];
+inline bool identity(Combine combine, DType t, Element& element) {
+    element = identities[index(combine)][index(t)];
+    return combine_info[index(combine)].identity != CombineInfo::NONE;
+}
+// Types without dtype=, and identities.
 void init_reduce_types();
 
 Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types);
 
 // A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
-void divide_element(char* element, DType t, double n);
+inline void divide_element(char* element, DType t, double n) {
+    with_type(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>) {
+            T sum;
+            std::memcpy(&sum, element, sizeof sum);
+            store(element, static_cast<T>(static_cast<double>(sum) / n));
+        }
+    });
+}
 // Same for a result array. False: out of memory.
 bool divide_array(const Table& table, Fields* f, DType t, double n);
 // Whether NumPy warns of NaNs among the results of a nest. False in `done`: out of memory.

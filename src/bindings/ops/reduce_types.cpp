@@ -5,9 +5,10 @@
 #include "ops/reduce_call.h"
 
 namespace raptors {
+Element identities[n_combines][n_dtypes];
+
 namespace {
 
-Element identities[n_combines][n_dtypes];
 Element neutrals[n_combines][n_dtypes];  // as identities; of floats 0.0 is none, but -0.0 is
 
 // A kernel of one input over one element.
@@ -44,11 +45,6 @@ void init_identities() {
 }
 
 }  // namespace
-
-bool identity(Combine combine, DType t, Element& element) {
-    element = identities[index(combine)][index(t)];
-    return combine_info[index(combine)].identity != CombineInfo::NONE;
-}
 
 Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types) {
     const CombineInfo& info = combine_info[index(combine)];
@@ -104,35 +100,17 @@ void init_reduce_types() {
     }
 }
 
-bool resolve_types(const ReduceCall& call, PyArray_Descr* descr, ReduceTypes* types) {
-    DType const t = dtype_of(descr);
-    PyObject* const dtype = call.given[p_dtype];
-    if (is_none(dtype)) [[likely]] {
-        *types = call.types[index(t)];
-        if (types->result_num < 0) types->result_num = descr->type_num;
-        return types->kernel != no_dtype;
-    }
+bool resolve_given(const ReduceCall& call, DType t, ReduceTypes* types) {
     PyArray_Descr* wanted = nullptr;
     if (call.info().accumulator != CombineInfo::WIDE || call.steps.map.kind == Map::TRUTH)
         return false;
-    if (!PyArray_DescrConverter(dtype, &wanted)) return false;
+    if (!PyArray_DescrConverter(call.given[p_dtype], &wanted)) return false;
     DType const w = dtype_of(wanted);
     int const num = wanted->type_num;
     Py_DECREF(wanted);
     if (!sums_in(w, t) || (call.divides() && !divides_in_float64(w))) return false;
     *types = {w, accumulator(call.combine(), w), w, num};
     return true;
-}
-
-void divide_element(char* element, DType t, double n) {
-    with_type(t, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        if constexpr (std::is_floating_point_v<T>) {
-            T sum;
-            std::memcpy(&sum, element, sizeof sum);
-            store(element, static_cast<T>(static_cast<double>(sum) / n));
-        }
-    });
 }
 
 bool divide_array(const Table& table, Fields* f, DType t, double n) {

@@ -75,6 +75,7 @@ inline B part_of(const B& block, int operands, ptrdiff_t row, ptrdiff_t rows, pt
 // body(part) for parts of at most `piece` elements.
 template <class B, class Body>
 inline void for_each_piece(const B& block, int operands, ptrdiff_t piece, Body body) noexcept {
+    if (block.n * block.rows <= piece) return body(block);
     if (block.n <= piece) {
         ptrdiff_t const per = piece / block.n;
         for (ptrdiff_t row = 0; row < block.rows; row += per)

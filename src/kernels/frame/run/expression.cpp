@@ -13,8 +13,12 @@ using Value = Expression::Value;
 
 // ---- Building
 
+void Expression::set_constant(int index, const void* element, int size) noexcept {
+    memcpy(constants_[index].bytes, element, static_cast<size_t>(size));
+}
+
 Value Expression::constant(const void* element, int size) noexcept {
-    memcpy(constants_[n_constants_].bytes, element, static_cast<size_t>(size));
+    set_constant(n_constants_, element, size);
     return {Value::constant, static_cast<uint8_t>(n_constants_++), 0, static_cast<uint8_t>(size)};
 }
 
@@ -64,16 +68,21 @@ void Expression::reduce(ReduceFn kernel, Value result, ptrdiff_t piece, bool sto
 // A register is free again after the last instruction that reads it. The outputs of an instruction
 // take none of its inputs', which may repeat elements.
 void Expression::assign_registers() noexcept {
+    if (assigned_) return;
     int last_read[most_instructions][max_outputs];
-    for (int k = 0; k < length_; ++k)
+    for (int k = 0; k < length_; ++k) {
         for (int o = 0; o < max_outputs; ++o) last_read[k][o] = k;
-    for (int k = 0; k < length_; ++k)
         for (int i = 0; i < instructions_[k].inputs; ++i)
             if (Value const v = instructions_[k].arguments[i]; v.home == Value::result)
                 last_read[v.index][v.output] = k;
+    }
     if (reduce_) last_read[reduced_.index][reduced_.output] = length_;
     uint32_t taken = 0;
-    n_registers_ = 0;
+    auto const release = [&](int index, int output, int now) {
+        const Instruction& of = instructions_[index];
+        if (last_read[index][output] == now && of.stored[output] < 0)
+            taken &= ~(1U << of.registers[output]);
+    };
     for (int k = 0; k < length_; ++k) {
         Instruction& own = instructions_[k];
         for (int o = 0; o < own.outputs; ++o) {
@@ -84,11 +93,12 @@ void Expression::assign_registers() noexcept {
             if (free >= n_registers_) n_registers_ = free + 1;
             if (own.sizes[o] > widest_) widest_ = own.sizes[o];
         }
-        for (int e = 0; e <= k; ++e)
-            for (int o = 0; o < instructions_[e].outputs; ++o)
-                if (last_read[e][o] == k && instructions_[e].stored[o] < 0)
-                    taken &= ~(1U << instructions_[e].registers[o]);
+        for (int i = 0; i < own.inputs; ++i)
+            if (Value const v = own.arguments[i]; v.home == Value::result)
+                release(v.index, v.output, k);
+        for (int o = 0; o < own.outputs; ++o) release(k, o, k);
     }
+    assigned_ = true;
 }
 
 // ---- Running
@@ -280,9 +290,12 @@ void ExpressionRun::load_repeated(const Nest& nest, const ptrdiff_t* bytes, char
 }
 
 bool ExpressionRun::run_elementwise(const Nest& nest) noexcept {
-    ptrdiff_t bytes[Expression::most_instructions];
-    ptrdiff_t const repeated = find_repeated(nest, bytes);
     register_bytes_ = program_.n_registers_ > few_registers ? register_bytes / 2 : register_bytes;
+    ptrdiff_t const piece = register_bytes_ / program_.widest_;
+    // A piece computes once what repeats in it.
+    ptrdiff_t bytes[Expression::most_instructions];
+    bool const is_short = nest.ndim < 2 && count(nest) <= piece;
+    ptrdiff_t const repeated = is_short ? 0 : find_repeated(nest, bytes);
     Scratch scratch(static_cast<size_t>(repeated + program_.n_registers_ * register_bytes_));
     if (!scratch.get()) return false;
     registers_ = scratch.get() + repeated;
@@ -290,7 +303,6 @@ bool ExpressionRun::run_elementwise(const Nest& nest) noexcept {
     Nest inside;
     if (repeated) load_repeated(nest, bytes, scratch.get(), inside);
     const Nest& own = repeated ? inside : nest;
-    ptrdiff_t const piece = register_bytes_ / program_.widest_;
     auto const run_pieces = [&](const WideBlock& block) {
         for_each_piece(block, own.operands, piece, [&](const WideBlock& part) { execute(part); });
     };

@@ -32,6 +32,8 @@ public:
     }
     Value apply(const Kernel& kernel, const Value* inputs) noexcept;
     Value output(Value first, int number) const noexcept;
+    // Another element in its place: a program may be copied and run again.
+    void set_constant(int index, const void* element, int size) noexcept;
     // A cast to a dtype of `size` bytes.
     Value cast(KernelFn kernel, Value x, int size) noexcept;
 
@@ -49,6 +51,9 @@ public:
     // where=: the last operand of the nest is a mask; only selected elements are computed. Not with
     // a reduction.
     void where_last_operand() noexcept { masked_ = true; }
+
+    // Before the first run, if the program is to be copied and run more than once.
+    void prepare() noexcept { assign_registers(); }
 
     // The number of an instruction, for its status.
     static int number(Value result) noexcept { return result.index; }
@@ -79,7 +84,7 @@ private:
     Instruction instructions_[most_instructions];
     Element constants_[most_constants];
     int length_ = 0, n_constants_ = 0, n_registers_ = 0, widest_ = 1;
-    bool masked_ = false, stops_ = false;
+    bool masked_ = false, stops_ = false, assigned_ = false;
     ReduceFn reduce_ = nullptr;
     Value reduced_{};
     ptrdiff_t reduce_piece_ = 0;
