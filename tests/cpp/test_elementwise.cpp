@@ -584,7 +584,7 @@ void test_slot(const Slot& slot) {
 }
 
 template <class F>
-void with_type(DType t, F f) {
+void with_value_of_type(DType t, F f) {
     switch (t) {
 #define DTYPE(id, type, kind, text) \
     case DType::id:                 \
@@ -602,11 +602,14 @@ void test_elementwise(Isa isa, const Table& table) {
             Kernel const kernel = kernel_of(table, static_cast<Op>(o), static_cast<DType>(t));
             CHECK(bool(kernel) == ((info.types >> t & 1U) != 0));
             if (!kernel) continue;
-            Slot const slot = {
-                isa,         static_cast<Op>(o), static_cast<DType>(t),
-                kernel,      info.inputs,        kernel.dtypes[kernel.inputs] == DType::boolean,
-                info.reporting != 0};
-            with_type(slot.dtype, [&]<class T>(T) {
+            Slot const slot = {isa,
+                               static_cast<Op>(o),
+                               static_cast<DType>(t),
+                               kernel,
+                               info.inputs,
+                               kernel.dtypes[kernel.inputs] == DType::boolean,
+                               info.reporting != 0};
+            with_value_of_type(slot.dtype, [&]<class T>(T) {
                 Slot s = slot;
                 if (std::is_same_v<T, boolean> && s.op == Op::where) s.to_boolean = false;
                 test_slot<T>(s);
@@ -734,8 +737,8 @@ void test_cast(Isa isa, const Kernel& kernel, DType from, DType to) {
 void test_casts(Isa isa, const Table& table) {
     for (int f = 0; f < n_dtypes; ++f)
         for (int t = 0; t < n_dtypes; ++t)
-            with_type(static_cast<DType>(f), [&]<class From>(From) {
-                with_type(static_cast<DType>(t), [&]<class To>(To) {
+            with_value_of_type(static_cast<DType>(f), [&]<class From>(From) {
+                with_value_of_type(static_cast<DType>(t), [&]<class To>(To) {
                     test_cast<From, To>(isa, {table.cast[f][t]}, static_cast<DType>(f),
                                         static_cast<DType>(t));
                 });
@@ -793,7 +796,7 @@ void test_status(const Table& table, DType t) {
 
 void test_statuses(const Table& table) {
     for (int t = 1; t < n_dtypes; ++t)
-        with_type(static_cast<DType>(t), [&]<class T>(T) {
+        with_value_of_type(static_cast<DType>(t), [&]<class T>(T) {
             if constexpr (!std::is_same_v<T, boolean>) test_status<T>(table, static_cast<DType>(t));
         });
 }

@@ -61,7 +61,7 @@ bool scale_and_round(const Table& table, const Fields* from, const Fields* to, D
     }
     int const size = item_size(t);
     DType const own = dtype_of(from->descr);
-    if (overlaps(nest, 0, item_size(own), 1, size)) {
+    if (!apart(from, to) && overlaps(nest, 0, item_size(own), 1, size)) {
         declined = Why::overlap;
         return false;
     }
@@ -71,18 +71,22 @@ bool scale_and_round(const Table& table, const Fields* from, const Fields* to, D
     Expression::Value x = program.operand(0, item_size(own));
     if (own != t) x = program.cast(table.cast[index(own)][index(t)], x, size);
     auto const by = program.constant(factor, size);
-    double cost = 0;
     int const first = program.length();
     for (Op const step : steps) {
         Expression::Value const both_operands[] = {x, by};
         x = program.apply(kernel_of(table, step, t), both_operands);
-        cost += cost_of(step, t);
     }
     program.store(x, 1);
     simplify(nest);
     int status[Expression::most_instructions + 1] = {};
     bool done = true;
-    run_long(count(nest), cost, [&](Share share) { done = program.run(nest, share, status); });
+    if (npy_intp const n = count(nest); n < long_from) {
+        done = program.run(nest, unshared, status);
+    } else {
+        double cost = 0;
+        for (Op const step : steps) cost += cost_of(step, t);
+        run_long(n, cost, [&](Share share) { done = program.run(nest, share, status); });
+    }
     if (!done) PyErr_NoMemory();
     for (int k = 0; done && k < 3; ++k) {
         const OpInfo& info = op_info[index(steps[k])];
@@ -127,7 +131,7 @@ struct Closeness {
     Element rtol, atol;
     bool tolerance_known;  // y is a finite number: atol is the whole tolerance
     bool equal_nan;
-    static constexpr ptrdiff_t least_decided = 512;  // elements that are judged at once
+    static constexpr ptrdiff_t least_decided = 1024;  // elements that are judged at once
 
     // The steps of NumPy's isclose.
     Expression::Value judge(Expression& program) const {
@@ -164,16 +168,15 @@ struct Closeness {
 
     // Its constants in the order in which judge() makes them.
     void set_constants(Expression& program) const {
-        int const size = item_size(t);
         int next = 0;
         for (const Side* side : {&x, &y})
-            if (!side->array) program.set_constant(next++, side->number, size);
-        program.set_constant(next++, atol, size);
-        if (!tolerance_known) program.set_constant(next, rtol, size);
+            if (!side->array) program.set_constant(next++, side->number);
+        program.set_constant(next++, atol);
+        if (!tolerance_known) program.set_constant(next, rtol);
     }
 
     // The program that stores, or reduces; those of the last calls are kept.
-    Expression program_for(bool stores) const {
+    Expression& program_for(bool stores) const {
         struct Kept {
             const Table* table = nullptr;
             uint64_t key;
@@ -199,9 +202,8 @@ struct Closeness {
             own.table = &table;
             own.key = key;
         }
-        Expression program = own.program;
-        set_constants(program);
-        return program;
+        set_constants(own.program);
+        return own.program;
     }
 
     // Over operands of `like`'s shape: into `to`, or, if that is nullptr, into *all, no further
@@ -223,8 +225,10 @@ struct Closeness {
         nest.operands = slot && x.array && y.array ? 3 : 2;
         nest.data[1] = to ? to : all;
         nest.strides[1][0] = to ? 1 : 0;
-        Expression program = program_for(to != nullptr);
+        Expression& kept = program_for(to != nullptr);
+        if (n < long_from) return kept.run(nest);
         bool done = true;
+        Expression program = kept;  // without the GIL
         run_long(n, program.length() * cost_of(Op::subtract, t),
                  [&](Share share) { done = program.run(nest, share); });
         return done;

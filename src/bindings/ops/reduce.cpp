@@ -60,10 +60,13 @@ bool replaces_nans(const ReduceCall& call, DType t) {
     return call.steps.map.kind == Map::NAN_IS_IDENTITY && is_inexact(t);
 }
 
-// What a program of this call may need.
+// What the program of this call needs.
 bool has_kernels(const Table& table, const ReduceCall& call, DType from, DType t) {
-    return table.cast[index(from)][index(t)] && kernel_of(table, Op::where, t) &&
-           (!replaces_nans(call, t) || kernel_of(table, Op::isnan, t));
+    bool const masked = call.given[p_where] && call.given[p_where] != Py_True;
+    bool const replaces = replaces_nans(call, t);
+    return table.cast[index(from)][index(t)] &&
+           (!(masked || replaces) || table.elementwise[index(Op::where)][index(t)]) &&
+           (!replaces || table.elementwise[index(Op::isnan)][index(t)]);
 }
 
 // Reduces the first elements of a long run. Whether they decide; if not, only the others are left.
@@ -91,8 +94,8 @@ void run_kernel(const Table& table, ReduceFn kernel, Combine combine, const Redu
 }
 
 PyObject* scalar_result(const ReduceCall& call, const Element& element, const ReduceTypes& types) {
-    bool const all = is_none(call.given[p_axis]);
-    if (!gives_python_ints || !all || !call.steps.finish.has(Finish::PYTHON_INT))
+    bool const whole_number = gives_python_ints && call.steps.finish.has(Finish::PYTHON_INT);
+    if (!whole_number || !is_none(call.given[p_axis])) [[likely]]
         return as_scalar(element, types.result, types.result_num);
     int64_t whole;
     std::memcpy(&whole, element.bytes, sizeof whole);
@@ -436,10 +439,6 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
     ReduceFn const kernel = call.kernel(*act.table, types.kernel);
     if (!kernel) return decline(Why::dtype);
 
-    bool const masked = call.given[p_where] && call.given[p_where] != Py_True;
-    if (types.kernel != t || masked || replaces_nans(call, t))
-        if (!has_kernels(*act.table, call, t, types.kernel)) return decline(Why::dtype);
-
     npy_intp const total = size_of(f);
     if (total == 0 && call.divides()) return decline(Why::shape);  // NumPy warns
     bool const plain = is_plain_call(call) && types.kernel == t &&
@@ -451,6 +450,7 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
                     !call.steps.finish.has(Finish::WARNS_OF_NAN) && parse_integer(axis, &d) &&
                     d >= -2 && d < 2)
         return reduce_matrix(*act.table, entry, f, types, call, static_cast<int>(d & 1));
+    if (!plain && !has_kernels(*act.table, call, t, types.kernel)) return decline(Why::dtype);
     return AnyReduce(*act.table, entry, f, types, call).run();
 }
 

@@ -21,8 +21,11 @@ struct WideBlock {
 template <class B, class Body>
 inline void for_each_block(const Nest& nest, Body body) noexcept {
     int const ndim = nest.ndim, operands = nest.operands;
-    B block{};
-    for (int i = 0; i < operands; ++i) block.data[i] = nest.data[i];
+    B block;
+    for (int i = 0; i < operands; ++i) {
+        block.data[i] = nest.data[i];
+        block.inner[i] = block.outer[i] = 0;
+    }
     block.rows = block.n = 1;
     if (ndim <= 1) {
         if (ndim == 1) {
@@ -76,17 +79,25 @@ inline B part_of(const B& block, int operands, ptrdiff_t row, ptrdiff_t rows, pt
 template <class B, class Body>
 inline void for_each_piece(const B& block, int operands, ptrdiff_t piece, Body body) noexcept {
     if (block.n * block.rows <= piece) return body(block);
+    B part = block;
     if (block.n <= piece) {
         ptrdiff_t const per = piece / block.n;
-        for (ptrdiff_t row = 0; row < block.rows; row += per)
-            body(part_of(block, operands, row, block.rows - row < per ? block.rows - row : per, 0,
-                         block.n));
+        for (ptrdiff_t row = 0; row < block.rows; row += per) {
+            part.rows = block.rows - row < per ? block.rows - row : per;
+            body(part);
+            for (int i = 0; i < operands; ++i) part.data[i] += per * block.outer[i];
+        }
         return;
     }
-    for (ptrdiff_t row = 0; row < block.rows; ++row)
-        for (ptrdiff_t first = 0; first < block.n; first += piece)
-            body(part_of(block, operands, row, 1, first,
-                         block.n - first < piece ? block.n - first : piece));
+    part.rows = 1;
+    for (ptrdiff_t row = 0; row < block.rows; ++row) {
+        for (int i = 0; i < operands; ++i) part.data[i] = block.data[i] + row * block.outer[i];
+        for (ptrdiff_t first = 0; first < block.n; first += piece) {
+            part.n = block.n - first < piece ? block.n - first : piece;
+            body(part);
+            for (int i = 0; i < operands; ++i) part.data[i] += piece * block.inner[i];
+        }
+    }
 }
 
 // body(first, n) for each run of set mask elements.

@@ -13,9 +13,10 @@ bool any_cast(const Conversion* conversions, int arguments) noexcept {
 void convert(const Kernel& kernel, const Conversion* conversions, Expression& program) noexcept {
     Expression::Value inputs[max_inputs];
     for (int i = 0; i < max_inputs; ++i) {
-        bool const casts = i < kernel.inputs && conversions[i].cast;
+        if (i == kernel.inputs) break;
         Expression::Value const own = program.operand(i, 0);
-        inputs[i] = casts ? program.cast(conversions[i].cast, own, conversions[i].size) : own;
+        inputs[i] =
+            conversions[i].cast ? program.cast(conversions[i].cast, own, conversions[i].size) : own;
     }
     Expression::Value const results = program.apply(kernel, inputs);
     for (int o = 0; o < kernel.outputs; ++o) {

@@ -11,17 +11,6 @@ namespace raptors {
 
 using Value = Expression::Value;
 
-// ---- Building
-
-void Expression::set_constant(int index, const void* element, int size) noexcept {
-    memcpy(constants_[index].bytes, element, static_cast<size_t>(size));
-}
-
-Value Expression::constant(const void* element, int size) noexcept {
-    set_constant(n_constants_, element, size);
-    return {Value::constant, static_cast<uint8_t>(n_constants_++), 0, static_cast<uint8_t>(size)};
-}
-
 Value Expression::apply(const Kernel& kernel, const Value* inputs) noexcept {
     Instruction& own = instructions_[length_];
     own.function = kernel.function;
@@ -35,34 +24,6 @@ Value Expression::apply(const Kernel& kernel, const Value* inputs) noexcept {
         own.stored[o] = -1;
     }
     return {Value::result, static_cast<uint8_t>(length_++), 0, own.sizes[0]};
-}
-
-Value Expression::output(Value first, int number) const noexcept {
-    return {Value::result, first.index, static_cast<uint8_t>(number),
-            instructions_[first.index].sizes[number]};
-}
-
-Value Expression::cast(KernelFn kernel, Value x, int size) noexcept {
-    Kernel one;
-    one.function = kernel;
-    one.inputs = one.outputs = 1;
-    Value result = apply(one, &x);
-    result.size = instructions_[result.index].sizes[0] = static_cast<uint8_t>(size);
-    return result;
-}
-
-void Expression::store(Value result, int operand) noexcept {
-    Instruction& of = instructions_[result.index];
-    of.stored[result.output] = static_cast<int8_t>(operand);
-    of.is_whole = true;
-}
-
-void Expression::reduce(ReduceFn kernel, Value result, ptrdiff_t piece, bool stops) noexcept {
-    reduce_ = kernel;
-    reduced_ = result;
-    reduce_piece_ = piece;
-    stops_ = stops;
-    instructions_[result.index].is_whole = true;
 }
 
 // A register is free again after the last instruction that reads it. The outputs of an instruction
@@ -120,7 +81,9 @@ class ExpressionRun {
 public:
     ExpressionRun(const Expression& program, bool watches) noexcept
         : program_(program), watches_(watches) {
-        for (int k = 0; k < program.length_; ++k) moved_[k] = -1;
+        for (int8_t& operand : moved_) operand = -1;
+        if (watches)
+            for (int& status : status_) status = 0;
     }
 
     bool run_elementwise(const Nest& nest) noexcept;
@@ -167,7 +130,7 @@ private:
     ptrdiff_t register_bytes_ = 0;
     Location results_[Expression::most_instructions][max_outputs];
     int8_t moved_[Expression::most_instructions];  // operand that holds a result already; -1: none
-    int status_[Expression::most_instructions + 1] = {};
+    int status_[Expression::most_instructions + 1];  // if it watches
 };
 
 // Longest runs first: a column becomes a row, rows without gaps become one.
@@ -295,6 +258,7 @@ bool ExpressionRun::run_elementwise(const Nest& nest) noexcept {
     // A piece computes once what repeats in it.
     ptrdiff_t bytes[Expression::most_instructions];
     bool const is_short = nest.ndim < 2 && count(nest) <= piece;
+    if (is_short) register_bytes_ = up_to_lines(count(nest) * program_.widest_);
     ptrdiff_t const repeated = is_short ? 0 : find_repeated(nest, bytes);
     Scratch scratch(static_cast<size_t>(repeated + program_.n_registers_ * register_bytes_));
     if (!scratch.get()) return false;
@@ -328,7 +292,7 @@ struct ReducePieces {
         by_row = plan.row.length == 1 || (plan.reduced.length > 1 && !plan.columns());
         if (by_row) {
             n = std::min(plan.reduced.length, most);
-            rows = most / n;
+            rows = plan.row.length == 1 ? 1 : most / n;
         } else {
             rows = std::min(most_columns, tile_columns);
             n = most / rows;
@@ -355,7 +319,8 @@ WideBlock piece_of(const ReducePlan& plan, bool by_row, ptrdiff_t row, ptrdiff_t
 
 bool ExpressionRun::run_reduce(ReducePlan& plan, ptrdiff_t columns_of_a_tile) noexcept {
     ReducePieces const pieces(plan, program_.reduce_piece_, columns_of_a_tile);
-    register_bytes_ = up_to_lines(program_.reduce_piece_ * program_.widest_);
+    ptrdiff_t const most = std::min(program_.reduce_piece_, plan.reduced.length * plan.row.length);
+    register_bytes_ = up_to_lines(most * program_.widest_);
     Scratch scratch(static_cast<size_t>(program_.n_registers_ * register_bytes_));
     if (!scratch.get()) return false;
     registers_ = scratch.get();

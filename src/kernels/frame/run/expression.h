@@ -1,5 +1,7 @@
 // Expressions: programs of kernels, run piece by piece in the first cache over any layout.
 #pragma once
+#include <string.h>
+
 #include <initializer_list>
 
 #include "frame/threads/work_split.h"
@@ -33,7 +35,7 @@ public:
     Value apply(const Kernel& kernel, const Value* inputs) noexcept;
     Value output(Value first, int number) const noexcept;
     // Another element in its place: a program may be copied and run again.
-    void set_constant(int index, const void* element, int size) noexcept;
+    void set_constant(int index, const Element& element) noexcept { constants_[index] = element; }
     // A cast to a dtype of `size` bytes.
     Value cast(KernelFn kernel, Value x, int size) noexcept;
 
@@ -89,5 +91,41 @@ private:
     Value reduced_{};
     ptrdiff_t reduce_piece_ = 0;
 };
+
+// ---- Building: within a call, where it must cost next to nothing
+
+inline Expression::Value Expression::constant(const void* element, int size) noexcept {
+    memcpy(constants_[n_constants_].bytes, element, static_cast<size_t>(size));
+    return {Value::constant, static_cast<uint8_t>(n_constants_++), 0, static_cast<uint8_t>(size)};
+}
+
+inline Expression::Value Expression::output(Value first, int number) const noexcept {
+    return {Value::result, first.index, static_cast<uint8_t>(number),
+            instructions_[first.index].sizes[number]};
+}
+
+inline Expression::Value Expression::cast(KernelFn kernel, Value x, int size) noexcept {
+    Kernel one;
+    one.function = kernel;
+    one.inputs = one.outputs = 1;
+    Value result = apply(one, &x);
+    result.size = instructions_[result.index].sizes[0] = static_cast<uint8_t>(size);
+    return result;
+}
+
+inline void Expression::store(Value result, int operand) noexcept {
+    Instruction& of = instructions_[result.index];
+    of.stored[result.output] = static_cast<int8_t>(operand);
+    of.is_whole = true;
+}
+
+inline void Expression::reduce(ReduceFn kernel, Value result, ptrdiff_t piece,
+                               bool stops) noexcept {
+    reduce_ = kernel;
+    reduced_ = result;
+    reduce_piece_ = piece;
+    stops_ = stops;
+    instructions_[result.index].is_whole = true;
+}
 
 }  // namespace raptors

@@ -59,6 +59,18 @@ struct Axes {
 }  // namespace
 
 bool make_plan(const Nest& nest, int axis, ReducePlan& plan) noexcept {
+    if (nest.ndim == 1 && (axis >= 0 || nest.strides[out][0] == 0)) {
+        plan.axes = 0;
+        plan.operands = nest.operands;
+        plan.reduced.length = nest.shape[0];
+        plan.row.length = 1;
+        for (int i = 0; i < nest.operands; ++i) {
+            plan.data[i] = nest.data[i];
+            plan.reduced.strides[i] = nest.strides[i][0];
+            plan.row.strides[i] = 0;
+        }
+        return nest.shape[0] != 0;
+    }
     Axes reduced, kept;
     for (int a = 0; a < nest.ndim; ++a) {
         ptrdiff_t const length = nest.shape[a];

@@ -12,6 +12,7 @@ void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
 // run(part) for every part of a simplified nest. False if one said so.
 template <class Run>
 bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
+    if (share.grain == unshared.grain) return run(nest);
     Chunks const chunks(nest, share.grain);
     if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
     std::atomic<bool> done{true};
