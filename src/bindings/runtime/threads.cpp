@@ -173,9 +173,9 @@ void bind_figures(const py::object& load) { figures_loader = py::object(load).re
 py::tuple measure_costs() {
     return py::make_tuple(figures<Op>(n_ops), figures<Combine>(n_combines));
 }
-void set_costs(const py::dict& ops, const py::dict& folds) {
+void set_costs(const py::dict& ops, const py::dict& combines) {
     set_figures<Op>(n_ops, ops);
-    set_figures<Combine>(n_combines, folds);
+    set_figures<Combine>(n_combines, combines);
     measured = true;
 }
 

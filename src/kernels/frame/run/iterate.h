@@ -99,8 +99,8 @@ void run_masked(const Kernel& kernel, const Nest& nest) noexcept;
 // elements in the same order (same pointer and strides).
 bool overlaps(const Nest& nest, int input, int input_size, int output, int output_size) noexcept;
 
-// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the folded axes; the
-// kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
+// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the reduced axes;
+// the kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
 void run_reduce(ReduceFn kernel, const Nest& nest) noexcept;
 // argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64,
 // stride 0 along it.

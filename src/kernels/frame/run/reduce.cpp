@@ -135,7 +135,7 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
 
 namespace {
 
-// Elements [lo, hi) of node `number` of those that halving a fold of n `levels` times gives. Cut as
+// Elements [lo, hi) of node `number` of those that halving a row of n `levels` times gives. Cut as
 // the kernels' tree for sums is.
 void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff_t& hi) noexcept {
     lo = 0;
