@@ -1,4 +1,6 @@
 // The tables as data, for readers at run time.
+#include <string_view>
+
 #include "api/elementwise.h"
 #include "api/reduce.h"
 #include "api/scan.h"
@@ -35,9 +37,6 @@ constexpr Cost LIGHT = {0, 0};
 constexpr Cost DIVISION = {0.15F, 0.5F};  // the least of what processors of the last ten years need
 constexpr Cost POLYNOMIAL = {0.15F, 0.5F};
 
-// Accuracy of reductions.
-enum Family { FAMILY_EXACT, FAMILY_PAIRWISE };
-
 // The boolean kernels that BOOLEAN rows add.
 constexpr uint32_t borrowed(Op op) {
     switch (op) {
@@ -64,33 +63,93 @@ constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* s
     return row;
 }
 
-// What folds and scans accumulate in.
+// What scans accumulate in.
 enum class Stored { SAME, WIDE, BOOL };
 
 DType stored_dtype(Stored stored, DType t) {
     switch (stored) {
         case Stored::BOOL:
             return DType::boolean;
-        case Stored::WIDE: {
-            char const kind = dtype_info[static_cast<size_t>(t)].kind;
-            if (kind == 'F') return t;
-            return kind == 'U' ? DType::uint64 : DType::int64;
-        }
+        case Stored::WIDE:
+            if (is_inexact(t)) return t;
+            return kind_of(t) == 'U' ? DType::uint64 : DType::int64;
         default:
             return t;
     }
 }
 
-constexpr Stored accumulator_of(Fold fold) {
-    switch (fold) {
-#define REDUCE(name, ufunc, types, accumulator, ...) \
-    case Fold::name:                                 \
-        return Stored::accumulator;
-#include "tables/reductions.def"
-        default:
-            return Stored::SAME;
-    }
+// The row of ops.def of that name; Op::count: there is none.
+constexpr Op op_named(std::string_view name) {
+#define UNARY(op, ...) \
+    if (name == #op) return Op::op;
+#define BINARY UNARY
+#define TERNARY UNARY
+#include "tables/ops.def"
+    return Op::count;
 }
+
+// The words of reductions.def.
+namespace reductions {
+using enum CombineInfo::Identity;
+using enum CombineInfo::Accumulator;
+using enum CombineInfo::Trait;
+enum Accuracy { EXACT, PAIRWISE };
+
+constexpr CombineInfo combine_row(const char* name, uint32_t types, CombineInfo::Identity identity,
+                                  CombineInfo::Accumulator accumulator, int traits,
+                                  Accuracy accuracy) {
+    return {name,
+            op_named(name),
+            types,
+            identity,
+            accumulator,
+            static_cast<uint8_t>(traits),
+            accuracy == EXACT};
+}
+constexpr CombineInfo combines[n_combines] = {
+#define COMBINE(name, ...) combine_row(#name, __VA_ARGS__),
+#include "tables/reductions.def"
+};
+}  // namespace reductions
+
+namespace functions {
+using enum Finish::Step;
+enum Home { METHOD, FUNCTION };
+using reductions::EXACT;
+using reductions::PAIRWISE;
+constexpr Map ELEMENTS{Map::ELEMENTS}, TRUTH{Map::TRUTH}, NAN_IS_IDENTITY{Map::NAN_IS_IDENTITY};
+constexpr Map deviation_from(Reduction centre) { return {Map::DEVIATION, centre}; }
+constexpr Finish minus(Reduction row) { return {MINUS, row}; }
+constexpr Finish finish_of(Finish finish) { return finish; }
+constexpr Finish finish_of(int steps) { return {static_cast<uint8_t>(steps)}; }
+
+// Dtypes whose kernels of ops.def a finish calls.
+constexpr uint32_t finished_types(Finish finish) {
+    constexpr uint32_t subtracted = 0
+#define BINARY(name, types, ...) | (Op::name == Op::subtract ? (types) : 0U)
+#include "tables/ops.def"
+        ;
+    return finish.has(MINUS) ? subtracted : ~0U;
+}
+
+constexpr ReductionInfo row(const char* name, Home home, const char* parameters, Map map,
+                            Combine combine, Finish finish, reductions::Accuracy accuracy,
+                            const char* doc) {
+    uint32_t const types = reductions::combines[static_cast<int>(combine)].types;
+    return {name,
+            home == METHOD,
+            parameters,
+            {map, combine, finish},
+            types & finished_types(finish),
+            accuracy == EXACT,
+            doc};
+}
+constexpr ReductionInfo rows[n_reductions] = {
+#define REDUCTION(name, home, parameters, map, combine, finish, accuracy, doc) \
+    row(#name, home, parameters, map, Combine::combine, finish_of(finish), accuracy, doc),
+#include "tables/reductions.def"
+};
+}  // namespace functions
 
 }  // namespace
 
@@ -129,10 +188,13 @@ Kernel kernel_of(const ElementwiseTable& table, Op op, DType t) noexcept {
     return kernel;
 }
 
-const FoldInfo fold_info[n_folds] = {
-#define REDUCE(name, ufunc, types, accumulator, family, doc) \
-    {#name, Op::ufunc, types, FAMILY_##family == FAMILY_EXACT, false, doc},
-#define ARGREDUCE(name, types, doc) {#name, Op::count, types, true, true, doc},
+constinit const CombineInfo combine_info[n_combines] = {
+#define COMBINE(name, ...) reductions::combines[static_cast<int>(Combine::name)],
+#include "tables/reductions.def"
+};
+
+constinit const ReductionInfo reduction_info[n_reductions] = {
+#define REDUCTION(name, ...) functions::rows[static_cast<int>(Reduction::name)],
 #include "tables/reductions.def"
 };
 
@@ -148,10 +210,18 @@ const AliasInfo alias_info[] = {
 };
 const int n_aliases = static_cast<int>(sizeof alias_info / sizeof alias_info[0]);
 
-DType accumulator(Fold fold, DType t) noexcept {
-    auto const f = static_cast<size_t>(fold);
-    if (f < static_cast<size_t>(n_folds) && fold_info[f].index) return DType::int64;
-    return stored_dtype(accumulator_of(fold), t);
+DType accumulator(Combine combine, DType t) noexcept {
+    switch (combine_info[static_cast<size_t>(combine)].accumulator) {
+        case CombineInfo::BOOL:
+            return DType::boolean;
+        case CombineInfo::INDEX:
+            return DType::int64;
+        case CombineInfo::WIDE:
+            if (is_inexact(t)) return t;
+            return kind_of(t) == 'U' ? DType::uint64 : DType::int64;
+        default:
+            return t;
+    }
 }
 
 const ScanInfo scan_info[n_scans] = {

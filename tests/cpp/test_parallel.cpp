@@ -91,7 +91,7 @@ void check_elementwise(const Table& table) {
         std::vector<char> const before = out.bytes;
         simplify(nest);
         if (masked)
-            CHECK(run_masked(kernel, nest, nullptr));
+            CHECK(run_masked(kernel, nest, nullptr, unshared));
         else
             run(kernel, nest);
         std::vector<char> const wanted = out.bytes;
@@ -137,19 +137,19 @@ void check_casts(const Table& table) {
 
 void check_folds(const Table& table) {
     for (int trial = 0; trial < 600 * patience; ++trial) {
-        auto const fold = static_cast<Fold>(below(n_folds));
+        auto const fold = static_cast<Combine>(below(n_combines));
         auto const t = static_cast<DType>(below(n_dtypes));
         ReduceFn kernel = table.reduce[static_cast<int>(fold)][static_cast<int>(t)];
-        const FoldInfo& info = fold_info[static_cast<int>(fold)];
-        if (!kernel || info.index) continue;
+        const CombineInfo& info = combine_info[static_cast<int>(fold)];
+        if (!kernel || info.is_index()) continue;
         DType const result = accumulator(fold, t);
-        bool const from_first = fold == Fold::min || fold == Fold::max;
+        bool const from_first = info.identity == CombineInfo::NONE;
         Joining joining{};
         joining.size = size_of(result);
         joining.from_first = from_first;
-        if (fold == Fold::sum && dtype_info[static_cast<int>(t)].kind == 'F')
-            joining.neutral[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
-        if (fold == Fold::sum || from_first)
+        if (fold == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F')
+            joining.neutral.bytes[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
+        if (fold == Combine::add || from_first)
             joining.join =
                 table.elementwise[static_cast<int>(info.ufunc)][static_cast<int>(result)];
 
@@ -170,7 +170,7 @@ void check_folds(const Table& table) {
         out.bytes = random_elements(result, stride / size_of(result));
         nest.data[1] = out.bytes.data();
         Operand centre;  // one for each fold
-        if (fold == Fold::sum && dtype_info[static_cast<int>(t)].kind == 'F' && below(2)) {
+        if (fold == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F' && below(2)) {
             kernel = table.deviation[static_cast<int>(t)];
             centre.bytes = random_elements(t, stride / size_of(t));
             nest.operands = 3;

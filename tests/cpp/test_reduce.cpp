@@ -54,7 +54,7 @@ std::vector<char> random_bytes(size_t elements) {
 
 // One fold as its elements, in order.
 template <class T>
-std::vector<T> elements(const Reduction& r, ptrdiff_t row) {
+std::vector<T> elements(const ReduceBlock& r, ptrdiff_t row) {
     std::vector<T> x;
     for (ptrdiff_t i = 0; i < r.n; ++i)
         x.push_back(get<T>(r.in + row * r.in_row + i * r.in_stride));
@@ -110,10 +110,11 @@ ptrdiff_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
 // Is out (8 bytes) what folding r's row into `before` must give?
 template <class T>
-bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, const char* out) {
+bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* before,
+              const char* out) {
     auto const x = elements<T>(r, row);
     switch (fold) {
-        case Fold::sum:
+        case Combine::add:
             if constexpr (std::is_floating_point_v<T>) {
                 bool const by_row =
                     r.rows == 1 || (r.n > 1 && distance(r.in_stride) <= distance(r.in_row));
@@ -137,7 +138,7 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
                 for (T v : x) s += wide(v);
                 return s == get<uint64_t>(out);
             }
-        case Fold::prod:
+        case Combine::multiply:
             if constexpr (std::is_floating_point_v<T>) {
                 T p = get<T>(before);
                 for (T v : x) p *= v;
@@ -147,27 +148,37 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
                 for (T v : x) p *= wide(v);
                 return p == get<uint64_t>(out);
             }
-        case Fold::min:
-        case Fold::max: {
+        case Combine::minimum:
+        case Combine::maximum: {
             auto m = comparable(get<T>(before));
             for (T v : x) {
                 auto const c = comparable(v);
-                if (!is_nan(m) && (is_nan(c) || (fold == Fold::min ? c < m : c > m))) m = c;
+                if (!is_nan(m) && (is_nan(c) || (fold == Combine::minimum ? c < m : c > m))) m = c;
             }
             return same_value(m, comparable(get<T>(out)));
         }
-        case Fold::any:
-        case Fold::all: {
+        case Combine::fmin:
+        case Combine::fmax: {
+            auto m = comparable(get<T>(before));
+            for (T v : x) {
+                auto const c = comparable(v);
+                if (is_nan(m) || (fold == Combine::fmin ? c < m : c > m)) m = c;
+            }
+            return same_value(m, comparable(get<T>(out)));
+        }
+        case Combine::logical_or:
+        case Combine::logical_and: {
             bool t = *before != 0;
-            for (T v : x) t = fold == Fold::any ? (v != T{} || t) : (v != T{} && t);
+            for (T v : x) t = fold == Combine::logical_or ? (v != T{} || t) : (v != T{} && t);
             return *out == t;
         }
-        case Fold::argmin:
-        case Fold::argmax: {
+        case Combine::argmin:
+        case Combine::argmax: {
             size_t best = 0;
             for (size_t i = 1; i < x.size(); ++i) {
                 auto const a = comparable(x[best]), b = comparable(x[i]);
-                if (!is_nan(a) && (is_nan(b) || (fold == Fold::argmin ? b < a : b > a))) best = i;
+                if (!is_nan(a) && (is_nan(b) || (fold == Combine::argmin ? b < a : b > a)))
+                    best = i;
             }
             return get<int64_t>(out) == static_cast<int64_t>(best);
         }
@@ -177,29 +188,29 @@ bool expected(Fold fold, const Reduction& r, ptrdiff_t row, const char* before, 
 }
 
 template <class T>
-void initial(Fold fold, const Reduction& r, ptrdiff_t row, char* out) {
+void initial(Combine fold, const ReduceBlock& r, ptrdiff_t row, char* out) {
     memset(out, 0, 8);
-    if (fold == Fold::sum && std::is_floating_point_v<T>) {
+    if (fold == Combine::add && std::is_floating_point_v<T>) {
         T const zero = static_cast<T>(std::is_floating_point_v<T> ? -0.0 : 0);
         memcpy(out, &zero, sizeof zero);
-    } else if (fold == Fold::prod) {
+    } else if (fold == Combine::multiply) {
         T const one = static_cast<T>(1);
         uint64_t const wide_one = 1;
         if (std::is_floating_point_v<T>)
             memcpy(out, &one, sizeof one);
         else
             memcpy(out, &wide_one, sizeof wide_one);
-    } else if (fold == Fold::min || fold == Fold::max) {
+    } else if (combine_info[static_cast<int>(fold)].accumulator == CombineInfo::SAME) {
         memcpy(out, r.in + row * r.in_row, sizeof(T));
-    } else if (fold == Fold::all) {
+    } else if (fold == Combine::logical_and) {
         *out = 1;
     }
 }
 
-size_t result_size(Fold fold, size_t element, bool is_float) {
-    if (fold == Fold::any || fold == Fold::all) return 1;
-    if (fold == Fold::min || fold == Fold::max) return element;
-    if (fold == Fold::argmin || fold == Fold::argmax || !is_float) return 8;
+size_t result_size(Combine fold, size_t element, bool is_float) {
+    if (fold == Combine::logical_or || fold == Combine::logical_and) return 1;
+    if (combine_info[static_cast<int>(fold)].accumulator == CombineInfo::SAME) return element;
+    if (fold == Combine::argmin || fold == Combine::argmax || !is_float) return 8;
     return element;
 }
 
@@ -212,7 +223,7 @@ std::vector<const Table*> const tables = [] {
 
 // All ISAs on one call: right, and the same bits.
 template <class T>
-void check_call(Fold fold, Reduction r, ptrdiff_t out_row = 0) {
+void check_call(Combine fold, ReduceBlock r, ptrdiff_t out_row = 0) {
     size_t const size = result_size(fold, sizeof(T), std::is_floating_point_v<T>);
     if (out_row == 0) out_row = static_cast<ptrdiff_t>(size);
     std::vector<char> first;
@@ -260,8 +271,8 @@ std::vector<ptrdiff_t> lengths() {
 template <class T>
 void check_dtype() {
     constexpr ptrdiff_t size = sizeof(T);
-    for (int f = 0; f < n_folds; ++f) {
-        Fold const fold = static_cast<Fold>(f);
+    for (int f = 0; f < n_combines; ++f) {
+        Combine const fold = static_cast<Combine>(f);
         for (ptrdiff_t n : lengths()) {
             for (ptrdiff_t rows : {1, 2, 3, 17, 70}) {
                 if (n * rows > 4000 && rows > 3) continue;
@@ -269,7 +280,7 @@ void check_dtype() {
                 if (thinned && n < 300 && (n * 7 + rows + f) % (emulated ? 10 : 5)) continue;
                 auto const bytes = random_bytes<T>(static_cast<size_t>(n * rows * 2 + 8));
                 const char* const p = bytes.data();
-                Reduction r{};
+                ReduceBlock r{};
                 r.n = n;
                 r.rows = rows;
                 auto with = [&](const char* in, ptrdiff_t stride, ptrdiff_t in_row,
@@ -303,7 +314,7 @@ template <class T>
 void check_special() {
     T const specials[] = {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
                           -std::numeric_limits<T>::infinity(), T(-0.0), T(0.0)};
-    for (int f = 0; f < n_folds; ++f)
+    for (int f = 0; f < n_combines; ++f)
         for (ptrdiff_t n : {1, 2, 7, 8, 9, 33, 64, 100, 130, 1000, 5000})
             for (ptrdiff_t rows : {1, 3, 40})
                 for (T special : specials) {
@@ -311,22 +322,23 @@ void check_special() {
                     for (int count = 1; count <= 3; ++count) {
                         size_t const at = generator() % static_cast<size_t>(n * rows);
                         memcpy(&bytes[at * sizeof(T)], &special, sizeof(T));
-                        Reduction r{bytes.data(),
-                                    nullptr,
-                                    n,
-                                    sizeof(T),
-                                    rows,
-                                    n * static_cast<ptrdiff_t>(sizeof(T)),
-                                    0};
-                        check_call<T>(static_cast<Fold>(f), r);
+                        ReduceBlock r{bytes.data(),
+                                      nullptr,
+                                      n,
+                                      sizeof(T),
+                                      rows,
+                                      n * static_cast<ptrdiff_t>(sizeof(T)),
+                                      0};
+                        check_call<T>(static_cast<Combine>(f), r);
                         r.in_stride = rows * static_cast<ptrdiff_t>(sizeof(T));
                         r.in_row = sizeof(T);
-                        check_call<T>(static_cast<Fold>(f), r);
+                        check_call<T>(static_cast<Combine>(f), r);
                     }
                 }
     // all zeros of either sign: false
     std::vector<T> zeros(1000, T(-0.0));
-    for (Fold fold : {Fold::any, Fold::all, Fold::argmax, Fold::argmin})
+    for (Combine fold :
+         {Combine::logical_or, Combine::logical_and, Combine::argmax, Combine::argmin})
         check_call<T>(fold,
                       {reinterpret_cast<char*>(zeros.data()), nullptr, 1000, sizeof(T), 1, 0, 0});
     // -0.0 alone stays -0.0
@@ -335,7 +347,7 @@ void check_special() {
         if (!t) continue;
         for (ptrdiff_t n : {1, 5, 8, 100, 1000}) {
             T out = T(-0.0);
-            t->reduce[static_cast<int>(Fold::sum)][static_cast<int>(dtype_of<T>())](
+            t->reduce[static_cast<int>(Combine::add)][static_cast<int>(dtype_of<T>())](
                 {reinterpret_cast<char*>(zeros.data()), reinterpret_cast<char*>(&out), n, sizeof(T),
                  1, 0, 0});
             CHECK(out == 0 && std::signbit(out));
@@ -353,11 +365,11 @@ void check_guarded() {
     char *const low = got + page, *const high = low + room;
     memset(low, 0, room);
     constexpr ptrdiff_t size = sizeof(T);
-    for (int f = 0; f < n_folds; ++f)
+    for (int f = 0; f < n_combines; ++f)
         for (ptrdiff_t n = 1; n <= 140; n += emulated && n >= 40 ? 5 : 1)
             for (ptrdiff_t rows : {1, 5}) {
                 ptrdiff_t const bytes = n * rows * size;
-                Fold const fold = static_cast<Fold>(f);
+                Combine const fold = static_cast<Combine>(f);
                 for (const char* p :
                      {static_cast<const char*>(low), static_cast<const char*>(high - bytes)}) {
                     check_call<T>(fold, {p, nullptr, n, size, rows, n * size, 0});
@@ -383,10 +395,10 @@ void check_early_exit() {
             ptrdiff_t const size = dtype_info[static_cast<int>(d)].size;
             ptrdiff_t const n = static_cast<ptrdiff_t>(9 * page) / size;
             char out = 0;
-            t->reduce[static_cast<int>(Fold::any)][static_cast<int>(d)](
+            t->reduce[static_cast<int>(Combine::logical_or)][static_cast<int>(d)](
                 {got, &out, n, size, 1, 0, 0});
             CHECK(out == 1);
-            t->reduce[static_cast<int>(Fold::all)][static_cast<int>(d)](
+            t->reduce[static_cast<int>(Combine::logical_and)][static_cast<int>(d)](
                 {got, &out, n, size, 1, 0, 0});
             CHECK(out == 0);
         }
@@ -402,7 +414,7 @@ void check_status() {
         const Table* const t = tables[static_cast<size_t>(isa)];
         if (!t) continue;
         ReduceFn const sum =
-            t->reduce[static_cast<int>(Fold::sum)][static_cast<int>(DType::float64)];
+            t->reduce[static_cast<int>(Combine::add)][static_cast<int>(DType::float64)];
         for (ptrdiff_t n : {2, 9, 100, 1000, 3000}) {
             auto status = [&](double first, double last) {
                 std::vector<double> x(static_cast<size_t>(n), 1.0);
@@ -435,10 +447,10 @@ void check_status() {
 void check_rows() {
     for (int isa = 0; isa < n_isas; ++isa) {
         const Table* const t = table(static_cast<Isa>(isa));
-        for (int fold = 0; t && fold < n_folds; ++fold)
+        for (int fold = 0; t && fold < n_combines; ++fold)
             for (int type = 0; type < n_dtypes; ++type)
                 CHECK((t->reduce[fold][type] != nullptr) ==
-                      ((fold_info[fold].types >> type & 1U) != 0));
+                      ((combine_info[fold].types >> type & 1U) != 0));
     }
 }
 

@@ -95,9 +95,9 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
     declined = Why::borrowed;
     if (nargs > 2 && PyUnicode_CompareWithASCIIString(args[1], "reduce") == 0) {
         if (refuses_ufunc_reduce(ufunc, args + 3, nargs - 3, kwnames)) return nullptr;
-        if (info && info->reduction < n_folds) {
-            PyObject* o = ufunc_reduce_native(info->reduction, reduce_entry[info->reduction],
-                                              args[2], args + 3, nargs - 3, kwnames);
+        if (info && info->reduction < n_combines) {
+            PyObject* o =
+                ufunc_reduce_native(info->reduction, args[2], args + 3, nargs - 3, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
     }

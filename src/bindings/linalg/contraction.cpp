@@ -6,7 +6,7 @@
 
 #include "api/table.h"
 #include "creation/from_objects.h"
-#include "frame/threads/work_split.h"
+#include "frame/run/expression.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "runtime/threads.h"
@@ -148,31 +148,16 @@ bool sum_elements(const Problem& p) {
         (nest.strides[2][last] || steps(0) || steps(1)))
         return refuse(Why::shape);
     fill_zeros(p);
-    Chunks const chunks(nest, piece);
-    npy_intp const n = count(nest), size = size_of(p.t);
-    Temporary memory;
-    char* const products = memory.make(std::min(n, 2 * piece) * size);
-    if (!products) return false;
-    auto call = [&](Share) {
-        for (ptrdiff_t i = 0; i < chunks.count(); ++i) {
-            Nest part;
-            chunks.part(i, part);
-            char* const out = part.data[2];
-            Nest sums = nest_of(part, {2, 2});
-            npy_intp bytes = size;
-            for (int d = part.ndim - 1; d >= 0; --d) {
-                part.strides[2][d] = sums.strides[0][d] = bytes;
-                bytes *= part.shape[d];
-            }
-            part.data[2] = sums.data[0] = products;
-            sums.data[1] = out;
-            run(multiply, part);
-            run_reduce(sum, sums);
-        }
-    };
-    run_work(
-        static_cast<double>(n) * cost_of(Op::multiply, p.t), [](int) { return unshared; }, call);
-    return true;
+    Expression program;
+    int const size = size_of(p.t);
+    program.reduce(
+        sum, program.apply(multiply, {program.operand(0, size), program.operand(2, size)}), piece);
+    Nest const reduced = nest_of(nest, {0, 2, 1});
+    bool done = true;
+    run_long(count(nest), cost_of(Op::multiply, p.t),
+             [&](Share share) { done = program.run(reduced, share); });
+    if (!done) PyErr_NoMemory();
+    return done;
 }
 }  // namespace
 

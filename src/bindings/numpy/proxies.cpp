@@ -127,10 +127,9 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
     declined = Why::borrowed;
     if (which == 0 && nargs) {
         if (refuses_ufunc_reduce(p->fn, args + 1, nargs - 1, kwnames)) return nullptr;
-        if (p->ufunc && p->ufunc->reduction < n_folds) {
-            int const reduction = p->ufunc->reduction;
-            PyObject* o = ufunc_reduce_native(reduction, reduce_entry[reduction], args[0], args + 1,
-                                              nargs - 1, kwnames);
+        if (p->ufunc && p->ufunc->reduction < n_combines) {
+            PyObject* o =
+                ufunc_reduce_native(p->ufunc->reduction, args[0], args + 1, nargs - 1, kwnames);
             if (o || PyErr_Occurred()) return o;
         }
     }

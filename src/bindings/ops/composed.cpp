@@ -7,9 +7,11 @@
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
+#include "frame/run/expression.h"
 #include "numpy/fallback.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
+#include "runtime/threads.h"
 
 namespace py = pybind11;
 
@@ -30,37 +32,84 @@ PyObject* round_whole(Entry* entry, PyObject* self) {
     return is_ours(self) ? counted(entry, new_ref(self)) : decline(Why::type);
 }
 
+// A new array for the result, in the array's own order.
+PyObject* rounded_like(const Fields* f, PyArray_Descr* descr) {
+    constexpr int orders = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+    bool const fortran = (f->flags & orders) == NPY_ARRAY_F_CONTIGUOUS;
+    int perm[NPY_MAXDIMS];
+    for (int d = 0; d < f->nd; ++d) perm[d] = fortran ? f->nd - 1 - d : d;
+    return new_array_ordered(f->nd, f->dimensions, perm, descr);
+}
+
+// Elements of `from` scaled, rounded and scaled back into those of `to`, dtype t. False: declined,
+// or an error is set.
+bool scale_and_round(const Table& table, const Fields* from, const Fields* to, DType t,
+                     npy_intp decimals, double power) {
+    Element factor;
+    with_type(t,
+              [&](auto tag) { store(factor, static_cast<typename decltype(tag)::type>(power)); });
+    Nest nest;
+    nest.ndim = from->nd;
+    nest.operands = 2;
+    const Fields* const both[] = {from, to};
+    for (int i = 0; i < 2; ++i) {
+        nest.data[i] = both[i]->data;
+        for (int d = 0; d < from->nd; ++d) {
+            nest.shape[d] = from->dimensions[d];
+            nest.strides[i][d] = both[i]->strides[d];
+        }
+    }
+    int const size = item_size(t);
+    DType const own = dtype_of(from->descr);
+    if (!apart(from, to) && overlaps(nest, 0, item_size(own), 1, size)) {
+        declined = Why::overlap;
+        return false;
+    }
+    Op const steps[] = {decimals > 0 ? Op::multiply : Op::divide, Op::rint,
+                        decimals > 0 ? Op::divide : Op::multiply};
+    Expression program;
+    Expression::Value x = program.operand(0, item_size(own));
+    if (own != t) x = program.cast(table.cast[index(own)][index(t)], x, size);
+    auto const by = program.constant(factor, size);
+    int const first = program.length();
+    for (Op const step : steps) {
+        Expression::Value const both_operands[] = {x, by};
+        x = program.apply(kernel_of(table, step, t), both_operands);
+    }
+    program.store(x, 1);
+    simplify(nest);
+    int status[Expression::most_instructions + 1] = {};
+    bool done = true;
+    if (npy_intp const n = count(nest); n < long_from) {
+        done = program.run(nest, unshared, status);
+    } else {
+        double cost = 0;
+        for (Op const step : steps) cost += cost_of(step, t);
+        run_long(n, cost, [&](Share share) { done = program.run(nest, share, status); });
+    }
+    if (!done) PyErr_NoMemory();
+    for (int k = 0; done && k < 3; ++k) {
+        const OpInfo& info = op_info[index(steps[k])];
+        int const raised = info.reports(t) ? status[first + k] : 0;
+        if (raised && report_fp_status(info.name, raised) < 0) return false;
+    }
+    return done;
+}
+
 // NumPy's PyArray_Round, step by step: scale, round, scale back.
 PyObject* round_scaled(Entry* entry, PyObject* self, npy_intp decimals, PyObject* given) {
     static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
     constexpr npy_intp most = sizeof powers / sizeof *powers - 1;
     if (decimals > most || decimals < -most) return decline(Why::value);
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    bool const whole = !is_floating(t), up = decimals > 0;
-    auto const factor =
-        py::reinterpret_steal<py::object>(PyFloat_FromDouble(powers[up ? decimals : -decimals]));
-    if (!factor) return nullptr;
-    py::object out;
-    if (given) {
-        out = py::reinterpret_borrow<py::object>(given);
-    } else {
-        constexpr int orders = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
-        bool const fortran = (f->flags & orders) == NPY_ARRAY_F_CONTIGUOUS;
-        int perm[NPY_MAXDIMS];
-        for (int d = 0; d < f->nd; ++d) perm[d] = fortran ? f->nd - 1 - d : d;
-        out = py::reinterpret_steal<py::object>(new_array_ordered(
-            f->nd, f->dimensions, perm, whole ? descr_of(DType::float64) : f->descr));
-        if (!out) return nullptr;
-    }
-    ElementwiseOptions into{};
-    into.out[0] = out.ptr();
-    auto step = [&](Op op, PyObject* x) {
-        PyObject* const inputs[] = {x, factor.ptr()};
-        return py::reinterpret_steal<py::object>(elementwise(op, inputs, into));
-    };
-    if (!step(up ? Op::multiply : Op::divide, self) || !step(Op::rint, out.ptr()) ||
-        !step(up ? Op::divide : Op::multiply, out.ptr()))
+    DType const own = dtype_of(f->descr);
+    bool const whole = !is_floating(own);
+    if (given && !is_writeable(fields(given))) return decline(Why::keyword);
+    auto out = py::reinterpret_steal<py::object>(
+        given ? new_ref(given) : rounded_like(f, whole ? descr_of(DType::float64) : f->descr));
+    if (!out) return nullptr;
+    if (!scale_and_round(*active().table, f, fields(out.ptr()), whole ? DType::float64 : own,
+                         decimals, powers[decimals > 0 ? decimals : -decimals]))
         return nullptr;
     PyObject* const result =
         whole ? converted(out.ptr(), descr_of_num[f->descr->type_num], true) : out.release().ptr();
@@ -68,83 +117,121 @@ PyObject* round_scaled(Entry* entry, PyObject* self, npy_intp decimals, PyObject
 }
 
 // ---- closeness
-// An operand of isclose as the kernels read it, a piece at a time.
-constexpr npy_intp piece = 512;  // elements
+// An operand of isclose: an array that is one run of memory, or a number.
 struct Side {
-    char* data;
-    npy_intp step;  // bytes; 0: a scalar
-    KernelFn cast;  // to the dtype of the loop; nullptr: none
-    char* read(char* buffer, npy_intp from, npy_intp n, npy_intp size, npy_intp* inner) const {
-        char* const first = data + from * step;
-        *inner = cast ? size : step;
-        if (!cast) return first;
-        Block block{};
-        block.data[0] = first;
-        block.data[1] = buffer;
-        block.inner[0] = step;
-        block.inner[1] = size;
-        block.n = n;
-        block.rows = 1;
-        cast(block, nullptr);
-        return buffer;
-    }
+    Fields* array = nullptr;  // nullptr:
+    Element number;           // in the loop's dtype
+    int slot = 0;             // of the nest
 };
 
 struct Closeness {
     const Table& table;
-    DType t;  // of the loop: float32 or float64
+    DType t;  // of the loop
     Side x, y;
-    alignas(8) char rtol[8], atol[8];
+    Element rtol, atol;
     bool tolerance_known;  // y is a finite number: atol is the whole tolerance
     bool equal_nan;
+    static constexpr ptrdiff_t least_decided = 1024;  // elements that are judged at once
 
-    void call(Op op, DType dtype, char* l, npy_intp l_step, char* r, npy_intp r_step, char* out,
-              npy_intp out_step, npy_intp n) const {
-        Block block{};
-        block.data[0] = l;
-        block.inner[0] = l_step;
-        block.n = n;
-        block.rows = 1;
-        int const to = op_info[index(op)].inputs;
-        if (to == 2) {
-            block.data[1] = r;
-            block.inner[1] = r_step;
+    // The steps of NumPy's isclose.
+    Expression::Value judge(Expression& program) const {
+        using Value = Expression::Value;
+        int const size = item_size(t);
+        auto const read = [&](const Side& side) {
+            if (!side.array) return program.constant(side.number, size);
+            DType const own = dtype_of(side.array->descr);
+            Value const x_own = program.operand(side.slot, item_size(own));
+            return own == t ? x_own : program.cast(table.cast[index(own)][index(t)], x_own, size);
+        };
+        auto const apply = [&](Op op, DType dtype, Value l, Value r = {}) {
+            Value const both[] = {l, r};
+            return program.apply(kernel_of(table, op, dtype), both);
+        };
+        auto const flags = [&](Op op, Value l, Value r) { return apply(op, DType::boolean, l, r); };
+        Value const a = read(x), b = read(y), absolute_tolerance = program.constant(atol, size);
+        Value const distance = apply(Op::absolute, t, apply(Op::subtract, t, a, b));
+        Value close;
+        if (tolerance_known) {
+            close = apply(Op::less_equal, t, distance, absolute_tolerance);
+        } else {
+            Value const relative =
+                apply(Op::multiply, t, program.constant(rtol, size), apply(Op::absolute, t, b));
+            Value const tolerance = apply(Op::add, t, absolute_tolerance, relative);
+            close = apply(Op::less_equal, t, distance, tolerance);
+            close = flags(Op::bitwise_and, close, apply(Op::isfinite, t, b));
         }
-        block.data[to] = out;
-        block.inner[to] = out_step;
-        table.elementwise[index(op)][index(dtype)](block, nullptr);
+        close = flags(Op::bitwise_or, close, apply(Op::equal, t, a, b));
+        if (!equal_nan || tolerance_known) return close;
+        Value const nans = flags(Op::bitwise_and, apply(Op::isnan, t, a), apply(Op::isnan, t, b));
+        return flags(Op::bitwise_or, close, nans);
     }
 
-    // Whether elements are close, for n <= piece of them: the steps of NumPy's isclose.
-    void judge(npy_intp from, npy_intp n, char* close) const {
-        alignas(64) char buffers[4][piece * 8], flags[piece], more[piece];
-        npy_intp const size = size_of(t);
-        npy_intp x_step, y_step;
-        char* const a = x.read(buffers[0], from, n, size, &x_step);
-        char* const b = y.read(buffers[1], from, n, size, &y_step);
-        char *const distance = buffers[2], *const tolerance = buffers[3];
-        auto mask = [&](Op op, char* l, char* r, char* out) {
-            call(op, DType::boolean, l, 1, r, 1, out, 1, n);
+    // Its constants in the order in which judge() makes them.
+    void set_constants(Expression& program) const {
+        int next = 0;
+        for (const Side* side : {&x, &y})
+            if (!side->array) program.set_constant(next++, side->number);
+        program.set_constant(next++, atol);
+        if (!tolerance_known) program.set_constant(next, rtol);
+    }
+
+    // The program that stores, or reduces; those of the last calls are kept.
+    Expression& program_for(bool stores) const {
+        struct Kept {
+            const Table* table = nullptr;
+            uint64_t key;
+            Expression program;
         };
-        call(Op::subtract, t, a, x_step, b, y_step, distance, size, n);
-        call(Op::absolute, t, distance, size, nullptr, 0, distance, size, n);
-        if (tolerance_known) {
-            call(Op::less_equal, t, distance, size, const_cast<char*>(atol), 0, close, 1, n);
-        } else {
-            call(Op::absolute, t, b, y_step, nullptr, 0, tolerance, size, n);
-            call(Op::multiply, t, const_cast<char*>(rtol), 0, tolerance, size, tolerance, size, n);
-            call(Op::add, t, const_cast<char*>(atol), 0, tolerance, size, tolerance, size, n);
-            call(Op::less_equal, t, distance, size, tolerance, size, close, 1, n);
-            call(Op::isfinite, t, b, y_step, nullptr, 0, flags, 1, n);
-            mask(Op::bitwise_and, close, flags, close);
+        static Kept kept[16];
+        auto const code = [](const Side& side) -> uint64_t {
+            return side.array ? index(dtype_of(side.array->descr)) + 1 : 0;
+        };
+        uint64_t const key = index(t) | code(x) << 8 | code(y) << 16 |
+                             uint64_t{tolerance_known} << 24 | uint64_t{equal_nan} << 25 |
+                             uint64_t{stores} << 26;
+        Kept& own = kept[(key ^ key >> 8 ^ key >> 16 ^ key >> 23) % 16];
+        if (own.table != &table || own.key != key) {
+            own.program = Expression();
+            Expression::Value const close = judge(own.program);
+            if (stores)
+                own.program.store(close, 1);
+            else
+                own.program.reduce(table.reduce[index(Combine::logical_and)][index(DType::boolean)],
+                                   close, least_decided, true);
+            own.program.prepare();
+            own.table = &table;
+            own.key = key;
         }
-        call(Op::equal, t, a, x_step, b, y_step, flags, 1, n);
-        mask(Op::bitwise_or, close, flags, close);
-        if (!equal_nan || tolerance_known) return;
-        call(Op::isnan, t, a, x_step, nullptr, 0, flags, 1, n);
-        call(Op::isnan, t, b, y_step, nullptr, 0, more, 1, n);
-        mask(Op::bitwise_and, flags, more, flags);
-        mask(Op::bitwise_or, close, flags, close);
+        set_constants(own.program);
+        return own.program;
+    }
+
+    // Over operands of `like`'s shape: into `to`, or, if that is nullptr, into *all, no further
+    // than to the first piece that decides. False: out of memory.
+    bool run(const Fields* like, char* to, char* all) {
+        Nest nest;
+        nest.ndim = 1;
+        nest.operands = 2;
+        npy_intp const n = nest.shape[0] = size_of(like);
+        int slot = 0;
+        for (Side* const side : {&x, &y}) {
+            if (!side->array) continue;
+            side->slot = slot;
+            nest.data[slot] = side->array->data;
+            nest.strides[slot][0] = side->array->nd == 1 ? side->array->strides[0]
+                                                         : size_of(dtype_of(side->array->descr));
+            slot = 2;
+        }
+        nest.operands = slot && x.array && y.array ? 3 : 2;
+        nest.data[1] = to ? to : all;
+        nest.strides[1][0] = to ? 1 : 0;
+        Expression& kept = program_for(to != nullptr);
+        if (n < long_from) return kept.run(nest);
+        bool done = true;
+        Expression program = kept;  // without the GIL
+        run_long(n, program.length() * cost_of(Op::subtract, t),
+                 [&](Share share) { done = program.run(nest, share); });
+        return done;
     }
 };
 
@@ -240,25 +327,19 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
     DType const x_t = x_number ? no_dtype : dtype_of(fields(given[0])->descr);
     DType const y_t = y_number ? no_dtype : dtype_of(fields(given[1])->descr);
     DType const of_like = dtype_of(like->descr);
-    DType const t = !y_number && is_floating(y_t)           ? y_t
-                    : y_number && of_like == DType::float32 ? DType::float32
-                                                            : DType::float64;
-    if (!x_number && t == DType::float32 && x_t != DType::float32) return decline(Why::dtype);
+    DType const t = !y_number && is_floating(y_t)      ? y_t
+                    : y_number && is_floating(of_like) ? of_like
+                                                       : DType::float64;
+    if (!x_number && t != DType::float64 && x_t != t) return decline(Why::dtype);
 
     Closeness work{*act.table, t, {}, {}, {}, {}, y_number, equal_nan};
-    alignas(8) char elements[2][8];
     Side* const sides[] = {&work.x, &work.y};
     double tolerance = atol;
     for (int i = 0; i < 2; ++i) {
-        if (is_number(given[i])) {
-            if (!scalar_element(given[i], t, elements[i])) return decline(Why::value);
-            *sides[i] = {elements[i], 0, nullptr};
-            continue;
-        }
-        Fields const* const f = fields(given[i]);
-        DType const own = dtype_of(f->descr);
-        *sides[i] = {f->data, f->nd == 1 ? f->strides[0] : size_of(own),
-                     own == t ? nullptr : act.table->cast[index(own)][index(t)]};
+        if (!is_number(given[i]))
+            sides[i]->array = fields(given[i]);
+        else if (!scalar_element(given[i], t, sides[i]->number))
+            return decline(Why::value);
     }
     if (y_number) {
         double const y = PyFloat_CheckExact(given[1])
@@ -267,11 +348,8 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
         if (!std::isfinite(y)) return decline(Why::value);
         tolerance = atol + rtol * std::fabs(y);
     }
-    auto put = [t](double value, char* element) {
-        auto const number = py::reinterpret_steal<py::object>(PyFloat_FromDouble(value));
-        return number && scalar_element(number.ptr(), t, element);
-    };
-    if (!put(rtol, work.rtol) || !put(tolerance, work.atol)) return decline(Why::value);
+    if (!store_float(rtol, t, work.rtol) || !store_float(tolerance, t, work.atol))
+        return decline(Why::value);
 
     py::object result;
     char* to = nullptr;
@@ -285,21 +363,14 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
         to = fields(result.ptr())->data;
     }
     clear_fp_status();
-    bool all = true;
-    char close[piece];
-    npy_intp const n = size_of(like);
-    for (npy_intp from = 0; from < n; from += piece) {
-        npy_intp const part = n - from < piece ? n - from : piece;
-        char* const here = to ? to + from : close;
-        work.judge(from, part, here);
-        all = all && !std::memchr(here, 0, static_cast<size_t>(part));
-    }
+    char all = 1;
+    if (!work.run(like, to, &all)) return PyErr_NoMemory();
     // NumPy ignores invalid values here; of everything else it tells.
     int const status = fp_status();
     clear_fp_status();
     if (status & ~NPY_FPE_INVALID) return decline(Why::value);
     count_native(entry, t, layout_of(like), like->nd, like->dimensions);
-    if (which == 1) return PyBool_FromLong(all);
+    if (which == 1) return PyBool_FromLong(all != 0);
     Fields const* const r = fields(result.ptr());  // NumPy's `result[()]` is a view
     return new_view(result.ptr(), r->nd, r->dimensions, r->strides, r->data, r->descr);
 }

@@ -1,5 +1,5 @@
-// Reductions on Python objects: methods, functions and ufunc.reduce, over any axes, with dtype,
-// out, keepdims, initial, where.
+// Reductions on Python objects: the rows of reductions.def as functions and methods, and
+// ufunc.reduce, over any axes, with dtype, out, keepdims, initial, where.
 #pragma once
 #include "api/reduce.h"
 #include "frame/run/iterate.h"
@@ -7,21 +7,15 @@
 
 namespace raptors {
 
-// What a native reduction is: a Fold of the table, or one composed of it.
-enum class Reduce : int {
-#define REDUCE(name, ...) name,
-#define ARGREDUCE(name, ...) name,
-#include "tables/reductions.def"
-    mean
-};
+// Added to the Reduction that a native call is for where the function is called, not the method.
+constexpr int as_function = 1 << 8;
 
-// Native (see signature.h): `which` is a Reduce; self the array; arguments as of the method of that
-// name.
-PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                        Py_ssize_t nargs, PyObject* kwnames);
-// ufunc.reduce(self, axis=0, dtype=None, out=None, keepdims=False, initial, where).
-PyObject* ufunc_reduce_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                              Py_ssize_t nargs, PyObject* kwnames);
+// Native (see signature.h): `which` is a Reduction; self the array; arguments as of the method of
+// that name.
+RAPTORS_NATIVE(reduce_native);
+// ufunc.reduce(self, axis=0, dtype=None, out=None, keepdims=False, initial, where) of a Combine.
+PyObject* ufunc_reduce_native(int which, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                              PyObject* kwnames);
 
 // Whether NumPy must not be asked to do ufunc.reduce with these arguments (after the array); if so,
 // a TypeError is set.
@@ -34,6 +28,5 @@ ReduceFn sum_kernel(const Table& table, DType t);
 void sum_into(const Table& table, DType t, Nest nest);
 
 void init_reductions();
-extern Entry* reduce_entry[n_folds + 1];  // by Reduce
 
 }  // namespace raptors

@@ -25,21 +25,21 @@ PyObject* sum_of_squares(PyObject* self, PyObject* centre, const ReduceCall& cal
         same ? elementwise(Op::square, &deviation, in_place_of) : decline(Why::shape);
     Py_DECREF(deviation);
     if (!squares) return nullptr;
-    PyObject* const out = reduce(Reduce::sum, reduce_entry[index(Fold::sum)], squares, call);
+    PyObject* const out = reduce(entry_of(call.combine()), squares, call);
     Py_DECREF(squares);
     return out;
 }
 
-// Whether a fold of these elements goes through them in the order in which it goes through a dense
-// copy: that of one run, or along the axis whose elements lie closest.
-bool in_dense_order(const Fields* f, const bool* folded) {
+// Whether a reduction of these elements goes through them in the order in which it goes through a
+// dense copy: that of one run, or along the axis whose elements lie closest.
+bool in_dense_order(const Fields* f, const bool* reduced) {
     if (f->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) return true;
     npy_intp along = 0, least = NPY_MAX_INTP;
     for (int d = 0; d < f->nd; ++d) {
         if (f->dimensions[d] == 1) continue;
         npy_intp const stride = std::abs(f->strides[d]);
-        if (folded[d] && along) return false;
-        if (folded[d])
+        if (reduced[d] && along) return false;
+        if (reduced[d])
             along = stride;
         else
             least = std::min(least, stride);
@@ -49,161 +49,166 @@ bool in_dense_order(const Fields* f, const bool* folded) {
 
 // The same numbers, bit by bit, without the intermediate arrays. nullptr, without an error: not
 // such a case, or there is something to warn of.
-PyObject* sum_of_deviations(PyObject* self, PyObject* mean, ReduceCall call, const bool* folded) {
+PyObject* sum_of_deviations(PyObject* self, PyObject* mean, ReduceCall call, const bool* reduced) {
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    if (!is_floating(t) || !in_dense_order(f, folded)) return nullptr;
+    if (!is_floating(t) || !in_dense_order(f, reduced)) return nullptr;
     Centre centre{};
-    alignas(8) char element[8];
+    Operand scalar;
     if (is_exact(mean)) {
         Fields const* const m = fields(mean);
         bool fits = m->nd == f->nd && m->descr == f->descr && (m->flags & NPY_ARRAY_ALIGNED);
         for (int d = 0; fits && d < f->nd; ++d) {
-            fits = m->dimensions[d] == (folded[d] ? 1 : f->dimensions[d]);
-            centre.strides[d] = folded[d] ? 0 : m->strides[d];
+            fits = m->dimensions[d] == (reduced[d] ? 1 : f->dimensions[d]);
+            centre.strides[d] = reduced[d] ? 0 : m->strides[d];
         }
         if (!fits) return nullptr;
         centre.data = m->data;
     } else {
-        if (!Py_IS_TYPE(mean, t == DType::float64 ? &PyDoubleArrType_Type : &PyFloatArrType_Type))
-            return nullptr;
-        PyArray_ScalarAsCtype(mean, element);
-        centre.data = element;
+        if (!read_operand(mean, scalar) || scalar.dtype != t) return nullptr;
+        centre.data = scalar.element;
     }
     call.centre = &centre;
-    return reduce(Reduce::sum, reduce_entry[index(Fold::sum)], self, call);
+    return reduce(entry_of(call.combine()), self, call);
+}
+
+void root_element(char* element, DType t) {
+    with_type(t, [element](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>) {
+            T value;
+            std::memcpy(&value, element, sizeof value);
+            store(element, std::sqrt(value));
+        }
+    });
+}
+
+// ddof=, or correction= in its place. False: NumPy judges.
+bool parse_ddof(const ReduceCall& call, bool is_function, double* ddof) {
+    PyObject* const correction = call.given[p_correction];
+    if (correction && (call.given[p_ddof] || !is_function)) return false;
+    PyObject* const given = correction ? correction : call.given[p_ddof];
+    npy_intp whole;
+    *ddof = 0;
+    if (given && parse_integer(given, &whole))
+        *ddof = static_cast<double>(whole);
+    else if (given && PyFloat_CheckExact(given))
+        *ddof = PyFloat_AS_DOUBLE(given);
+    else if (given)
+        return false;
+    return true;
+}
+
+// Sums of squares (an array or a scalar, taken over) become variances, or their roots.
+PyObject* finish_variance(const Table& table, PyObject* sums, const Finish& finish, double n) {
+    bool const root = finish.has(Finish::ROOT);
+    if (is_ours(sums)) {
+        if (!divide_array(table, fields(sums), dtype_of(fields(sums)->descr), n)) {
+            Py_DECREF(sums);
+            return PyErr_NoMemory();
+        }
+        if (!root) return sums;
+        ElementwiseOptions rooted{};
+        rooted.out[0] = sums;
+        PyObject* const result = elementwise(Op::sqrt, &sums, rooted);
+        Py_DECREF(sums);
+        return result;
+    }
+    Operand sum;
+    bool const read = read_operand(sums, sum) && sum.dtype != no_dtype;
+    Py_DECREF(sums);
+    if (!read) return decline(Why::type);
+    divide_element(sum.element, sum.dtype, n);
+    if (root) root_element(sum.element, sum.dtype);
+    return as_scalar(sum.element, sum.dtype, num_of_dtype[index(sum.dtype)]);
 }
 
 }  // namespace
 
 // numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
 // by n - ddof. Each step is our own kernel, so the mean inside is the one that mean() gives.
-PyObject* variance_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                          Py_ssize_t nargs, PyObject* kwnames) {
-    static const Signature signature = {
-        8, 5, {"axis", "dtype", "out", "ddof", "keepdims", "where", "mean", "correction"}, {}};
-    PyObject* slots[max_parameters];
-    if (!signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    PyObject *const axis = slots[0], *const keepdims = slots[4], *const mean = slots[6];
-    bool const is_function = which & variance_function;
-    if (refuses_object_output_of(slots[2], slots[1], PyUFunc_Zero, nullptr)) return nullptr;
+PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
-    if (!is_none(slots[1]) || !is_none(slots[2]) || (slots[5] && slots[5] != Py_True) ||
-        (slots[7] && (slots[3] || !is_function)) || (mean && !is_exact(mean)))
-        return decline(Why::keyword);
-    PyObject* const ddof_given = slots[7] ? slots[7] : slots[3];
-    double ddof = 0;
-    npy_intp whole;
-    if (ddof_given && parse_integer(ddof_given, &whole))
-        ddof = static_cast<double>(whole);
-    else if (ddof_given && PyFloat_CheckExact(ddof_given))
-        ddof = PyFloat_AS_DOUBLE(ddof_given);
-    else if (ddof_given)
+    PyObject* const mean = call.given[p_mean];
+    PyObject* const where = call.given[p_where];
+    double ddof;
+    if (!is_none(call.given[p_dtype]) || !is_none(call.given[p_out]) ||
+        (where && where != Py_True) || (mean && !is_exact(mean)) ||
+        !parse_ddof(call, is_function, &ddof))
         return decline(Why::keyword);
 
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    bool folded[NPY_MAXDIMS];
+    bool reduced[NPY_MAXDIMS];
+    PyObject* const axis = call.given[p_axis];
     if (!is_elementary(t)) return decline(Why::dtype);
-    if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, folded)) return decline(Why::shape);
+    if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, reduced)) return decline(Why::shape);
     double n = 1;
     for (int d = 0; d < f->nd; ++d)
-        if (folded[d]) n *= static_cast<double>(f->dimensions[d]);
+        if (reduced[d]) n *= static_cast<double>(f->dimensions[d]);
     if (!(n - ddof > 0)) return decline(Why::value);  // NumPy warns
 
-    ReduceCall call{};
-    call.given[p_axis] = axis;
     PyObject* centre;
     if (mean) {
         centre = new_ref(mean);
     } else {
-        if (!is_none(axis)) call.given[p_keepdims] = Py_True;
-        centre = reduce(Reduce::mean, reduce_entry[n_folds], self, call);
+        ReduceCall first = calling(call.steps.map.centre);
+        first.given[p_axis] = axis;
+        if (!is_none(axis)) first.given[p_keepdims] = Py_True;
+        static Entry* const counted_as =
+            new_entry(reduction_info[index(call.steps.map.centre)].name);
+        centre = reduce(counted_as, self, first);
     }
     if (!centre) return nullptr;
-    call.given[p_keepdims] = keepdims;
-    PyObject* out = sum_of_deviations(self, centre, call, folded);
-    if (!out && !PyErr_Occurred()) out = sum_of_squares(self, centre, call);
+    ReduceCall sum = combining(call.combine());
+    sum.given[p_axis] = axis;
+    sum.given[p_keepdims] = call.given[p_keepdims];
+    PyObject* out = sum_of_deviations(self, centre, sum, reduced);
+    if (!out && !PyErr_Occurred()) out = sum_of_squares(self, centre, sum);
     Py_DECREF(centre);
-    if (!out) return nullptr;
-
-    bool const root = which & variance_root;
-    if (is_ours(out)) {
-        DType const u = dtype_of(fields(out)->descr);
-        if (!divide_array(*act.table, fields(out), u, n - ddof)) {
-            Py_DECREF(out);
-            return PyErr_NoMemory();
-        }
-        if (root) {
-            ElementwiseOptions rooted{};
-            rooted.out[0] = out;
-            PyObject* const result = elementwise(Op::sqrt, &out, rooted);
-            Py_DECREF(out);
-            out = result;
-        }
-    } else {
-        bool const wide = Py_IS_TYPE(out, &PyDoubleArrType_Type);
-        DType const u = wide ? DType::float64 : DType::float32;
-        alignas(8) char element[8];
-        PyArray_ScalarAsCtype(out, element);
-        Py_DECREF(out);
-        divide_scalar(element, u, n - ddof);
-        if (root && wide) {
-            double v;
-            std::memcpy(&v, element, sizeof v);
-            put(element, std::sqrt(v));
-        } else if (root) {
-            float v;
-            std::memcpy(&v, element, sizeof v);
-            put(element, std::sqrt(v));
-        }
-        out = as_scalar(element, u, num_of_dtype[index(u)]);
-    }
+    if (out) out = finish_variance(*act.table, out, call.steps.finish, n - ddof);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
 // numpy._core._methods._ptp: the maximum minus the minimum.
-PyObject* ptp_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
-                     PyObject* kwnames) {
-    static const Signature signature = {3, 3, {"axis", "out", "keepdims"}, {}};
-    if (!active().table) return decline(Why::disabled);
+PyObject* difference(Entry* entry, PyObject* self, const ReduceCall& call) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
     if (!is_exact(self)) return decline(Why::type);
-    PyObject* slots[max_parameters];
-    bool keepdims;
-    if (!signature.parse(args, nargs, kwnames, slots) || !is_none(slots[1]) ||
-        !parse_flag(slots[2], &keepdims))
+    bool keepdims, reduced[NPY_MAXDIMS];
+    if (!is_none(call.given[p_out]) || !parse_flag(call.given[p_keepdims], &keepdims))
         return decline(Why::keyword);
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    if (!is_elementary(t) || t == DType::boolean) return decline(Why::dtype);
-    ReduceCall call{};
-    call.given[p_axis] = slots[0];
+    if (!is_elementary(t) || !act.table->elementwise[index(Op::subtract)][index(t)])
+        return decline(Why::dtype);
+    if (!f->nd || !parse_axes(call.given[p_axis], f->nd, reduced)) return decline(Why::shape);
     // A scalar result is the one element of an array until the end.
-    bool const scalar = is_none(slots[0]) && !keepdims;
-    call.given[p_keepdims] = keepdims || scalar ? Py_True : nullptr;
-    auto extreme = [&](Reduce what, Fold fold) {
-        return pybind11::reinterpret_steal<pybind11::object>(
-            reduce(what, reduce_entry[index(fold)], self, call));
+    bool const scalar =
+        !keepdims && std::all_of(reduced, reduced + f->nd, [](bool own) { return own; });
+    auto reduced_by = [&](Combine combine) {
+        ReduceCall part = combining(combine);
+        part.given[p_axis] = call.given[p_axis];
+        part.given[p_keepdims] = keepdims || scalar ? Py_True : nullptr;
+        return pybind11::reinterpret_steal<pybind11::object>(reduce(entry_of(combine), self, part));
     };
-    auto const most = extreme(Reduce::max, Fold::max);
-    auto const least = most ? extreme(Reduce::min, Fold::min) : most;
-    if (!least) return nullptr;
-    if (!is_ours(most.ptr())) return decline(Why::shape);  // all axes of a tuple
-    PyObject* const both[] = {most.ptr(), least.ptr()};
+    auto const minuend = reduced_by(call.combine());
+    Reduction const other = call.steps.finish.subtrahend;
+    auto const subtrahend =
+        minuend ? reduced_by(reduction_info[index(other)].steps.combine) : minuend;
+    if (!subtrahend) return nullptr;
+    PyObject* const both[] = {minuend.ptr(), subtrahend.ptr()};
     ElementwiseOptions in_place_of{};
-    in_place_of.out[0] = most.ptr();
-    PyObject* const range = elementwise(Op::subtract, both, in_place_of);
-    if (!range || !scalar) return range ? counted(entry, range) : nullptr;
-    alignas(8) char element[8];
-    std::memcpy(element, fields(range)->data, static_cast<size_t>(size_of(t)));
-    int const num = fields(range)->descr->type_num;
-    Py_DECREF(range);
-    PyObject* const out = as_scalar(element, t, num);
-    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
-    return out;
+    in_place_of.out[0] = minuend.ptr();
+    auto const range =
+        pybind11::reinterpret_steal<pybind11::object>(elementwise(Op::subtract, both, in_place_of));
+    if (!range) return nullptr;
+    count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    Fields const* const r = fields(range.ptr());
+    return scalar ? as_scalar(r->data, t, r->descr->type_num) : new_ref(range.ptr());
 }
 
 PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,
@@ -227,7 +232,7 @@ PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const*
         if (!same) return nullptr;
         if (!is_ours(same.ptr())) return decline(Why::type);  // both are NumPy's own
         auto const all = pybind11::reinterpret_steal<pybind11::object>(
-            reduce(Reduce::all, reduce_entry[index(Fold::all)], same.ptr(), ReduceCall{}));
+            reduce(entry_of(Combine::logical_and), same.ptr(), combining(Combine::logical_and)));
         if (!all) return nullptr;
         equal = PyObject_IsTrue(all.ptr()) == 1;
     }

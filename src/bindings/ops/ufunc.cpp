@@ -129,7 +129,7 @@ Ufunc& register_ufunc(PyObject* numpy_ufunc) {
     ufunc->name = object->name;
     ufunc->inputs = object->nin;
     ufunc->outputs = object->nout;
-    ufunc->reduction = n_folds;
+    ufunc->reduction = n_combines;
     ufunc->scan = n_scans;
     ufunc->numpy = new_ref(numpy_ufunc);
     ufunc->entry = new_entry(object->name);
@@ -150,7 +150,7 @@ void init_ufuncs() {
         ufunc.op = static_cast<Op>(i);
         ufunc.entry = new_entry(info.name);
         ufunc.elementwise = true;
-        while (ufunc.reduction < n_folds && fold_info[ufunc.reduction].ufunc != ufunc.op)
+        while (ufunc.reduction < n_combines && combine_info[ufunc.reduction].ufunc != ufunc.op)
             ++ufunc.reduction;
         while (ufunc.scan < n_scans && scan_info[ufunc.scan].combine != ufunc.op) ++ufunc.scan;
         // NumPy's clip is a function over the ufunc of that name; its where is no ufunc at all.

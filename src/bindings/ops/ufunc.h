@@ -34,7 +34,7 @@ struct Ufunc {
     const char* name = nullptr;
     int inputs = 0, outputs = 0;
     Op op = Op::count;          // the row of ops.def; count: there is none
-    int reduction = 0;          // what ufunc.reduce is in reductions.def; n_folds: no row
+    int reduction = 0;          // the Combine that ufunc.reduce is; n_combines: there is none
     int scan = 0;               // what ufunc.accumulate is in scans.def; n_scans: no row
     PyObject* numpy = nullptr;  // nullptr: a function that is no ufunc, such as where
     Entry* entry = nullptr;

@@ -1,5 +1,6 @@
 #include "runtime/introspection.h"
 
+#include <algorithm>
 #include <string>
 
 #include "api/table.h"
@@ -18,9 +19,28 @@ py::list type_names(uint32_t types) {
     return names;
 }
 
+py::list finish_steps(const Finish& finish) {
+    static const std::pair<Finish::Step, const char*> names[] = {
+        {Finish::DIVIDE, "divide"},
+        {Finish::ROOT, "root"},
+        {Finish::PYTHON_INT, "Python int"},
+        {Finish::WARNS_OF_NAN, "warns of NaN"},
+        {Finish::MINUS, "minus"}};
+    py::list steps;
+    for (auto const& [step, name] : names)
+        if (finish.has(step)) steps.append(name);
+    return steps;
+}
+
+bool is_reducing(Op op) {
+    return std::ranges::any_of(combine_info,
+                               [op](const CombineInfo& info) { return info.ufunc == op; });
+}
+
 }  // namespace
 
 py::list op_table() {
+    static const char* const maps[] = {"elements", "truth", "NaN is identity", "deviation"};
     static const char* const kinds[] = {"", "unary", "binary", "ternary"};
     py::list rows;
     for (int i = 0; i < n_ops; ++i) {
@@ -48,21 +68,29 @@ py::list op_table() {
         for (int a = 0; a < n_aliases; ++a)
             if (alias_info[a].op == static_cast<Op>(i)) aliases.append(alias_info[a].name);
         row["aliases"] = aliases;
+        row["reduces"] = is_reducing(static_cast<Op>(i));
         rows.append(row);
     }
-    for (int i = 0; i < n_folds; ++i) {
-        const FoldInfo& f = fold_info[i];
+    for (const ReductionInfo& r : reduction_info) {
+        const CombineInfo& combine = combine_info[index(r.steps.combine)];
+        bool const plain = r.steps.map.kind == Map::ELEMENTS && !r.steps.finish.steps;
         py::dict row;
-        row["name"] = f.name;
-        row["kind"] = f.index ? "argreduce" : "reduce";
+        row["name"] = r.name;
+        row["kind"] = combine.is_index() ? "argreduce" : "reduce";
         row["inputs"] = 1;
-        row["types"] = type_names(f.types);
-        row["result"] = f.index ? "int64" : "accumulator";
-        row["reports"] = !f.exact;
-        row["exact"] = f.exact;
-        row["doc"] = f.doc;
+        row["types"] = type_names(r.types);
+        row["result"] = combine.is_index() ? "int64" : "accumulator";
+        row["reports"] = !combine.exact;
+        row["exact"] = r.exact;
+        row["doc"] = r.doc;
         row["aliases"] = py::list();
-        row["ufunc"] = f.index ? py::object(py::none()) : py::str(op_info[index(f.ufunc)].name);
+        row["map"] = maps[index(r.steps.map.kind)];
+        row["combine"] = combine.name;
+        row["finish"] = finish_steps(r.steps.finish);
+        row["ufunc"] = plain && combine.ufunc != Op::count ? py::object(py::str(combine.name))
+                                                           : py::object(py::none());
+        row["method"] = r.is_method;
+        row["parameters"] = r.parameters;
         rows.append(row);
     }
     for (int i = 0; i < n_scans; ++i) {

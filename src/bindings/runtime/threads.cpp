@@ -78,7 +78,7 @@ int openmp_threads() {
 }
 
 const char* name_of(Op op) { return op_info[index(op)].name; }
-const char* name_of(Fold fold) { return fold_info[index(fold)].name; }
+const char* name_of(Combine combine) { return combine_info[index(combine)].name; }
 
 // {name: {dtype: nanoseconds for an element}}
 template <class E>
@@ -170,10 +170,12 @@ void leave_threads(const py::object& token) { chosen_threads.leave(token); }
 
 void bind_figures(const py::object& load) { figures_loader = py::object(load).release().ptr(); }
 
-py::tuple measure_costs() { return py::make_tuple(figures<Op>(n_ops), figures<Fold>(n_folds)); }
-void set_costs(const py::dict& ops, const py::dict& folds) {
+py::tuple measure_costs() {
+    return py::make_tuple(figures<Op>(n_ops), figures<Combine>(n_combines));
+}
+void set_costs(const py::dict& ops, const py::dict& combines) {
     set_figures<Op>(n_ops, ops);
-    set_figures<Fold>(n_folds, folds);
+    set_figures<Combine>(n_combines, combines);
     measured = true;
 }
 

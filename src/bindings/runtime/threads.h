@@ -73,9 +73,9 @@ void set_process_limit(long long n);
 // is long enough to share among threads.
 void bind_figures(const pybind11::object& load);
 
-// ({op: {dtype: nanoseconds for an element}}, {fold: ...}): measured, taken from now on.
+// ({op: {dtype: nanoseconds for an element}}, {combine: ...}): measured, taken from now on.
 pybind11::tuple measure_costs();
-void set_costs(const pybind11::dict& ops, const pybind11::dict& folds);
+void set_costs(const pybind11::dict& ops, const pybind11::dict& combines);
 ptrdiff_t find_stream_from();     // measure_stream_from() and
 pybind11::tuple find_hand_off();  // measure_hand_off(), without the GIL
 // (nanoseconds of work for a worker that waits, for one that sleeps): pool_limits(); to set, unless

@@ -35,21 +35,21 @@ struct Kernel {
     int size(int argument) const noexcept { return item_size(dtypes[argument]); }
 };
 
-// `rows` outputs, each folded from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op)
+// `rows` outputs, each reduced from n inputs: out[r] = out[r] (op) in[r][0] (op) ... (op)
 // in[r][n-1]. The caller sets the outputs beforehand (identity, `initial`, or the first element for
 // min and max). For argmin and argmax the outputs are int64 indices in 0..n-1 and are only written;
 // n > 0.
-struct Reduction {
+struct ReduceBlock {
     const char* in;
     char* out;
     ptrdiff_t n;
-    ptrdiff_t in_stride;  // bytes from one element of a fold to the next
+    ptrdiff_t in_stride;  // bytes from one element of a row to the next
     ptrdiff_t rows;
-    ptrdiff_t in_row;  // bytes from one fold's first element to the next fold's
+    ptrdiff_t in_row;  // bytes from one row's first element to the next row's
     ptrdiff_t out_row;
-    const char* centre = nullptr;  // of each fold, for Table::deviation
+    const char* centre = nullptr;  // of each row, for Table::deviation
     ptrdiff_t centre_row = 0;
 };
-using ReduceFn = void (*)(const Reduction&) noexcept;
+using ReduceFn = void (*)(const ReduceBlock&) noexcept;
 
 }  // namespace raptors

@@ -119,7 +119,7 @@ ptrdiff_t measure_stream_from(const Table& table) noexcept {
     constexpr double better = 0.97;
     constexpr auto f32 = static_cast<int>(DType::float32);
     Kernel const add = kernel_of(table, Op::add, DType::float32);
-    ReduceFn const sum = table.reduce[static_cast<int>(Fold::sum)][f32];
+    ReduceFn const sum = table.reduce[static_cast<int>(Combine::add)][f32];
     ptrdiff_t from = 0;
     for (ptrdiff_t bytes = least; bytes <= most; bytes *= 2) {
         ptrdiff_t const each = bytes / 3 / piece * piece;

@@ -24,8 +24,8 @@ void run_streaming(const Kernel& kernel, const Block& block) noexcept;
 ptrdiff_t stream_from() noexcept;
 void set_stream_from(ptrdiff_t bytes) noexcept;
 
-// From how many bytes on a sum of two arrays is faster if it streams, with a fold of the result
-// behind it; what is built in where that is not found.
+// From how many bytes on a sum of two arrays is faster if it streams, with a reduction of the
+// result behind it; what is built in where that is not found.
 ptrdiff_t measure_stream_from(const Table& table) noexcept;
 
 }  // namespace raptors

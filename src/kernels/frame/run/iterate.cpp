@@ -1,9 +1,6 @@
 #include "frame/run/iterate.h"
 
-#include <string.h>
-
-#include "frame/memory/scratch.h"
-#include "frame/nest/for_each_index.h"
+#include "frame/run/blocks.h"
 
 namespace raptors {
 namespace {
@@ -16,15 +13,14 @@ void copy_axis(const Nest& from, int axis, Nest& to, int place) noexcept {
     for (int i = 0; i < from.operands; ++i) to.strides[i][place] = from.strides[i][axis];
 }
 
-// Only the axes in use: a whole Nest is 2.5 KB.
-void copy_nest(const Nest& from, Nest& to) noexcept {
+}  // namespace
+
+void copy_used_axes(const Nest& from, Nest& to) noexcept {
     to.ndim = from.ndim;
     to.operands = from.operands;
     for (int a = 0; a < from.ndim; ++a) copy_axis(from, a, to, a);
     for (int i = 0; i < from.operands; ++i) to.data[i] = from.data[i];
 }
-
-}  // namespace
 
 void k_order(const Nest& nest, int inputs, int* perm) noexcept {
     auto const stride = [&](int operand, int axis) {
@@ -60,7 +56,7 @@ void simplify(Nest& nest) noexcept {
         }
         // Stable insertion: on equal weights the axis that was inner stays inner.
         int place = ndim++;
-        ptrdiff_t strides[max_operands];
+        ptrdiff_t strides[max_nest_operands];
         for (int i = 0; i < operands; ++i) strides[i] = nest.strides[i][a];
         for (; place > 0 && weight[place - 1] < total; --place) {
             weight[place] = weight[place - 1];
@@ -113,7 +109,7 @@ Chunks::Chunks(const Nest& nest, ptrdiff_t grain) noexcept
 }
 
 void Chunks::part(ptrdiff_t number, Nest& to) const noexcept {
-    if (count_ == 1) return copy_nest(nest_, to);
+    if (count_ == 1) return copy_used_axes(nest_, to);
     to.ndim = nest_.ndim - axis_;
     to.operands = nest_.operands;
     for (int a = axis_; a < nest_.ndim; ++a) copy_axis(nest_, a, to, a - axis_);
@@ -129,284 +125,15 @@ void Chunks::part(ptrdiff_t number, Nest& to) const noexcept {
     }
 }
 
-// ---- Blocks of two axes, the rest walked
-
-namespace {
-
-// Calls body(block) over the whole nest; the block's data pointers are moved in between.
-template <class Body>
-inline void for_each_block(const Nest& nest, Body body) noexcept {
-    int const ndim = nest.ndim, operands = nest.operands;
-    Block block{};
-    for (int i = 0; i < operands; ++i) block.data[i] = nest.data[i];
-    block.rows = block.n = 1;
-    if (ndim <= 1) {
-        if (ndim == 1) {
-            block.n = nest.shape[0];
-            if (block.n == 0) return;
-            for (int i = 0; i < operands; ++i) block.inner[i] = nest.strides[i][0];
-        }
-        body(block);
-        return;
-    }
-    int inner = ndim - 1, outer = ndim - 2;
-    // A block of a few elements would be all call: the longest axis becomes the rows.
-    if (ndim > 2 && nest.shape[inner] * nest.shape[outer] < 64)
-        for (int a = 0; a < ndim - 2; ++a)
-            if (nest.shape[a] > nest.shape[outer]) outer = a;
-    block.n = nest.shape[inner];
-    block.rows = nest.shape[outer];
-    for (int i = 0; i < operands; ++i) {
-        block.inner[i] = nest.strides[i][inner];
-        block.outer[i] = nest.strides[i][outer];
-    }
-    if (ndim == 2) {
-        if (block.n && block.rows) body(block);
-        return;
-    }
-    ptrdiff_t shape[max_dims], strides[max_dims][max_operands];
-    int axes = 0;
-    for (int a = 0; a < ndim; ++a) {
-        if (nest.shape[a] == 0) return;
-        if (a == inner || a == outer) continue;
-        shape[axes] = nest.shape[a];
-        for (int i = 0; i < operands; ++i) strides[axes][i] = nest.strides[i][a];
-        ++axes;
-    }
-    walk(axes, shape, strides, operands, block.data, [&] { body(block); });
-}
-
-// `block` limited to rows [row, row + rows) and elements [first, first + n).
-Block part_of(const Block& block, int operands, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t first,
-              ptrdiff_t n) noexcept {
-    Block part = block;
-    part.rows = rows;
-    part.n = n;
-    for (int i = 0; i < operands; ++i)
-        part.data[i] += row * block.outer[i] + first * block.inner[i];
-    return part;
-}
-
-// body(part) for parts of at most `piece` elements.
-template <class Body>
-inline void for_each_piece(const Block& block, int operands, ptrdiff_t piece, Body body) noexcept {
-    if (block.n <= piece) {
-        ptrdiff_t const per = piece / block.n;
-        for (ptrdiff_t row = 0; row < block.rows; row += per)
-            body(part_of(block, operands, row, least(per, block.rows - row), 0, block.n));
-        return;
-    }
-    for (ptrdiff_t row = 0; row < block.rows; ++row)
-        for (ptrdiff_t first = 0; first < block.n; first += piece)
-            body(part_of(block, operands, row, 1, first, least(piece, block.n - first)));
-}
-
-// body(first, n) for each run of set mask elements.
-template <class Body>
-inline void for_each_run(const char* mask, ptrdiff_t stride, ptrdiff_t n, Body body) noexcept {
-    if (stride == 0) {
-        if (*mask) body(ptrdiff_t{0}, n);
-        return;
-    }
-    constexpr uint64_t ones = 0x0101010101010101u;
-    auto word = [&](ptrdiff_t i) {
-        uint64_t w;
-        memcpy(&w, mask + i, sizeof w);
-        return w;
-    };
-    ptrdiff_t i = 0;
-    while (i < n) {
-        if (stride == 1)
-            while (i + 8 <= n && word(i) == 0) i += 8;
-        while (i < n && !mask[i * stride]) ++i;
-        if (i == n) return;
-        ptrdiff_t const first = i;
-        while (i < n && mask[i * stride]) {
-            if (stride == 1)  // eight nonzero bytes: no byte borrows
-                while (i + 8 <= n && !((word(i) - ones) & ~word(i) & (ones << 7))) i += 8;
-            if (i < n && mask[i * stride]) ++i;
-        }
-        body(first, i - first);
-    }
-}
-
-// Casts a piece's inputs into buffers, calls the kernel, casts its outputs out of theirs.
-struct Converter {
-    const Kernel& kernel;
-    const Conversion* conversions;
-    char* buffers[max_arguments];
-
-    // Input i, cast into its buffer. What repeats within the piece is cast once.
-    void read(int i, const Block& own, Block& block) const noexcept {
-        ptrdiff_t const size = conversions[i].size;
-        bool const one = own.inner[i] == 0, same = own.outer[i] == 0;
-        block.data[i] = buffers[i];
-        block.inner[i] = one ? 0 : size;
-        block.outer[i] = same ? 0 : one ? size : size * own.n;
-        Block cast{};
-        cast.data[0] = own.data[i];
-        cast.inner[0] = own.inner[i];
-        cast.outer[0] = own.outer[i];
-        cast.data[1] = buffers[i];
-        cast.inner[1] = size;
-        cast.outer[1] = one ? size : size * own.n;
-        cast.n = one ? 1 : own.n;
-        cast.rows = same ? 1 : own.rows;
-        if (one) {  // a column: one run
-            cast.n = cast.rows;
-            cast.rows = 1;
-            cast.inner[0] = own.outer[i];
-        }
-        conversions[i].cast(cast, nullptr);
-    }
-    void write(int i, const Block& own) const noexcept {
-        ptrdiff_t const size = conversions[i].size;
-        Block cast{};
-        cast.data[0] = buffers[i];
-        cast.inner[0] = size;
-        cast.outer[0] = size * own.n;
-        cast.data[1] = own.data[i];
-        cast.inner[1] = own.inner[i];
-        cast.outer[1] = own.outer[i];
-        cast.n = own.n;
-        cast.rows = own.rows;
-        conversions[i].cast(cast, nullptr);
-    }
-    void operator()(const Block& own) const noexcept {
-        Block block = own;
-        for (int i = 0; i < kernel.inputs; ++i)
-            if (conversions[i].cast) read(i, own, block);
-        for (int i = kernel.inputs; i < kernel.arguments(); ++i) {
-            if (!conversions[i].cast) continue;
-            block.data[i] = buffers[i];
-            block.inner[i] = conversions[i].size;
-            block.outer[i] = conversions[i].size * own.n;
-        }
-        kernel(block);
-        for (int i = kernel.inputs; i < kernel.arguments(); ++i)
-            if (conversions[i].cast) write(i, own);
-    }
-};
-
-constexpr size_t piece_bytes = 8192;  // per operand: three of them and the source's lines fit L1
-constexpr ptrdiff_t repeated_most =
-    2048;  // elements of a broadcast operand that are cast once for the whole run
-
-// Runs body(nest, converter, piece) with buffers for the operands that need casts. Broadcast inputs
-// with few elements are cast beforehand. False: out of memory.
-template <class Body>
-bool with_buffers(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                  Body body) noexcept {
-    int const inputs = kernel.inputs, arguments = kernel.arguments();
-    Conversion wanted[max_arguments];
-    Nest inside;
-    copy_nest(nest, inside);
-    int widest = 1;
-    size_t kept[max_arguments] = {}, total = 0;
-    ptrdiff_t const all = count(nest);
-    for (int i = 0; i < arguments; ++i) {
-        wanted[i] = conversions[i];
-        if (!conversions[i].cast) continue;
-        if (conversions[i].size > widest) widest = conversions[i].size;
-        if (i >= inputs) continue;
-        ptrdiff_t distinct = 1;
-        for (int a = 0; a < nest.ndim; ++a)
-            if (nest.strides[i][a]) distinct *= nest.shape[a];
-        if (distinct > repeated_most || distinct > all / 2) continue;
-        kept[i] = total + 1;
-        total += (static_cast<size_t>(distinct) * static_cast<size_t>(conversions[i].size) + 63) &
-                 ~size_t{63};
-    }
-    ptrdiff_t const piece = static_cast<ptrdiff_t>(piece_bytes) / widest;
-    for (int i = 0; i < arguments; ++i)
-        if (wanted[i].cast && !kept[i]) total += piece_bytes;
-    Scratch scratch(total);
-    if (!scratch.get()) return false;
-    Converter converter{kernel, wanted, {}};
-    char* next = scratch.get();
-    for (int i = 0; i < inputs; ++i) {
-        if (!kept[i]) continue;
-        char* const copy = scratch.get() + (kept[i] - 1);
-        Nest cast;
-        cast.ndim = 0;
-        cast.operands = 2;
-        cast.data[0] = nest.data[i];
-        cast.data[1] = copy;
-        ptrdiff_t stride = conversions[i].size;
-        for (int a = nest.ndim - 1; a >= 0; --a) {
-            inside.strides[i][a] = nest.strides[i][a] ? stride : 0;
-            if (nest.strides[i][a]) stride *= nest.shape[a];
-        }
-        for (int a = 0; a < nest.ndim; ++a) {
-            if (!nest.strides[i][a]) continue;
-            cast.shape[cast.ndim] = nest.shape[a];
-            cast.strides[0][cast.ndim] = nest.strides[i][a];
-            cast.strides[1][cast.ndim] = inside.strides[i][a];
-            ++cast.ndim;
-        }
-        run({conversions[i].cast}, cast);
-        inside.data[i] = copy;
-        wanted[i].cast = nullptr;
-        next = copy + ((stride + 63) & ~ptrdiff_t{63});
-    }
-    for (int i = 0; i < arguments; ++i) {
-        if (!wanted[i].cast) continue;
-        converter.buffers[i] = next;
-        next += piece_bytes;
-    }
-    body(inside, converter, piece);
-    return true;
-}
-
-bool any_cast(const Conversion* conversions, int operands) noexcept {
-    if (!conversions) return false;
-    for (int i = 0; i < operands; ++i)
-        if (conversions[i].cast) return true;
-    return false;
-}
-
-}  // namespace
+// ---- Elementwise
 
 void run(const Kernel& kernel, const Nest& nest) noexcept {
-    for_each_block(nest, [&](const Block& block) { kernel(block); });
+    for_each_block<Block>(nest, [&](const Block& block) { kernel(block); });
 }
 
-bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions) noexcept {
-    int const operands = nest.operands;
-    if (!any_cast(conversions, operands)) {
-        run(kernel, nest);
-        return true;
-    }
-    return with_buffers(kernel, nest, conversions,
-                        [&](const Nest& inside, const Converter& converter, ptrdiff_t piece) {
-                            for_each_block(inside, [&](const Block& block) {
-                                for_each_piece(block, operands, piece, converter);
-                            });
-                        });
-}
-
-bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions) noexcept {
-    int const operands = nest.operands, mask = operands - 1;
-    // body(part) for every run of selected elements
-    auto masked = [&](const Block& block, auto body) {
-        for (ptrdiff_t row = 0; row < block.rows; ++row)
-            for_each_run(block.data[mask] + row * block.outer[mask], block.inner[mask], block.n,
-                         [&](ptrdiff_t first, ptrdiff_t n) {
-                             body(part_of(block, operands, row, 1, first, n));
-                         });
-    };
-    if (!any_cast(conversions, mask)) {
-        for_each_block(nest, [&](const Block& block) { masked(block, kernel); });
-        return true;
-    }
-    return with_buffers(kernel, nest, conversions,
-                        [&](const Nest& inside, const Converter& converter, ptrdiff_t piece) {
-                            for_each_block(inside, [&](const Block& block) {
-                                masked(block, [&](const Block& selected) {
-                                    for_each_piece(selected, operands, piece, converter);
-                                });
-                            });
-                        });
+void run_masked(const Kernel& kernel, const Nest& nest) noexcept {
+    for_each_block<Block>(
+        nest, [&](const Block& block) { for_each_selected(block, nest.operands, kernel); });
 }
 
 // ---- Overlap

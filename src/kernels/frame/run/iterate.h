@@ -4,14 +4,16 @@
 
 namespace raptors {
 
+constexpr int max_nest_operands = 8;  // of a program of kernels; one kernel takes max_operands
+
 // Operands over one common shape (already broadcast: stride 0 where an operand repeats): inputs,
 // outputs, the mask of where=.
 struct Nest {
     int ndim;
     int operands;
     ptrdiff_t shape[max_dims];
-    ptrdiff_t strides[max_operands][max_dims];  // bytes
-    char* data[max_operands];
+    ptrdiff_t strides[max_nest_operands][max_dims];  // bytes
+    char* data[max_nest_operands];
 };
 
 // NumPy's insertion sort of axes, in npyiter_find_best_axis_ordering (nditer_constr.c) and
@@ -67,6 +69,9 @@ void simplify(Nest& nest) noexcept;
 // Number of elements.
 ptrdiff_t count(const Nest& nest) noexcept;
 
+// Copies the axes and operands in use: a whole Nest is 4.6 KB.
+void copy_used_axes(const Nest& from, Nest& to) noexcept;
+
 // The parts of a simplified nest, of about `grain` elements each, cut along its outermost axes.
 class Chunks {
 public:
@@ -85,37 +90,18 @@ private:
 // Elementwise over a simplified nest of operands that have the kernel's own dtypes.
 void run(const Kernel& kernel, const Nest& nest) noexcept;
 
-// How an operand differs from what the kernel takes.
-struct Conversion {
-    KernelFn cast;  // nullptr: none needed
-    int size;       // bytes of an element of the kernel's dtype
-};
-// The same with casts: pieces of cache size are converted into buffers from the thread's arena, and
-// the results out of others. False: out of memory (nothing written).
-[[nodiscard]] bool run(const Kernel& kernel, const Nest& nest,
-                       const Conversion* conversions) noexcept;
-
 // where=: the last operand is the boolean mask. The kernel is called only on runs of selected
-// elements. Conversions may be nullptr.
-[[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest,
-                              const Conversion* conversions) noexcept;
+// elements.
+void run_masked(const Kernel& kernel, const Nest& nest) noexcept;
 
 // Whether two operands of a (not necessarily simplified) nest may share memory in a way that
 // matters to an elementwise kernel: false if their extents are disjoint or they are the same
 // elements in the same order (same pointer and strides).
 bool overlaps(const Nest& nest, int input, int input_size, int output, int output_size) noexcept;
 
-// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the folded axes; the
-// kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
+// Reductions: operand 0 is the input, operand 1 the output with stride 0 along the reduced axes;
+// the kernel's own dtypes. Outputs hold their initial values. Axes may come in any order.
 void run_reduce(ReduceFn kernel, const Nest& nest) noexcept;
-// The same with the input cast first, piece by piece.
-[[nodiscard]] bool run_reduce(ReduceFn kernel, const Nest& nest,
-                              const Conversion& conversion) noexcept;
-// Folds only where the mask (operand 2, boolean) is set: others are replaced by `fill`, an element
-// of the kernel's input dtype that leaves the result as it is. `select` is the kernel of `where`
-// for that dtype.
-[[nodiscard]] bool run_reduce_masked(ReduceFn kernel, KernelFn select, const Nest& nest,
-                                     const Conversion& conversion, const void* fill) noexcept;
 // argmin, argmax along one axis (`axis` of the nest, before any simplification); output int64,
 // stride 0 along it.
 void run_argreduce(ReduceFn kernel, const Nest& nest, int axis) noexcept;

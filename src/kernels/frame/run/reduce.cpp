@@ -1,30 +1,23 @@
-// The reduction driver: folded and kept axes -> kernel calls with one folded axis (n) and one kept
-// axis (rows).
+// The reduction driver: reduced and kept axes -> kernel calls with one reduced axis (n) and one
+// kept axis (rows).
 #include <string.h>
 
-#include <algorithm>
 #include <atomic>
 
 #include "frame/memory/scratch.h"
-#include "frame/nest/for_each_index.h"
-#include "frame/threads/work_split.h"
+#include "frame/run/reduce_plan.h"
 
 namespace raptors {
 namespace {
 
-constexpr int in = 0, out = 1, mask = 2, centre = 2, most_operands = 3;
-
-struct Axis {
-    ptrdiff_t length;
-    ptrdiff_t strides[most_operands];
-};
+constexpr int in = ReducePlan::in, out = ReducePlan::out, centre = ReducePlan::centre;
 
 // Axes of one kind, those with long input strides first.
 struct Axes {
     int count = 0;
-    Axis axis[max_dims];
+    ReduceAxis axis[max_dims];
 
-    void add(const Axis& a) noexcept {
+    void add(const ReduceAxis& a) noexcept {
         int place = count++;
         for (; place > 0 && magnitude(axis[place - 1].strides[in]) < magnitude(a.strides[in]);
              --place)
@@ -32,12 +25,12 @@ struct Axes {
         axis[place] = a;
     }
     // Joins neighbours that are one run in memory for every operand.
-    void merge() noexcept {
+    void merge(int operands) noexcept {
         int last = 0;
         for (int i = 1; i < count; ++i) {
-            Axis& outer = axis[last];
+            ReduceAxis& outer = axis[last];
             bool joined = true;
-            for (int k = 0; k < most_operands; ++k)
+            for (int k = 0; k < operands; ++k)
                 joined &= outer.strides[k] == axis[i].length * axis[i].strides[k];
             if (joined) {
                 axis[i].length *= outer.length;
@@ -50,74 +43,72 @@ struct Axes {
     }
     // The axis for the kernel: the innermost, unless it is so short that calls would be most of the
     // work.
-    Axis take() noexcept {
-        if (count == 0) return {1, {0, 0, 0}};
+    ReduceAxis take() noexcept {
+        if (count == 0) return {1, {}};
         int best = count - 1;
         if (axis[best].length < 16)
             for (int i = 0; i < count - 1; ++i)
                 if (axis[i].length > axis[best].length) best = i;
-        Axis const taken = axis[best];
+        ReduceAxis const taken = axis[best];
         for (int i = best; i + 1 < count; ++i) axis[i] = axis[i + 1];
         --count;
         return taken;
     }
 };
 
-struct Plan {
-    Axis fold, row;
-    char* data[most_operands];
-    int axes;  // the others
-    ptrdiff_t shape[max_dims];
-    ptrdiff_t strides[max_dims][most_operands];
-    int operands;
-};
+}  // namespace
 
-// False: nothing to do. An axis is folded if it is `folded_axis`, or, where that is -1, if the
-// output stays where it is.
-bool make_plan(const Nest& nest, int folded_axis, Plan& plan) noexcept {
-    Axes folded, kept;
+bool make_plan(const Nest& nest, int axis, ReducePlan& plan) noexcept {
+    if (nest.ndim == 1 && (axis >= 0 || nest.strides[out][0] == 0)) {
+        plan.axes = 0;
+        plan.operands = nest.operands;
+        plan.reduced.length = nest.shape[0];
+        plan.row.length = 1;
+        for (int i = 0; i < nest.operands; ++i) {
+            plan.data[i] = nest.data[i];
+            plan.reduced.strides[i] = nest.strides[i][0];
+            plan.row.strides[i] = 0;
+        }
+        return nest.shape[0] != 0;
+    }
+    Axes reduced, kept;
     for (int a = 0; a < nest.ndim; ++a) {
         ptrdiff_t const length = nest.shape[a];
         if (length == 0) return false;
         if (length == 1) continue;
-        Axis axis{length, {}};
-        for (int i = 0; i < nest.operands; ++i) axis.strides[i] = nest.strides[i][a];
-        bool const fold = folded_axis < 0 ? axis.strides[out] == 0 : a == folded_axis;
-        (fold ? folded : kept).add(axis);
+        ReduceAxis own{length, {}};
+        for (int i = 0; i < nest.operands; ++i) own.strides[i] = nest.strides[i][a];
+        bool const reduces = axis < 0 ? own.strides[out] == 0 : a == axis;
+        (reduces ? reduced : kept).add(own);
     }
-    // Runs of folded elements keep their direction: the order of a floating-point sum is the
+    // Runs of reduced elements keep their direction: the order of a floating-point sum is the
     // memory's where NumPy's is.
-    folded.merge();
-    kept.merge();
+    reduced.merge(nest.operands);
+    kept.merge(nest.operands);
     plan.operands = nest.operands;
     for (int i = 0; i < nest.operands; ++i) plan.data[i] = nest.data[i];
-    plan.fold = folded.take();
+    plan.reduced = reduced.take();
     plan.row = kept.take();
     plan.axes = 0;
-    int f = 0, k = 0;
-    while (f < folded.count || k < kept.count) {
-        bool const fold =
-            k == kept.count || (f < folded.count && magnitude(folded.axis[f].strides[in]) >=
-                                                        magnitude(kept.axis[k].strides[in]));
-        Axis const& axis = fold ? folded.axis[f++] : kept.axis[k++];
-        plan.shape[plan.axes] = axis.length;
-        for (int i = 0; i < most_operands; ++i) plan.strides[plan.axes][i] = axis.strides[i];
+    int r = 0, k = 0;
+    while (r < reduced.count || k < kept.count) {
+        bool const reduces =
+            k == kept.count || (r < reduced.count && magnitude(reduced.axis[r].strides[in]) >=
+                                                         magnitude(kept.axis[k].strides[in]));
+        ReduceAxis const& next = reduces ? reduced.axis[r++] : kept.axis[k++];
+        plan.shape[plan.axes] = next.length;
+        for (int i = 0; i < nest.operands; ++i) plan.strides[plan.axes][i] = next.strides[i];
         ++plan.axes;
     }
     return true;
 }
 
-template <class Body>
-void for_each_call(Plan& plan, Body body) noexcept {
-    if (plan.axes == 0)
-        body();
-    else
-        walk(plan.axes, plan.shape, plan.strides, plan.operands, plan.data, body);
-}
+namespace {
 
-Reduction whole(const Plan& plan) noexcept {
-    Reduction r{plan.data[in],   plan.data[out],       plan.fold.length,     plan.fold.strides[in],
-                plan.row.length, plan.row.strides[in], plan.row.strides[out]};
+ReduceBlock whole(const ReducePlan& plan) noexcept {
+    ReduceBlock r{
+        plan.data[in],   plan.data[out],       plan.reduced.length,  plan.reduced.strides[in],
+        plan.row.length, plan.row.strides[in], plan.row.strides[out]};
     if (plan.operands > centre) {
         r.centre = plan.data[centre];
         r.centre_row = plan.row.strides[centre];
@@ -125,74 +116,17 @@ Reduction whole(const Plan& plan) noexcept {
     return r;
 }
 
-// Elements of a cast piece: a run of a pairwise sum that is long enough to keep its error bound,
-// short enough for L1 and L2.
-constexpr ptrdiff_t piece_elements = 4096;
-constexpr ptrdiff_t tile_columns = 64;
-
-// One kernel call's worth of pieces; convert(data, n, in_stride, rows, in_row) -> a piece in a
-// buffer, dense, with the folded axis innermost (`by_row`) or outermost.
-template <class Convert>
-void fold_pieces(ReduceFn kernel, const Plan& plan, ptrdiff_t size, const char* buffer,
-                 Convert convert) noexcept {
-    ptrdiff_t const n = plan.fold.length, rows = plan.row.length;
-    bool const by_row =
-        rows == 1 || (n > 1 && magnitude(plan.fold.strides[in]) <= magnitude(plan.row.strides[in]));
-    ptrdiff_t n_piece, row_piece;
-    if (by_row) {
-        n_piece = n < piece_elements ? n : piece_elements;
-        row_piece = piece_elements / n_piece;
-    } else {
-        row_piece = rows < tile_columns ? rows : tile_columns;
-        n_piece = piece_elements / row_piece;
-    }
-    for (ptrdiff_t row = 0; row < rows; row += row_piece) {
-        ptrdiff_t const piece_rows = rows - row < row_piece ? rows - row : row_piece;
-        for (ptrdiff_t first = 0; first < n; first += n_piece) {
-            ptrdiff_t const piece_n = n - first < n_piece ? n - first : n_piece;
-            Block block{};
-            for (int i = 0; i < plan.operands; ++i) {
-                block.data[i] =
-                    plan.data[i] + row * plan.row.strides[i] + first * plan.fold.strides[i];
-                block.inner[i] = by_row ? plan.fold.strides[i] : plan.row.strides[i];
-                block.outer[i] = by_row ? plan.row.strides[i] : plan.fold.strides[i];
-            }
-            block.n = by_row ? piece_n : piece_rows;
-            block.rows = by_row ? piece_rows : piece_n;
-            convert(block);
-            ptrdiff_t const outer = size * block.n;
-            kernel({buffer, plan.data[out] + row * plan.row.strides[out], piece_n,
-                    by_row ? size : outer, piece_rows, by_row ? outer : size,
-                    plan.row.strides[out]});
-        }
-    }
-}
-
-// Casts block operand `in` into the buffer, dense.
-void cast_block(KernelFn cast, const Block& block, ptrdiff_t size, char* buffer) noexcept {
-    Block c{};
-    c.data[0] = block.data[in];
-    c.inner[0] = block.inner[in];
-    c.outer[0] = block.outer[in];
-    c.data[1] = buffer;
-    c.inner[1] = size;
-    c.outer[1] = size * block.n;
-    c.n = block.n;
-    c.rows = block.rows;
-    cast(c, nullptr);
-}
-
 }  // namespace
 
 void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
-    // The common calls: everything folded, or one axis of two.
+    // The common calls: everything reduced, or one axis of two.
     if (nest.ndim == 1 && nest.strides[out][0] == 0) {
         if (nest.shape[0])
             kernel({nest.data[in], nest.data[out], nest.shape[0], nest.strides[in][0], 1, 0, 0,
                     nest.operands > centre ? nest.data[centre] : nullptr});
         return;
     }
-    Plan plan;
+    ReducePlan plan;
     if (!make_plan(nest, -1, plan)) return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
 }
@@ -201,7 +135,7 @@ void run_reduce(ReduceFn kernel, const Nest& nest) noexcept {
 
 namespace {
 
-// Elements [lo, hi) of node `number` of those that halving a fold of n `levels` times gives. Cut as
+// Elements [lo, hi) of node `number` of those that halving a row of n `levels` times gives. Cut as
 // the kernels' tree for sums is.
 void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff_t& hi) noexcept {
     lo = 0;
@@ -215,7 +149,7 @@ void find_node(ptrdiff_t n, int levels, ptrdiff_t number, ptrdiff_t& lo, ptrdiff
 constexpr ptrdiff_t node_least = 4096;  // elements: the kernels halve further down to 1024
 constexpr int levels_most = 10;
 
-// How often folds are halved, for nodes of about the grain; 0: they are not.
+// How often rows are halved, for nodes of about the grain; 0: they are not.
 int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
     if (share.grain == unshared.grain) return 0;
     int levels = 0;
@@ -241,11 +175,11 @@ void join_nodes(KernelFn join, char* parts, ptrdiff_t nodes, ptrdiff_t size) noe
             join_two(join, parts + 2 * i * size, parts + (2 * i + 1) * size, parts + i * size);
 }
 
-// Long folds along one axis: nodes of each are folded, then joined two by two. False: not done.
-bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
-                   Share share) noexcept {
-    ptrdiff_t const n = plan.fold.length, rows = plan.row.length;
-    ptrdiff_t const step = plan.fold.strides[in];
+// Long rows along one axis: nodes of each are reduced, then joined two by two. False: not done.
+bool reduce_by_nodes(ReduceFn kernel, const ReducePlan& plan, const Joining& joining,
+                     Share share) noexcept {
+    ptrdiff_t const n = plan.reduced.length, rows = plan.row.length;
+    ptrdiff_t const step = plan.reduced.strides[in];
     if (!joining.join || plan.axes ||
         (rows > 1 && magnitude(step) > magnitude(plan.row.strides[in])))
         return false;
@@ -258,15 +192,17 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
     char* const parts = scratch.get();
     if (!parts) return false;
     std::atomic<bool> decided{false};
-    auto fold = [&](ptrdiff_t row, const char* from, ptrdiff_t elements, char* to) {
-        alignas(8) char part[8];  // not in `parts`, whose cache lines threads share
-        memcpy(part, joining.from_first ? from : joining.neutral, static_cast<size_t>(size));
+    auto reduce = [&](ptrdiff_t row, const char* from, ptrdiff_t elements, char* to) {
+        Element part;  // not in `parts`, whose cache lines threads share
+        memcpy(part.bytes, joining.from_first ? from : joining.neutral.bytes,
+               static_cast<size_t>(size));
         if (!decided.load(std::memory_order_relaxed))
-            kernel({from, part, elements, step, 1, 0, 0,
+            kernel({from, part.bytes, elements, step, 1, 0, 0,
                     plan.operands > centre ? plan.data[centre] + row * plan.row.strides[centre]
                                            : nullptr});
-        memcpy(to, part, static_cast<size_t>(size));
-        return joining.stops && memcmp(part, joining.neutral, static_cast<size_t>(size)) != 0;
+        memcpy(to, part.bytes, static_cast<size_t>(size));
+        return joining.stops &&
+               memcmp(part.bytes, joining.neutral.bytes, static_cast<size_t>(size)) != 0;
     };
     Crew crew = share.crew;
     crew.forwards = joining.stops;
@@ -275,7 +211,7 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
         find_node(n, levels, i % nodes, lo, hi);
         ptrdiff_t const row = i / nodes;
         const char* const from = plan.data[in] + row * plan.row.strides[in] + lo * step;
-        if (fold(row, from, hi - lo, parts + i * size))
+        if (reduce(row, from, hi - lo, parts + i * size))
             decided.store(true, std::memory_order_relaxed);
     });
     for (ptrdiff_t row = 0; row < rows; ++row) {
@@ -287,56 +223,16 @@ bool fold_by_nodes(ReduceFn kernel, const Plan& plan, const Joining& joining,
     return true;
 }
 
-// Few columns are added in a way that depends on how many there are.
-constexpr ptrdiff_t least_columns = 32;
-
-// Bytes of a row that the processor still takes for a stream, which narrower strips are not.
-constexpr ptrdiff_t stream_bytes = 2048;
-
-// Cuts the longest kept axis. False: not done.
-bool fold_by_rows(ReduceFn kernel, const Plan& plan, Share share) noexcept {
-    bool const columns = magnitude(plan.fold.strides[in]) > magnitude(plan.row.strides[in]);
-    int cut = -1;  // of the other axes; -1: the rows
-    ptrdiff_t length = plan.row.length;
-    if (columns && length < 2 * least_columns) length = 1;
-    ptrdiff_t elements = plan.fold.length * plan.row.length;
-    for (int a = 0; a < plan.axes; ++a) {
-        elements *= plan.shape[a];
-        if (plan.strides[a][out] == 0 || plan.shape[a] <= length) continue;
-        length = plan.shape[a];
-        cut = a;
-    }
-    // Pieces of rows are no streams that the processor would see.
-    if (length < share.crew.threads || (columns && share.crew.threads < 2)) return false;
-    ptrdiff_t per = share.grain / (elements / length);
-    if (per < 1) per = 1;
-    if (cut < 0 && columns) {
-        ptrdiff_t const even = (length + share.crew.threads - 1) / share.crew.threads;
-        ptrdiff_t const width = magnitude(plan.row.strides[in]);
-        ptrdiff_t const stream = width ? stream_bytes / width : 0;
-        per = std::max({per, std::min(even, stream), least_columns});
-    }
-    ptrdiff_t pieces = (length + per - 1) / per;
-    if (cut < 0 && columns && length - (pieces - 1) * per < least_columns) --pieces;
-    if (pieces < 2 || pieces > most_chunks) return false;
-    for_chunks(pieces, share.crew, [&](ptrdiff_t i) {
-        ptrdiff_t const first = i * per, count = (i + 1 == pieces ? length : first + per) - first;
-        Plan part = plan;
-        for (int k = 0; k < plan.operands; ++k)
-            part.data[k] += first * (cut < 0 ? plan.row.strides[k] : plan.strides[cut][k]);
-        (cut < 0 ? part.row.length : part.shape[cut]) = count;
-        for_each_call(part, [&] { kernel(whole(part)); });
-    });
-    return true;
-}
-
 }  // namespace
 
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept {
     if (share.grain == unshared.grain) return run_reduce(kernel, nest);
-    Plan plan;
+    ReducePlan plan;
     if (!make_plan(nest, -1, plan)) return;
-    if (fold_by_rows(kernel, plan, share) || fold_by_nodes(kernel, plan, joining, share)) return;
+    if (share_rows(plan, share, 1,
+                   [&](ReducePlan& part) { for_each_call(part, [&] { kernel(whole(part)); }); }) ||
+        reduce_by_nodes(kernel, plan, joining, share))
+        return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
 }
 
@@ -356,70 +252,15 @@ int64_t run_argreduce(ReduceFn kernel, const char* in_data, ptrdiff_t n, int siz
         find_node(n, levels, i, lo, hi);
         found[i] = lo + arg(in_data + lo * size, hi - lo);
     });
-    alignas(64) char extremes[8 << levels_most];  // the first of them is the first of all
+    alignas(
+        64) char extremes[sizeof(Element) << levels_most];  // the first of them is the first of all
     for (ptrdiff_t i = 0; i < nodes; ++i)
         memcpy(extremes + i * size, in_data + found[i] * size, static_cast<size_t>(size));
     return found[arg(extremes, nodes)];
 }
 
-bool run_reduce(ReduceFn kernel, const Nest& nest, const Conversion& conversion) noexcept {
-    if (!conversion.cast) {
-        run_reduce(kernel, nest);
-        return true;
-    }
-    Plan plan;
-    if (!make_plan(nest, -1, plan)) return true;
-    Scratch scratch(static_cast<size_t>(piece_elements) * static_cast<size_t>(conversion.size));
-    char* const buffer = scratch.get();
-    if (!buffer) return false;
-    for_each_call(plan, [&] {
-        fold_pieces(kernel, plan, conversion.size, buffer, [&](const Block& block) {
-            cast_block(conversion.cast, block, conversion.size, buffer);
-        });
-    });
-    return true;
-}
-
-bool run_reduce_masked(ReduceFn kernel, KernelFn select, const Nest& nest,
-                       const Conversion& conversion, const void* fill) noexcept {
-    Plan plan;
-    if (!make_plan(nest, -1, plan)) return true;
-    ptrdiff_t const size = conversion.size;
-    Scratch scratch(static_cast<size_t>(piece_elements * size) + 64);
-    char* const buffer = scratch.get();
-    if (!buffer) return false;
-    char* const filler = buffer + piece_elements * size;
-    memcpy(filler, fill, static_cast<size_t>(size));
-    for_each_call(plan, [&] {
-        fold_pieces(kernel, plan, size, buffer, [&](const Block& block) {
-            Block s{};  // where(mask, input, fill)
-            s.data[0] = block.data[mask];
-            s.inner[0] = block.inner[mask];
-            s.outer[0] = block.outer[mask];
-            if (conversion.cast) {
-                cast_block(conversion.cast, block, size, buffer);
-                s.data[1] = buffer;
-                s.inner[1] = size;
-                s.outer[1] = size * block.n;
-            } else {
-                s.data[1] = block.data[in];
-                s.inner[1] = block.inner[in];
-                s.outer[1] = block.outer[in];
-            }
-            s.data[2] = filler;
-            s.data[3] = buffer;
-            s.inner[3] = size;
-            s.outer[3] = size * block.n;
-            s.n = block.n;
-            s.rows = block.rows;
-            select(s, nullptr);
-        });
-    });
-    return true;
-}
-
 void run_argreduce(ReduceFn kernel, const Nest& nest, int axis) noexcept {
-    Plan plan;
+    ReducePlan plan;
     if (!make_plan(nest, axis, plan)) return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
 }

@@ -1,8 +1,7 @@
 // Scans along one axis of any layout.
 #pragma once
 #include "api/scan.h"
-#include "frame/run/iterate.h"
-#include "frame/threads/costs.h"
+#include "frame/threads/work_split.h"
 
 namespace raptors {
 

@@ -18,7 +18,7 @@ constexpr int index(E e) {
 }
 
 // Measured figures; 0: the built-in one.
-std::atomic<float> op_cost[n_ops][n_dtypes], fold_cost[n_folds][n_dtypes];
+std::atomic<float> op_cost[n_ops][n_dtypes], combine_cost[n_combines][n_dtypes];
 
 // Without a measurement: what operands in L2 cost, or what the row says.
 constexpr double ns_per_byte = 0.012;
@@ -31,7 +31,7 @@ double built_in(Op op, DType t) noexcept {
     auto const computed = static_cast<double>(item_size(t) < 8 ? info.cost.narrow : info.cost.wide);
     return moved > computed ? moved : computed;
 }
-double built_in(Fold, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
+double built_in(Combine, DType t) noexcept { return dtype_info[index(t)].size * ns_per_byte; }
 
 constexpr ptrdiff_t sample = 4096;  // elements
 constexpr int runs = 12;
@@ -72,16 +72,16 @@ double cost_of(Op op, DType t) noexcept {
     float const ns = op_cost[index(op)][index(t)].load(std::memory_order_relaxed);
     return ns > 0 ? static_cast<double>(ns) : built_in(op, t);
 }
-double cost_of(Fold fold, DType t) noexcept {
-    float const ns = fold_cost[index(fold)][index(t)].load(std::memory_order_relaxed);
-    return ns > 0 ? static_cast<double>(ns) : built_in(fold, t);
+double cost_of(Combine combine, DType t) noexcept {
+    float const ns = combine_cost[index(combine)][index(t)].load(std::memory_order_relaxed);
+    return ns > 0 ? static_cast<double>(ns) : built_in(combine, t);
 }
 
 void set_cost(Op op, DType t, double ns) noexcept {
     op_cost[index(op)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);
 }
-void set_cost(Fold fold, DType t, double ns) noexcept {
-    fold_cost[index(fold)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);
+void set_cost(Combine combine, DType t, double ns) noexcept {
+    combine_cost[index(combine)][index(t)].store(static_cast<float>(ns), std::memory_order_relaxed);
 }
 
 double measure_cost(const Table& table, Op op, DType t) noexcept {
@@ -99,8 +99,8 @@ double measure_cost(const Table& table, Op op, DType t) noexcept {
     });
 }
 
-double measure_cost(const Table& table, Fold fold, DType t) noexcept {
-    ReduceFn const kernel = table.reduce[index(fold)][index(t)];
+double measure_cost(const Table& table, Combine combine, DType t) noexcept {
+    ReduceFn const kernel = table.reduce[index(combine)][index(t)];
     if (!kernel) return 0;
     int const size = dtype_info[index(t)].size;
     return measure(t, [&](char* memory, size_t bytes) {

@@ -6,20 +6,20 @@
 namespace raptors {
 
 enum class Op : uint8_t;
-enum class Fold : uint8_t;
+enum class Combine : uint8_t;
 struct Table;
 
 // Nanoseconds that one thread takes for an element, its operands in L2.
 double cost_of(Op op, DType t) noexcept;
-double cost_of(Fold fold, DType t) noexcept;
+double cost_of(Combine combine, DType t) noexcept;
 
 // Replaces the built-in figure by a measured one.
 void set_cost(Op op, DType t, double ns) noexcept;
-void set_cost(Fold fold, DType t, double ns) noexcept;
+void set_cost(Combine combine, DType t, double ns) noexcept;
 
 // Measures a kernel: nanoseconds for an element, the least of several runs. 0: there is none.
 double measure_cost(const Table& table, Op op, DType t) noexcept;
-double measure_cost(const Table& table, Fold fold, DType t) noexcept;
+double measure_cost(const Table& table, Combine combine, DType t) noexcept;
 
 // How a call's work is shared out.
 struct Share {

@@ -32,15 +32,4 @@ void run(const Kernel& kernel, const Nest& nest, Share share) noexcept {
     });
 }
 
-bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-         Share share) noexcept {
-    return for_parts(nest, share, [&](const Nest& part) { return run(kernel, part, conversions); });
-}
-
-bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                Share share) noexcept {
-    return for_parts(nest, share,
-                     [&](const Nest& part) { return run_masked(kernel, part, conversions); });
-}
-
 }  // namespace raptors

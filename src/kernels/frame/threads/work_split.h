@@ -1,4 +1,4 @@
-// Elementwise calls and folds, by one thread or several.
+// Elementwise calls and reductions, by one thread or several.
 #pragma once
 #include <atomic>
 
@@ -7,9 +7,12 @@
 
 namespace raptors {
 
-// run(part) for every part of the nest, by the crew. False if one said so.
+// Elementwise over a simplified nest. Results do not depend on who works.
+void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
+// run(part) for every part of a simplified nest. False if one said so.
 template <class Run>
 bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
+    if (share.grain == unshared.grain) return run(nest);
     Chunks const chunks(nest, share.grain);
     if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
     std::atomic<bool> done{true};
@@ -21,24 +24,28 @@ bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
     return done.load(std::memory_order_relaxed);
 }
 
-// Elementwise over a simplified nest. Results do not depend on who works.
-void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
+// How an operand differs from what the kernel takes.
+struct Conversion {
+    KernelFn cast;  // nullptr: none needed
+    int size;       // bytes of an element of the kernel's dtype
+};
 // The same with casts; false: out of memory, the output may be partly written.
 [[nodiscard]] bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                       Share share) noexcept;
+                       Share share = unshared) noexcept;
+// where=: the last operand is the boolean mask. Conversions may be nullptr.
 [[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                              Share share) noexcept;
+                              Share share = unshared) noexcept;
 
-// How the parts of a long fold come together.
+// How the parts of a long row come together.
 struct Joining {
-    KernelFn join;    // of two results; nullptr: a fold stays with one thread
+    KernelFn join;    // of two results; nullptr: a row stays with one thread
     int size;         // bytes of a result
     bool from_first;  // a part begins with its first element (of the result's dtype), or
-    char neutral[8];  // with this, which changes nothing;
+    Element neutral;  // with this, which changes nothing;
     bool stops;       // a part that is something else decides: any, all
 };
 // As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
-// stride 0 along the folded axes. Results do not depend on who works: parts are nodes of the tree
+// stride 0 along the reduced axes. Results do not depend on who works: parts are nodes of the tree
 // by which a kernel adds.
 void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
 

@@ -7,7 +7,7 @@ namespace {
 
 template <class T, bool largest>
 struct Arg {
-    using F = Extreme<T, largest>;
+    using F = Extreme<T, largest, false>;
     static bool is_nan(T x) {
         if constexpr (floating<T>) return x != x;
         return false;
@@ -90,7 +90,7 @@ struct Arg {
             any |= get<uint64_t>(reinterpret_cast<const char*>(&hit) + k);
         return any;
     }
-    static void columns(const Reduction& r) {
+    static void columns(const ReduceBlock& r) {
         constexpr ptrdiff_t width = 512;
         T best[width];
         int64_t found[width];
@@ -115,7 +115,7 @@ struct Arg {
                 put<int64_t>(r.out + (column + j) * r.out_row, found[j]);
         }
     }
-    static void run(const Reduction& r) noexcept {
+    static void run(const ReduceBlock& r) noexcept {
         if (!by_row(r)) return columns(r);
         for (ptrdiff_t i = 0; i < r.rows; ++i) {
             const char* const p = r.in + i * r.in_row;
@@ -128,7 +128,7 @@ struct Arg {
 // The first element that is true, or false.
 template <bool largest>
 struct Arg<boolean, largest> {
-    static void run(const Reduction& r) noexcept {
+    static void run(const ReduceBlock& r) noexcept {
         for (ptrdiff_t i = 0; i < r.rows; ++i) {
             const char* const p = r.in + i * r.in_row;
             ptrdiff_t j = 0;
@@ -146,8 +146,8 @@ template <class T>
 void fill(ReduceTable& table, DType t) {
     if constexpr (is_elementary<T>) {
         int const column = static_cast<int>(t);
-        table.reduce[static_cast<int>(Fold::argmin)][column] = Arg<T, false>::run;
-        table.reduce[static_cast<int>(Fold::argmax)][column] = Arg<T, true>::run;
+        table.reduce[static_cast<int>(Combine::argmin)][column] = Arg<T, false>::run;
+        table.reduce[static_cast<int>(Combine::argmax)][column] = Arg<T, true>::run;
     }
 }
 

@@ -21,8 +21,9 @@ inline T fold_lanes(V v, Op op) {
     }
 }
 
-// Of a NaN and anything the NaN is kept. Comparisons of NaN raise a status that nobody looks at.
-template <class T, bool largest>
+// Of a NaN and anything the NaN is kept, or else `ignores_nans`: the other. Comparisons of NaN
+// raise a status that nobody looks at.
+template <class T, bool largest, bool ignores_nans>
 struct Extreme {
     using Element = T;
     using Accumulator = T;
@@ -30,7 +31,9 @@ struct Extreme {
     template <class V>
     static V pick(V a, V x) {
         V const better = (largest ? x > a : x < a) ? x : a;
-        if constexpr (floating<T>)
+        if constexpr (ignores_nans)
+            return a != a ? x : better;
+        else if constexpr (floating<T>)
             return x != x ? x : better;
         else
             return better;

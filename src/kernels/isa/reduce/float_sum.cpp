@@ -233,7 +233,7 @@ void sum_short_rows(const char* __restrict in, char* __restrict out, ptrdiff_t r
 
 // of(row): what is summed of a row.
 template <class T, class Of>
-void sum_rows(const Reduction& r, Of of) {
+void sum_rows(const ReduceBlock& r, Of of) {
     constexpr ptrdiff_t size = size_of<T>;
     if (r.in_stride != size && r.n > 1) {
         for (ptrdiff_t i = 0; i < r.rows; ++i)
@@ -307,7 +307,7 @@ void add_tiles(T* to, const T* a, const T* b, ptrdiff_t columns) {
 }
 
 template <class T, class F>
-void sum_columns(const Reduction& r, F f) {
+void sum_columns(const ReduceBlock& r, F f) {
     constexpr ptrdiff_t size = size_of<T>, block = 64;
     constexpr ptrdiff_t stack_bytes =
         65536;  // long rows of a tile are streams that the hardware prefetches
@@ -347,7 +347,7 @@ void sum_columns(const Reduction& r, F f) {
 // A few columns side by side, many rows: several rows are taken as one long row, and the parts of a
 // column added as a tree.
 template <class T, class F, class Repeat>
-void sum_few_columns(const Reduction& r, F f, Repeat repeated) {
+void sum_few_columns(const ReduceBlock& r, F f, Repeat repeated) {
     ptrdiff_t const columns = r.rows;
     ptrdiff_t joined = 16;
     while (2 * joined * columns <= 256) joined *= 2;
@@ -372,7 +372,7 @@ void sum_few_columns(const Reduction& r, F f, Repeat repeated) {
 // The sums of a reduction. of_row(i), of_columns: what is summed; repeated(to, n): the same for n
 // columns that repeat those of the reduction.
 template <class T, class OfRow, class OfColumns, class Repeated>
-void sum_floats(const Reduction& r, OfRow of_row, OfColumns of_columns, Repeated repeated) {
+void sum_floats(const ReduceBlock& r, OfRow of_row, OfColumns of_columns, Repeated repeated) {
     if (r.n <= 0) return;
     if (by_row(r)) return sum_rows<T>(r, of_row);
     if (r.rows <= 16 && r.in_row == size_of<T> && r.in_stride == r.rows * size_of<T> && r.n >= 256)
@@ -381,7 +381,7 @@ void sum_floats(const Reduction& r, OfRow of_row, OfColumns of_columns, Repeated
 }
 
 template <class T>
-void deviation(const Reduction& r) noexcept {
+void deviation(const ReduceBlock& r) noexcept {
     ColumnDeviations<T> const columns = {r.centre, r.centre_row, r.centre_row == size_of<T>};
     sum_floats<T>(
         r, [&r](ptrdiff_t row) { return Deviations<T>{get<T>(r.centre + row * r.centre_row)}; },
@@ -410,7 +410,7 @@ struct FloatProduct {
 };
 
 template <class T>
-void sum(const Reduction& r) noexcept {
+void sum(const ReduceBlock& r) noexcept {
     sum_floats<T>(
         r, [](ptrdiff_t) { return Elements{}; }, Elements{},
         [](T*, ptrdiff_t) { return Elements{}; });
@@ -419,8 +419,8 @@ void sum(const Reduction& r) noexcept {
 template <class T>
 void fill(ReduceTable& table, DType t) {
     int const column = static_cast<int>(t);
-    table.reduce[static_cast<int>(Fold::sum)][column] = sum<T>;
-    table.reduce[static_cast<int>(Fold::prod)][column] = fold_all<FloatProduct<T>>;
+    table.reduce[static_cast<int>(Combine::add)][column] = sum<T>;
+    table.reduce[static_cast<int>(Combine::multiply)][column] = fold_all<FloatProduct<T>>;
     table.deviation[column] = deviation<T>;
 }
 

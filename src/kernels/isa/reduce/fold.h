@@ -23,7 +23,7 @@ template <class T>
 constexpr ptrdiff_t size_of = static_cast<ptrdiff_t>(sizeof(T));
 
 // Folds run along rows if their elements lie closer together than neighbouring folds do.
-inline bool by_row(const Reduction& r) {
+inline bool by_row(const ReduceBlock& r) {
     return r.rows == 1 || (r.n > 1 && magnitude(r.in_stride) <= magnitude(r.in_row));
 }
 
@@ -42,7 +42,7 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
 // Are the rows to come asked for while a group of rows is read? From memory that makes sums 1.2 to
 // 1.7 times as fast (Zen 4, rows of 2 to 16 KiB), from the third cache a tenth slower. Into L2: two
 // groups of long rows fill L1.
-bool asks_ahead(const Reduction& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
+bool asks_ahead(const ReduceBlock& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
 
 template <int rows>
 void ask_for(const char* p, ptrdiff_t stride) {
@@ -50,7 +50,7 @@ void ask_for(const char* p, ptrdiff_t stride) {
 }
 
 template <class F>
-void fold_rows(const Reduction& r) {
+void fold_rows(const ReduceBlock& r) {
     using T = typename F::Element;
     using A = typename F::Accumulator;
     constexpr ptrdiff_t most = 4096 / size_of<T>;
@@ -109,7 +109,7 @@ void fold_down(typename F::Accumulator* __restrict acc, const char* __restrict p
 }
 
 template <class F>
-void fold_columns(const Reduction& r) {
+void fold_columns(const ReduceBlock& r) {
     using T = typename F::Element;
     using A = typename F::Accumulator;
     constexpr ptrdiff_t width = 1024;
@@ -128,7 +128,7 @@ void fold_columns(const Reduction& r) {
 }
 
 template <class F>
-void fold_all(const Reduction& r) noexcept {
+void fold_all(const ReduceBlock& r) noexcept {
     if (r.n <= 0) return;
     by_row(r) ? fold_rows<F>(r) : fold_columns<F>(r);
 }

@@ -140,8 +140,9 @@ template <class T>
 void fill(ReduceTable& table, DType t) {
     if constexpr (is_elementary<T> && !floating<T>) {
         int const column = static_cast<int>(t);
-        table.reduce[static_cast<int>(Fold::sum)][column] = fold_all<IntegerSum<WrapsAs<T>>>;
-        table.reduce[static_cast<int>(Fold::prod)][column] = fold_all<IntegerProduct<WrapsAs<T>>>;
+        table.reduce[static_cast<int>(Combine::add)][column] = fold_all<IntegerSum<WrapsAs<T>>>;
+        table.reduce[static_cast<int>(Combine::multiply)][column] =
+            fold_all<IntegerProduct<WrapsAs<T>>>;
     }
 }
 

@@ -6,16 +6,21 @@ namespace raptors::RAPTORS_ISA {
 namespace {
 
 // Of booleans the smallest is whether all are true.
-template <class T, bool largest>
-using Kernel =
-    std::conditional_t<std::is_same_v<T, boolean>, Truth<boolean, !largest>, Extreme<T, largest>>;
+template <class T, bool largest, bool ignores_nans>
+using Kernel = std::conditional_t<std::is_same_v<T, boolean>, Truth<boolean, !largest>,
+                                  Extreme<T, largest, ignores_nans && floating<T>>>;
 
 template <class T>
 void fill(ReduceTable& table, DType t) {
     if constexpr (is_elementary<T>) {
         int const column = static_cast<int>(t);
-        table.reduce[static_cast<int>(Fold::min)][column] = fold_all<Kernel<T, false>>;
-        table.reduce[static_cast<int>(Fold::max)][column] = fold_all<Kernel<T, true>>;
+        auto const row = [&](Combine combine) -> ReduceFn& {
+            return table.reduce[static_cast<int>(combine)][column];
+        };
+        row(Combine::minimum) = fold_all<Kernel<T, false, false>>;
+        row(Combine::maximum) = fold_all<Kernel<T, true, false>>;
+        row(Combine::fmin) = fold_all<Kernel<T, false, true>>;
+        row(Combine::fmax) = fold_all<Kernel<T, true, true>>;
     }
 }
 
