@@ -100,7 +100,7 @@ constexpr CombineInfo combine_row(const char* name, uint32_t types, CombineInfo:
                                   Accuracy accuracy) {
     return {name,
             op_named(name),
-            types,
+            accumulator == CombineInfo::INDEX ? types & COMPUTED : types,
             identity,
             accumulator,
             static_cast<uint8_t>(traits),
@@ -129,7 +129,8 @@ constexpr uint32_t finished_types(Finish finish) {
 #define BINARY(name, types, ...) | (Op::name == Op::subtract ? (types) : 0U)
 #include "tables/ops.def"
         ;
-    return finish.has(MINUS) ? subtracted : ~0U;
+    // NumPy divides half precision and complex numbers in ways of their own.
+    return finish.has(MINUS) ? subtracted : finish.has(DIVIDE) ? COMPUTED & ~COMPLEX : ~0U;
 }
 
 constexpr ReductionInfo row(const char* name, Home home, const char* parameters, Map map,

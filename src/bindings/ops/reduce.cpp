@@ -397,14 +397,13 @@ bool AnyReduce::finish() {
     return done;
 }
 
+// In the dtype asked for, or that of the elements where the accumulator is wider.
 PyObject* AnyReduce::result() {
-    count_native(entry_, types_.kernel, layout_of(f_), f_->nd, f_->dimensions);
     if (!out_) {
         convert_element(table_, element_, types_.accumulator, types_.result);
         return scalar_result(call_, element_, types_);
     }
     if (types_.accumulator == types_.result) return new_ref(out_);
-    // The dtype asked for is narrower than the accumulator: convert the (small) result.
     PyObject* const narrow = new_array_ordered(nd_, dims_, perm_, descr_of_num[types_.result_num]);
     if (narrow)
         copy_nest(table_, nd_, dims_, fields(out_)->data, fields(out_)->strides, types_.accumulator,
@@ -418,8 +417,15 @@ PyObject* AnyReduce::run() {
     bool const reporting = call_.reports(types_.kernel);
     if (reporting) clear_fp_status();
     if (!combine()) return PyErr_NoMemory();
-    if (!finish() || !call_.report(reporting ? fp_status() : 0)) return nullptr;
-    return result();
+    if (!finish()) return nullptr;
+    PyObject* const made = result();  // rounding it may raise an event, too
+    if (!call_.report(reporting ? fp_status() : 0)) {
+        Py_XDECREF(made);
+        return nullptr;
+    }
+    DType const counted_as = computed(t_) == types_.kernel ? t_ : types_.kernel;
+    if (made) count_native(entry_, counted_as, layout_of(f_), f_->nd, f_->dimensions);
+    return made;
 }
 
 }  // namespace

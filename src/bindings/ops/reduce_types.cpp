@@ -84,7 +84,10 @@ ReduceTypes types_of(const ReductionSteps& steps, DType own) {
     DType const gives = accumulator(steps.combine, t);
     bool const own_number = t == own && (info.accumulator == CombineInfo::SAME ||
                                          (info.accumulator == CombineInfo::WIDE && gives == own));
-    return {t, gives, gives, own_number ? -1 : num_of_dtype[index(gives)]};
+    // Half precision is reduced in single, and rounded once.
+    DType const kernel = computed(t);
+    return {kernel, accumulator(steps.combine, kernel), gives,
+            own_number ? -1 : num_of_dtype[index(gives)]};
 }
 
 }  // namespace
