@@ -63,10 +63,11 @@ def test_no_empty_slot(row: dict[str, Any], isa: str) -> None:
     for dtype in row["types"]:
         a = ours(abs(samples.tame(dtype, 40, samples.generator(dtype))))
         for layout, x in (("contiguous", a), ("strided", a[::2])):
-            if row["kind"] in ("reduce", "argreduce"):
-                getattr(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
-            else:
-                getattr(raptors, row["name"])(*[x] * row["inputs"])
+            with numpy.errstate(over="ignore"):  # products of half precision
+                if row["kind"] in ("reduce", "argreduce"):
+                    getattr(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
+                else:
+                    getattr(raptors, row["name"])(*[x] * row["inputs"])
             last = raptors.explain_last_dispatch()
             wanted = {"op": row["name"], "backend": "raptors", "isa": isa, "layout": layout, "shape": x.shape}
             got = {key: last[key] for key in wanted}
@@ -111,7 +112,7 @@ def test_explain() -> None:
     _ = x < y
     last = raptors.explain_last_dispatch()
     assert (last["op"], last["layout"], last["shape"]) == ("less", "strided", (4, 3))
-    _ = ours(numpy.ones(3, "c16")) * 2
+    _ = ours(numpy.ones(3, "G")) * 2
     last = raptors.explain_last_dispatch()
     assert (last["op"], last["backend"]) == ("multiply", "numpy")
     assert "dtype" in last["reason"]
@@ -131,7 +132,7 @@ def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
                 with raptors.simd(name):
                     results.append(numpy.asarray(getattr(raptors, row["name"])(*arrays)))
         for name, result in zip(raptors.available_isas(), results, strict=True):
-            same = numpy.array_equal(results[0], result, equal_nan=result.dtype.kind == "f")
+            same = numpy.array_equal(results[0], result, equal_nan=result.dtype.kind in "fc")
             if row["name"] not in ("fmin", "fmax") and result.dtype.kind == "f":
                 number = ~numpy.isnan(result)
                 same = same and numpy.array_equal(
@@ -364,7 +365,7 @@ def test_runtime_info() -> None:
 @native
 def test_report_counts() -> None:
     """Every call once; natively or not, and then why."""
-    a, c = ours(numpy.ones(6)), ours(numpy.ones(6, "c16"))
+    a, c = ours(numpy.ones(6)), ours(numpy.ones(6, "G"))
     raptors.reset_report()
     assert raptors.report().total_calls == 0
     assert raptors.report().share in (0, 0.0, 1.0) or raptors.report().share != raptors.report().share
@@ -406,11 +407,9 @@ def test_report_counts() -> None:
         ("mixed 64-bit comparison", lambda: ours(numpy.ones(3, "i8")) < ours(numpy.ones(3, "u8"))),
         ("byte order", lambda: ours(numpy.ones(3, ">f8")) + 1),
         ("object", lambda: ours(numpy.ones(3, "O")) + 1),
-        ("complex", lambda: ours(numpy.ones(3, "c8")) + 1),
-        ("half", lambda: ours(numpy.ones(3, "f2")) + 1),
         ("long double", lambda: ours(numpy.ones(3, "g")) + 1),
         ("time", lambda: ours(numpy.ones(3, "m8[s]")) + ours(numpy.ones(3, "m8[s]"))),
-        ("complex scalar", lambda: ours(numpy.ones(3)) * 2j),
+        ("complex long double", lambda: ours(numpy.ones(3, "G")) * 2j),
         ("text", lambda: ours(numpy.array(["a"])) == "a"),
     ],
 )
@@ -423,7 +422,7 @@ def test_what_numpy_serves_is_counted(label: str, call: Any) -> None:
 
 
 DTYPES_WITHOUT_KERNELS = {
-    **{"e": "float16", "g": "longdouble", "F": "complex64", "D": "complex128", "G": "clongdouble"},
+    **{"g": "longdouble", "G": "clongdouble"},
     **{"O": "object", "S3": "bytes", "U3": "str", "V4": "void", "f4,i2": "void"},
     **{"M8[s]": "datetime64", "m8[s]": "timedelta64", "T": "StringDType"},
 }
@@ -450,9 +449,9 @@ def test_a_call_without_arrays_is_named_by_its_result() -> None:
         (lambda: raptors.log(1.0), "float64"),
         (lambda: raptors.linalg.eig([[1, 0], [0, 1j]]), "complex128"),
         (lambda: raptors.frombuffer(b"1234", ">i2"), "int16"),
-        (lambda: raptors.multiply(2, numpy.ones(3, "c8")), "complex64"),
-        (lambda: numpy.multiply(2, ours(numpy.ones(3, "c8"))), "complex64"),
-        (lambda: raptors.concatenate([numpy.ones(3, "f2")]), "float16"),
+        (lambda: raptors.multiply(2, numpy.ones(3, "G")), "clongdouble"),
+        (lambda: numpy.multiply(2, ours(numpy.ones(3, "G"))), "clongdouble"),
+        (lambda: raptors.concatenate([numpy.ones(3, "g")]), "longdouble"),
         (lambda: raptors.result_type("f4", "f8"), "none"),
     ]
     for call, dtype in calls:

@@ -130,7 +130,9 @@ constexpr uint32_t finished_types(Finish finish) {
 #include "tables/ops.def"
         ;
     // NumPy divides half precision and complex numbers in ways of their own.
-    return finish.has(MINUS) ? subtracted : finish.has(DIVIDE) ? COMPUTED & ~COMPLEX : ~0U;
+    return finish.has(MINUS)    ? subtracted & COMPUTED
+           : finish.has(DIVIDE) ? COMPUTED & ~COMPLEX
+                                : ~0U;
 }
 
 constexpr ReductionInfo row(const char* name, Home home, const char* parameters, Map map,

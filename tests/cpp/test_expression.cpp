@@ -11,6 +11,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
+#include "elementary.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/threads/pool.h"
 
@@ -31,11 +32,13 @@ struct Operand {
 };
 
 double read(const char* p, DType t) {
-    return with_type(t, [p](auto tag) {
+    double value = 0;
+    with_elementary_type(t, [&](auto tag) {
         typename decltype(tag)::type x;
         memcpy(&x, p, sizeof x);
-        return static_cast<double>(x);
+        value = static_cast<double>(x);
     });
+    return value;
 }
 
 // Random memory for the axes that `real` marks: permuted, with gaps, backwards.
@@ -59,7 +62,7 @@ Operand place(Nest& nest, int operand, DType t, const std::vector<bool>& real) {
     o.bytes.assign(at(static_cast<int>(step) + 64), 0);
     ptrdiff_t const size = item_size(t);
     for (ptrdiff_t i = 0; i + size <= static_cast<ptrdiff_t>(o.bytes.size()); i += size)
-        with_type(t, [&](auto tag) {
+        with_elementary_type(t, [&](auto tag) {
             auto const x = static_cast<typename decltype(tag)::type>(below(2) ? below(100) : 0);
             memcpy(&o.bytes[at(static_cast<int>(i))], &x, sizeof x);
         });
@@ -184,7 +187,7 @@ struct Random {
     }
     int constant(double x, DType t) {
         Element element;
-        with_type(t, [&](auto tag) {
+        with_elementary_type(t, [&](auto tag) {
             auto const v = static_cast<typename decltype(tag)::type>(x);
             memcpy(element.bytes, &v, sizeof v);
         });
@@ -239,7 +242,7 @@ std::vector<char> wanted_of(const Nest& nest, const std::vector<Step>& steps, in
     each(nest, [&](char** p) {
         if (masked && !*p[nest.operands - 1]) return;
         double const x = compute(steps, last, p);
-        with_type(out.dtype, [&](auto tag) {
+        with_elementary_type(out.dtype, [&](auto tag) {
             auto const v = static_cast<typename decltype(tag)::type>(x);
             memcpy(p[slot] + shift, &v, sizeof v);
         });

@@ -8,6 +8,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "dispatch.h"
+#include "elementary.h"
 #include "frame/run/scan.h"
 
 using namespace raptors;
@@ -23,7 +24,7 @@ size_t index(E e) {
 
 // Small numbers, some of them special.
 void put_random(DType t, char* to) {
-    with_type(t, [&](auto tag) {
+    with_elementary_type(t, [&](auto tag) {
         using T = typename decltype(tag)::type;
         T x;
         if constexpr (std::is_floating_point_v<T>) {
@@ -41,19 +42,21 @@ void put_random(DType t, char* to) {
 
 // NaNs are alike; zeros are told apart.
 bool is_same(DType t, const char* a, const char* b) {
-    return with_type(t, [&](auto tag) {
+    bool same = false;
+    with_elementary_type(t, [&](auto tag) {
         using T = typename decltype(tag)::type;
         T x, y;
         memcpy(&x, a, sizeof x);
         memcpy(&y, b, sizeof y);
         if constexpr (std::is_floating_point_v<T>)
-            return (std::isnan(x) && std::isnan(y)) ||
-                   (x == y && std::signbit(x) == std::signbit(y));
+            same =
+                (std::isnan(x) && std::isnan(y)) || (x == y && std::signbit(x) == std::signbit(y));
         else if constexpr (std::is_same_v<T, boolean>)
-            return (x != 0) == (y != 0);
+            same = (x != 0) == (y != 0);
         else
-            return x == y;
+            same = x == y;
     });
+    return same;
 }
 
 // What one run must be, side by side: by the elementwise kernel, element by element.

@@ -46,8 +46,7 @@ PyObject* rounded_like(const Fields* f, PyArray_Descr* descr) {
 bool scale_and_round(const Table& table, const Fields* from, const Fields* to, DType t,
                      npy_intp decimals, double power) {
     Element factor;
-    with_type(t,
-              [&](auto tag) { store(factor, static_cast<typename decltype(tag)::type>(power)); });
+    if (!store_float(power, t, factor)) return refuse(Why::value);
     Nest nest;
     nest.ndim = from->nd;
     nest.operands = 2;
