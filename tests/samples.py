@@ -17,12 +17,12 @@ DTYPES = (
     "uint32",
     "int64",
     "uint64",
+    "float16",
     "float32",
     "float64",
 )
 #: Dtypes without kernels: NumPy's, and correct.
 OTHERS = (
-    "float16",
     "longdouble",
     "complex64",
     "complex128",
