@@ -20,12 +20,13 @@ DTYPES = (
     "float16",
     "float32",
     "float64",
+    "complex64",
+    "complex128",
 )
 #: Dtypes without kernels: NumPy's, and correct.
 OTHERS = (
     "longdouble",
-    "complex64",
-    "complex128",
+    "clongdouble",
     ">i4",
     ">f8",
     "S3",
