@@ -23,6 +23,8 @@ DTYPES = (
     "complex64",
     "complex128",
 )
+#: Those that kernels of every family take: neither half precision nor complex numbers.
+ELEMENTARY = tuple(d for d in DTYPES if numpy.dtype(d).kind != "c" and d != "float16")
 #: Dtypes without kernels: NumPy's, and correct.
 OTHERS = (
     "longdouble",

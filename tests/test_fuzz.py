@@ -124,6 +124,7 @@ class Case:
             self.inputs.append(self.layout(a))
         if row["inputs"] == 2 and self.chance(0.15):
             self.inputs.reverse()
+        self.rules = rules_for(row["name"], *(a for a in self.inputs if isinstance(a, numpy.ndarray)))
         if row["name"] in ("fmin", "fmax"):
             self.rules = ANY_ZERO
         try:

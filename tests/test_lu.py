@@ -200,7 +200,7 @@ def test_dtypes() -> None:
             )
     found.done(300)
     with counted() as count:
-        for one in samples.DTYPES[1:]:
+        for one in samples.ELEMENTARY[1:]:
             raptors.linalg.inv(raptors.array(whole.astype(one)))
             raptors.linalg.det(raptors.array(whole[0].astype(one)))
             raptors.linalg.solve(raptors.array(whole.astype(one)), raptors.ones(3, "i2"))

@@ -196,7 +196,7 @@ class TestResults:
             assert core._pool_stats()["shared"] > shared
 
     @pytest.mark.parametrize("threads", [1, 2])
-    @pytest.mark.parametrize("dtype", samples.DTYPES)
+    @pytest.mark.parametrize("dtype", samples.ELEMENTARY)
     def test_long_calls_from_either_end(self, dtype: str, threads: int, isa: str) -> None:
         """In chunks, whose order changes from call to call: NumPy's results, warnings and errors."""
         rng = samples.generator("long", dtype, threads)
@@ -255,7 +255,7 @@ class TestResults:
         found = Mismatches()
         n = 300_001
         with counted() as count, raptors.threads(threads):
-            for dtype in samples.DTYPES:
+            for dtype in samples.ELEMENTARY:
                 for step in (1, 2, -1):
                     for position in (0, 4095, 4096, 4097, n // 2, n - 1, None):
                         a = numpy.full(n * abs(step), name == "all", dtype)[::step]

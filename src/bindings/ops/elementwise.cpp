@@ -332,7 +332,9 @@ bool Call::make_outputs() {
             bool const aligned = !kernel_->aligned || (f->flags & NPY_ARRAY_ALIGNED) != 0;
             if (t != result || !aligned) {
                 // Only casts that can raise no floating-point event: to a wider type.
-                if (!PyArray_CanCastSafely(descr->type_num, f->descr->type_num))
+                // A masked complex output NumPy copies there and back, which warns.
+                bool const warns = masked_ && is_complex(t) && !is_complex(result);
+                if (warns || !PyArray_CanCastSafely(descr->type_num, f->descr->type_num))
                     return refuse(Why::dtype);
                 conversions_[slot] = {table_.cast[index(result)][index(t)], item_size(result)};
                 converting_ = true;

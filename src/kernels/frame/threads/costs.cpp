@@ -38,18 +38,16 @@ constexpr int runs = 12;
 
 // Ones in every operand: no special value slows a kernel down.
 template <class Body>
-double measure(DType t, Body body) noexcept {
+double measure(const MoveTable& table, DType t, Body body) noexcept {
     size_t const size = static_cast<size_t>(dtype_info[index(t)].size);
     constexpr int buffers = max_arguments;
-    size_t const bytes = sample * 8;
+    size_t const bytes = sample * sizeof(Element);
     char* const memory = static_cast<char*>(aligned_alloc(64, buffers * bytes));
     if (!memory) return 0;
-    alignas(8) char one[8] = {1};
-    if (dtype_info[index(t)].kind == 'F') {
-        double const d = 1;
-        float const f = 1;
-        memcpy(one, size == 8 ? static_cast<const void*>(&d) : &f, size);
-    }
+    Element one, truth{};
+    truth.bytes[0] = 1;
+    Block cast{{truth, one}, {}, {}, 1, 1};
+    table.cast[index(DType::boolean)][index(t)](cast, nullptr);
     for (int b = 0; b < buffers; ++b)
         for (ptrdiff_t i = 0; i < sample; ++i)
             memcpy(memory + static_cast<size_t>(b) * bytes + static_cast<size_t>(i) * size, one,
@@ -87,7 +85,7 @@ void set_cost(Combine combine, DType t, double ns) noexcept {
 double measure_cost(const Table& table, Op op, DType t) noexcept {
     Kernel const kernel = kernel_of(table, op, t);
     if (!kernel) return 0;
-    return measure(t, [&](char* memory, size_t bytes) {
+    return measure(table, t, [&](char* memory, size_t bytes) {
         Block block{};
         for (int i = 0; i < kernel.arguments(); ++i) {
             block.data[i] = memory + static_cast<size_t>(i) * bytes;
@@ -103,7 +101,7 @@ double measure_cost(const Table& table, Combine combine, DType t) noexcept {
     ReduceFn const kernel = table.reduce[index(combine)][index(t)];
     if (!kernel) return 0;
     int const size = dtype_info[index(t)].size;
-    return measure(t, [&](char* memory, size_t bytes) {
+    return measure(table, t, [&](char* memory, size_t bytes) {
         kernel({memory, memory + bytes, sample, size, 1, 0, 0});
     });
 }
