@@ -11,7 +11,7 @@ from numpy._core.numeric import _frombuffer as _numpy_frombuffer  # type: ignore
 
 from raptors import _raptors_core as _core
 
-#: By the path of a module: what its functions are pickled as, if not by their paths (None: by their paths).
+#: By the path of a module: what functions in it, or in a module of it, are pickled as (None: by their paths).
 reducers: dict[str, Callable[[Any], Any]] = {}
 
 _frombuffer = _core._wrap(_numpy_frombuffer, "raptors._pickle._frombuffer", True)
@@ -44,5 +44,7 @@ def reduce_function(function: Any, path: str) -> Any:
     """What stands for the proxy of NumPy's `function`: the proxy at `path`."""
     if not path:  # made by frompyfunc: NumPy gives a name, too, under which nothing is found
         return function.__name__
-    reduce = reducers.get(path.rpartition(".")[0])
-    return (reduce and reduce(function)) or (by_path, (path,))
+    for home, reduce in reducers.items():
+        if path.startswith(f"{home}."):
+            return reduce(function) or (by_path, (path,))
+    return by_path, (path,)
