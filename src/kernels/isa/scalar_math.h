@@ -280,6 +280,14 @@ RAPTORS_INLINE T round_to_zero(T x) {
 }
 #endif
 
+// modf
+template <class T>
+RAPTORS_INLINE Two<T, T> split(T x) {
+    T const whole = round_to_zero(x);
+    T const rest = pick(is_inf(x), T{0}, x - whole);
+    return {copy_sign(rest, x), whole};
+}
+
 // As NumPy clips with array bounds; select.cpp has its other rule for scalar bounds.
 template <class T>
 RAPTORS_INLINE T clip(T x, T low, T high) {
