@@ -126,6 +126,18 @@ inline __attribute__((noinline)) void raise_divide_and_invalid() {
     (void)sink;
 }
 
+// Sets the FP flags of a division by zero, and of an overflow.
+inline __attribute__((noinline)) void raise_divide() {
+    double volatile zero = 0.0;
+    double volatile sink = 1.0 / zero;
+    (void)sink;
+}
+inline __attribute__((noinline)) void raise_overflow() {
+    double volatile large = 1e308;
+    double volatile sink = large * large;
+    (void)sink;
+}
+
 // Integers: the fraction is cut off; 0 gives what x86-64 makes of infinity.
 template <class T>
 RAPTORS_INLINE T reciprocal(T x) {
@@ -286,6 +298,48 @@ RAPTORS_INLINE Two<T, T> split(T x) {
     T const whole = round_to_zero(x);
     T const rest = pick(is_inf(x), T{0}, x - whole);
     return {copy_sign(rest, x), whole};
+}
+
+// Quotient, rounded down, and remainder. Floats: the steps of NumPy's npy_divmod.
+RAPTORS_INLINE float float_remainder(float x, float y) { return __builtin_fmodf(x, y); }
+RAPTORS_INLINE double float_remainder(double x, double y) { return __builtin_fmod(x, y); }
+template <class T>
+RAPTORS_INLINE Two<T, T> floor_divmod(T x, T y) {
+    if constexpr (is_floating<T>) {
+        T rest = float_remainder(x, y);
+        if (y == T{0}) return {x / y, rest};
+        T quotient = (x - rest) / y;
+        if (rest != T{0}) {
+            if (sign_bit(y) != sign_bit(rest)) {  // no comparison: of a NaN it sets a flag
+                rest += y;
+                quotient -= T{1};
+            }
+        } else {
+            rest = copy_sign(T{0}, y);
+        }
+        if (is_nan(quotient)) return {quotient, rest};
+        if (quotient == T{0}) return {copy_sign(T{0}, x / y), rest};
+        T whole = round_down(quotient);
+        if (__builtin_isgreater(quotient - whole, T(0.5))) whole += T{1};
+        return {whole, rest};
+    } else {
+        if (y == 0) [[unlikely]] {
+            raise_divide();
+            return {T{0}, T{0}};
+        }
+        if constexpr (is_signed<T>) {
+            if (y == -1) {  // the smallest integer stays
+                if (x == wrap_negative(x) && x != 0) [[unlikely]]
+                    raise_overflow();
+                return {wrap_negative(x), T{0}};
+            }
+            auto const quotient = static_cast<T>(x / y), rest = static_cast<T>(x % y);
+            bool const down = rest != 0 && ((rest < 0) != (y < 0));
+            return {static_cast<T>(quotient - down), static_cast<T>(down ? rest + y : rest)};
+        } else {
+            return {static_cast<T>(x / y), static_cast<T>(x % y)};
+        }
+    }
 }
 
 // As NumPy clips with array bounds; select.cpp has its other rule for scalar bounds.
