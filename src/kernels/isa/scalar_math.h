@@ -342,6 +342,9 @@ RAPTORS_INLINE Two<T, T> floor_divmod(T x, T y) {
     }
 }
 
+RAPTORS_INLINE float scale_by_power(float x, int32_t y) { return __builtin_ldexpf(x, y); }
+RAPTORS_INLINE double scale_by_power(double x, int32_t y) { return __builtin_ldexp(x, y); }
+
 // As NumPy clips with array bounds; select.cpp has its other rule for scalar bounds.
 template <class T>
 RAPTORS_INLINE T clip(T x, T low, T high) {
