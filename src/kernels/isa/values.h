@@ -74,9 +74,7 @@ RAPTORS_INLINE complex<R> operator-(complex<R> x) {
     return {-x.re, -x.im};
 }
 RAPTORS_INLINE float fused_product(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
-RAPTORS_INLINE double fused_product(double x, double y, double z) {
-    return __builtin_fma(x, y, z);
-}
+RAPTORS_INLINE double fused_product(double x, double y, double z) { return __builtin_fma(x, y, z); }
 // One product of each part is fused with the sum, as in NumPy.
 template <class R>
 RAPTORS_INLINE complex<R> operator*(complex<R> x, complex<R> y) {
