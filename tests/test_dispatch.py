@@ -67,7 +67,12 @@ def test_no_empty_slot(row: dict[str, Any], isa: str) -> None:
                 if row["kind"] in ("reduce", "argreduce"):
                     getattr(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
                 else:
-                    getattr(raptors, row["name"])(*[x] * row["inputs"])
+                    inputs = [x.astype(d) for d in samples.operand_dtypes(row, dtype)]
+                    inputs = [
+                        b[::2] if layout == "strided" else b
+                        for b in (ours(i.repeat(2)) if layout == "strided" else i for i in inputs)
+                    ]
+                    getattr(raptors, row["name"])(*inputs)
             last = raptors.explain_last_dispatch()
             wanted = {"op": row["name"], "backend": "raptors", "isa": isa, "layout": layout, "shape": x.shape}
             got = {key: last[key] for key in wanted}

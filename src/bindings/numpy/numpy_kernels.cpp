@@ -29,9 +29,9 @@ void run_loop(const Block& block, const void* context) noexcept {
 }
 
 // Loops of long and long long are one.
-DType dtype_of_loop(char num) {
-    return static_cast<unsigned char>(num) < n_type_nums ? dtype_of_num[static_cast<int>(num)]
-                                                         : no_dtype;
+DType dtype_of_loop(char type_num) {
+    auto const num = static_cast<unsigned char>(type_num);
+    return num < n_type_nums ? dtype_of_num[num] : no_dtype;
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ private:
     DType loop_ = no_dtype;  // that is scanned and stored
     int loop_num_ = 0;
     int axis_ = 0;
-    Nest nest_;  // input and output
+    Nest nest_{};  // input and output
     PyObject* out_ = nullptr;
     Conversion conversion_ = {};
 };

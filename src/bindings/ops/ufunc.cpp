@@ -93,7 +93,7 @@ Resolution Ufunc::ask_numpy(const int* codes, int dtype_num) const {
         if (r.loop == no_dtype)
             r.set_numpy_kernel(numpy_kernel(reinterpret_cast<PyUFuncObject*>(numpy), nums));
     } catch (py::error_already_set&) {
-        // No loop: NumPy raises.
+        return Resolution{};  // no loop: NumPy raises
     }
     return r;
 }

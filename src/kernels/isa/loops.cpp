@@ -185,7 +185,8 @@ void drive_converted(const Block& b, const Cores& cores) noexcept {
             }
             first = false;
             cores.core[ones](data, rows * n);
-            for (int i = inputs; i < arguments; ++i) {
+            for (unsigned i = static_cast<unsigned>(inputs); i < static_cast<unsigned>(arguments);
+                 ++i) {
                 char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
                 if (data[i] == p) continue;
                 bool const run =
