@@ -363,6 +363,8 @@ def test_other_signatures(name: str, dtype: str, isa: str) -> None:
             found.check(("out", given), into)
             if all(given):
                 found.check("where", lambda xp: into(xp, where=mine(xp, mask)))
+    twice = [mixed_up := samples.tame(dtype, 5, rng), mixed_up][: theirs.nin]
+    check("one dtype", *twice)  # which ldexp refuses
     found.done()
     if dtype in OTHERS[name]:
         count.of(name).require(0.9)

@@ -42,6 +42,9 @@ inline int run_flat(KernelFn kernel, const Table& table, Op op, DType t, const B
 inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
     const OpInfo& info = op_info[index(op)];
     char const letter = info.letters[info.inputs];
+    // Tier 0 compares the operands' dtypes with each other, not with the signature.
+    if (info.inputs == 2 && info.letters[1] != 'T') [[unlikely]]
+        return nullptr;
     return letter == 'T' ? descr : letter == '?' ? descr_of_num[NPY_BOOL] : nullptr;
 }
 
