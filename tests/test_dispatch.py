@@ -130,7 +130,7 @@ def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
     found = Mismatches()
     for dtype in row["types"]:
         rng = samples.generator("exact", row["name"], dtype)
-        arrays = [ours(samples.mixed(dtype, 517, rng)) for _ in range(row["inputs"])]
+        arrays = [ours(samples.mixed(d, 517, rng)) for d in samples.operand_dtypes(row, dtype)]
         results = []
         with numpy.errstate(all="ignore"):
             for name in raptors.available_isas():

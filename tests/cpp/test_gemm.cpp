@@ -68,7 +68,8 @@ Operand place(const Walled& memory, ptrdiff_t size, ptrdiff_t rows, ptrdiff_t co
     (by_columns ? x.row : x.column) = step;
     ptrdiff_t const inner = by_columns ? rows : columns, outer = by_columns ? columns : rows;
     step *= inner > 0 ? inner : 1;
-    if (kind >= 4) step += size * below(20);
+    constexpr ptrdiff_t most_with_gaps = 100'000;  // the memory is no larger
+    if (kind >= 4 && outer < most_with_gaps) step += size * below(20);
     (by_columns ? x.column : x.row) = step;
     step *= outer > 0 ? outer : 1;
     for (size_t i = batch.size(); i-- > 0;) {
@@ -246,7 +247,14 @@ void check(const Table& table, DType t, const Trial& trial, Values values = Valu
     with_elementary_type(t, [&]<class T>(TypeTag<T>) { check<T>(table, t, trial, values); });
 }
 
-DType random_dtype() { return static_cast<DType>(below(n_dtypes)); }
+// Complex numbers have a test of their own; half precision is multiplied in single.
+bool has_kernels(DType t) { return !is_complex(t) && computed(t) == t; }
+DType random_dtype() {
+    DType t;
+    do t = static_cast<DType>(below(n_dtypes));
+    while (!has_kernels(t));
+    return t;
+}
 Values random_values() { return below(4) ? Values::plain : Values::special; }
 
 void check_small_shapes(const Table& table) {
@@ -497,7 +505,10 @@ int main() {
     for (int i = 0; i < n_isas; ++i) {
         const Table* const own = table(static_cast<Isa>(i));
         if (!own) continue;
-        for (int t = 0; t < n_dtypes; ++t) CHECK(has_gemm(*own, static_cast<DType>(t)));
+        for (int t = 0; t < n_dtypes; ++t) {
+            auto const dtype = static_cast<DType>(t);
+            CHECK(has_gemm(*own, dtype) == has_kernels(dtype));
+        }
         check_small_shapes(*own);
         check_random_shapes(*own);
         check_own_transpose(*own);

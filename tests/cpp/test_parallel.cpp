@@ -21,17 +21,22 @@ int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
 
 // Numbers that are neither special nor exact in sums.
 std::vector<char> random_elements(DType t, ptrdiff_t n) {
+    DType const part = real_part(t);
+    ptrdiff_t const size = size_of(part), parts = size_of(t) / size;
     std::vector<char> bytes(static_cast<size_t>(n * size_of(t)));
-    for (ptrdiff_t i = 0; i < n; ++i) {
-        char* const p = &bytes[static_cast<size_t>(i * size_of(t))];
+    for (ptrdiff_t i = 0; i < n * parts; ++i) {
+        char* const p = &bytes[static_cast<size_t>(i * size)];
         double const d = static_cast<double>(generator()) * 0x1p-63 - 0.9;
         auto const f = static_cast<float>(d);
-        uint64_t const u = t == DType::boolean ? generator() & 1 : generator();
+        uint64_t const bits = generator();
+        uint64_t const u = part == DType::boolean ? bits & 1
+                           : is_floating(part)    ? bits & 0x3fff  // half precision below 2
+                                                  : bits;
         memcpy(p,
-               t == DType::float64   ? static_cast<const void*>(&d)
-               : t == DType::float32 ? static_cast<const void*>(&f)
-                                     : &u,
-               static_cast<size_t>(size_of(t)));
+               part == DType::float64   ? static_cast<const void*>(&d)
+               : part == DType::float32 ? static_cast<const void*>(&f)
+                                        : &u,
+               static_cast<size_t>(size));
     }
     return bytes;
 }

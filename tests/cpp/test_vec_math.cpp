@@ -367,6 +367,8 @@ void test_complete() {
         ++rows;
         for (int t = 0; t < n_dtypes; ++t)
             for (int i = 0; i < n_isas; ++i) {
+                // Half precision is computed by the kernels of float32.
+                if (computed(static_cast<DType>(t)) != static_cast<DType>(t)) continue;
                 bool const there =
                     (op_info[o].types >> t & 1U) && table(static_cast<Isa>(i)) != nullptr;
                 unsigned const all = error | status | layouts |
