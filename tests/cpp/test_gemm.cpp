@@ -327,6 +327,8 @@ void check_vectors(const Table& table) {
         check(table, random_dtype(), {{}, column ? length : 1, column ? 1 : length, k},
               random_values());
     }
+    for (int i = 0; i < 30 * patience; ++i)  // few rows after the last whole piece
+        check(table, random_dtype(), {{}, 512 * (1 + below(5)) + below(48), 1, 1 + below(200)});
     for (int i = 0; i < 10 * patience; ++i)  // as one row and as three
         check(table, random_dtype(), {{}, 1, 1, below(below(2) ? 5000 : 70'000)}, random_values());
     for (int i = 0; i < 2 * patience; ++i)  // in several parts

@@ -30,11 +30,13 @@ bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept {
         return true;
     }
     bool const by_rows = p.a_column == size || p.k == 1;
-    // Rows by `grain`.
-    auto run_pieces = [&](ptrdiff_t grain, auto kernel) {
-        for_chunks(smaller(ceil_div(p.m, grain), most_chunks), share.crew, [&](ptrdiff_t i) {
+    // Rows by `grain`; the last piece has at least `least` of them.
+    auto run_pieces = [&](ptrdiff_t grain, ptrdiff_t least, auto kernel) {
+        ptrdiff_t const wanted = larger(ceil_div(p.m - least + 1, grain), 1);
+        ptrdiff_t const pieces = smaller(wanted, most_chunks);
+        for_chunks(pieces, share.crew, [&](ptrdiff_t i) {
             MatrixVector part = v;
-            part.m = i == most_chunks - 1 ? p.m - i * grain : smaller(grain, p.m - i * grain);
+            part.m = i == pieces - 1 ? p.m - i * grain : grain;
             part.a += i * grain * p.a_row;
             part.y += i * grain * p.c_row;
             kernel(part);
@@ -42,14 +44,15 @@ bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept {
         return true;
     };
     ptrdiff_t const rows = smaller(share.grain, PTRDIFF_MAX / 2) / p.k;
-    // Long pieces of columns: they are read one after the other.
+    // Long pieces of columns: they are read one after the other. The kernel sums columns of a few
+    // vectors in another order, so no piece is short unless the whole is.
     if (!by_rows || (p.k == 1 && p.a_row == size))
-        return run_pieces(round_up(larger(rows, 4096 / size), 64), call.gemm.by_columns);
+        return run_pieces(round_up(larger(rows, 4096 / size), 64), 64, call.gemm.by_columns);
     Contiguous const x(call, p.b, p.b_row, p.k);
     if (!x.get()) return false;
     v.a_column = v.x_step = size;  // also where there is one column
     v.x = x.get();
-    return run_pieces(round_up(larger(rows, 1), 24), call.gemm.by_rows);
+    return run_pieces(round_up(larger(rows, 1), 24), 1, call.gemm.by_rows);
 }
 
 }  // namespace raptors
