@@ -79,6 +79,8 @@ def _proxy(path: str, name: str, fn: Any, binds: bool) -> Any:
 
 def translate(path: str, name: str, value: Any) -> Any:
     """What stands for NumPy's `value` under `path`.`name`: our type, a proxy, a mirror, or itself."""
+    if name.startswith("_"):
+        return value
     if isinstance(value, types.ModuleType):
         parts = value.__name__.split(".")
         public = parts[0] == "numpy" and len(parts) > 1 and not any(part.startswith("_") for part in parts)
@@ -126,9 +128,9 @@ def _begin_mirror(name: str, source: types.ModuleType) -> types.ModuleType:
     made.__spec__ = _MirrorFinder.spec(name, hasattr(source, "__path__"))
     for key, value in vars(source).items():
         if key not in _IDENTITY:
-            setattr(made, key, value if key.startswith("_") else translate(name, key, value))
+            setattr(made, key, translate(name, key, value))
     if hasattr(source, "__getattr__"):  # where NumPy has none, the interpreter looks names up the fast way
-        vars(made)["__getattr__"] = functools.partial(_core._ask, source, made)
+        vars(made)["__getattr__"] = functools.partial(_core._ask, source, made, translate)
     vars(made)["__reduce_ex__"] = _reducer(name)
     if name == "raptors.random":
         from raptors import _random

@@ -120,7 +120,7 @@ void define_names(py::module_& m) {
     });
     m.def("_adopt_package", &adopt_package);
     m.def("_find_name", &find_name);
-    m.def("_ask", &ask);
+    m.def("_ask", &ask_and_translate);
 }
 
 }  // namespace

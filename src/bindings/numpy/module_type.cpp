@@ -75,4 +75,9 @@ py::object ask(const py::object& source, const py::object& own, const py::object
     throw py::error_already_set();
 }
 
+py::object ask_and_translate(const py::object& source, const py::object& own,
+                             const py::object& translate, const py::object& name) {
+    return translate(own.attr("__name__"), name, ask(source, own, name));
+}
+
 }  // namespace raptors
