@@ -87,6 +87,9 @@ RAPTORS_INLINE T wrap_negative(T x) {
         return static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(x));
 }
 
+RAPTORS_INLINE float square_root(float x) { return __builtin_sqrtf(x); }
+RAPTORS_INLINE double square_root(double x) { return __builtin_sqrt(x); }
+
 RAPTORS_INLINE float absolute(float x) { return __builtin_fabsf(x); }
 RAPTORS_INLINE double absolute(double x) { return __builtin_fabs(x); }
 template <class T>
@@ -97,15 +100,24 @@ RAPTORS_INLINE T absolute(T x) {
         return x;
 }
 
-// In double, where squares of floats neither overflow nor underflow.
-RAPTORS_INLINE float absolute(complex<float> x) {
-    auto const re = static_cast<double>(x.re), im = static_cast<double>(x.im);
-    auto const size = static_cast<float>(__builtin_sqrt(re * re + im * im));
-    bool const infinite =
-        (__builtin_fabsf(x.re) == __builtin_inff()) | (__builtin_fabsf(x.im) == __builtin_inff());
-    return pick(infinite, __builtin_inff(), size);
+// Scaled by a power of two, so that squares neither overflow nor underflow. Within 2 ULP of the
+// true value; NaN and infinity as C's hypot has them.
+template <class R>
+RAPTORS_INLINE R absolute(complex<R> x) {
+    using U = Unsigned<R>;
+    constexpr int mantissa = sizeof(R) == 4 ? 23 : 52;
+    constexpr auto least = static_cast<U>(U{1} << mantissa);  // exponents whose inverse is normal
+    constexpr auto most = static_cast<U>(infinity_bits<R> - 2 * least);
+    auto const re = static_cast<U>(magnitude_bits(x.re)), im = static_cast<U>(magnitude_bits(x.im));
+    U scale = pick(re > im, re, im) & infinity_bits<R>;
+    scale = pick(scale < least, least, scale);
+    scale = pick(scale > most, most, scale);
+    R const inverse = __builtin_bit_cast(R, static_cast<U>(most + least - scale));
+    R const a = __builtin_bit_cast(R, re) * inverse, b = __builtin_bit_cast(R, im) * inverse;
+    R const size = square_root(a * a + b * b) * __builtin_bit_cast(R, scale);
+    bool const infinite = (re == infinity_bits<R>) | (im == infinity_bits<R>);
+    return pick(infinite, infinity<R>, size);
 }
-RAPTORS_INLINE double absolute(complex<double> x) { return __builtin_hypot(x.re, x.im); }
 
 template <class T>
 RAPTORS_INLINE T sign(T x) {
@@ -114,9 +126,6 @@ RAPTORS_INLINE T sign(T x) {
     else
         return static_cast<T>((x > T{0}) - (x < T{0}));
 }
-
-RAPTORS_INLINE float square_root(float x) { return __builtin_sqrtf(x); }
-RAPTORS_INLINE double square_root(double x) { return __builtin_sqrt(x); }
 
 // Sets the FP flags that NumPy's 1.0 / 0 and the conversion of its result to an integer set.
 inline __attribute__((noinline)) void raise_divide_and_invalid() {
