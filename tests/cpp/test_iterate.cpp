@@ -7,6 +7,7 @@
 #include "api/table.h"
 #include "check.h"
 #include "frame/memory/scratch.h"
+#include "frame/nest/overlap.h"
 #include "frame/run/expression.h"
 
 using namespace raptors;

@@ -7,6 +7,8 @@
 #include "array/free_lists.h"
 #include "creation/joining.h"
 #include "frame/fp/fpstatus.h"
+#include "frame/nest/axes.h"
+#include "frame/nest/overlap.h"
 #include "frame/run/iterate.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
@@ -211,10 +213,9 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
 void stride_order(const Fields* f, int* perm) {
     for (int d = 0; d < f->nd; ++d) perm[d] = d;
     if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return;
-    auto size = [f](int d) { return f->strides[d] < 0 ? -f->strides[d] : f->strides[d]; };
-    for (int i = 1; i < f->nd; ++i)
-        for (int j = i; j > 0 && size(perm[j - 1]) < size(perm[j]); --j)
-            std::swap(perm[j - 1], perm[j]);
+    sort_axes_by(
+        f->nd, [&](int i) { return magnitude(f->strides[perm[i]]); },
+        [&](int place, int i) { rotate_to(perm, place, i); });
 }
 
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {

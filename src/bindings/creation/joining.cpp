@@ -4,8 +4,7 @@
 
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
-#include "frame/nest/for_each_index.h"
-#include "frame/run/iterate.h"
+#include "frame/nest/axes.h"
 
 namespace raptors {
 namespace {

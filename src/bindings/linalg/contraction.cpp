@@ -6,6 +6,7 @@
 
 #include "api/table.h"
 #include "creation/from_objects.h"
+#include "frame/nest/axes.h"
 #include "frame/run/expression.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
@@ -19,25 +20,17 @@ namespace {
 
 // From the longest steps to the shortest.
 void sort(Axes& axes, Step by) {
-    for (int i = 1; i < axes.n; ++i)
-        for (int j = i; j > 0 && std::abs(axes.at[j - 1].*by) < std::abs(axes.at[j].*by); --j)
-            std::swap(axes.at[j - 1], axes.at[j]);
+    sort_axes_by(
+        axes.n, [&](int i) { return magnitude(axes.at[i].*by); },
+        [&](int place, int i) { rotate_to(axes.at, place, i); });
 }
 
 // Neighbours that are one run for the operands in `operands` become one axis.
 void merge(Axes& axes, std::initializer_list<Step> operands) {
-    int last = 0;
-    for (int i = 1; i < axes.n; ++i) {
-        Axis& outer = axes.at[last];
-        const Axis& inner = axes.at[i];
-        bool joined = true;
-        for (Step const step : operands) joined &= outer.*step == inner.n * inner.*step;
-        if (joined)
-            outer = {outer.n * inner.n, inner.a, inner.b, inner.c};
-        else
-            axes.at[++last] = inner;
-    }
-    axes.n = std::min(axes.n, last + 1);
+    axes.n = merge_axes(
+        axes.n, static_cast<int>(operands.size()), [&](int i) -> npy_intp& { return axes.at[i].n; },
+        [&](int k, int i) { return axes.at[i].*operands.begin()[k]; },
+        [&](int from, int to) { axes.at[to] = axes.at[from]; });
 }
 
 // What merging would leave.

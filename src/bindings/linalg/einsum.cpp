@@ -8,6 +8,7 @@
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
+#include "frame/nest/axes.h"
 #include "linalg/contraction.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
@@ -219,7 +220,7 @@ Why judge_output(PyObject* out, const Subscripts& s, PyObject* const* operands, 
     for (int d = 0; d < s.kept; ++d)
         if (o->dimensions[d] != s.n[d]) return Why::shape;
     for (int i = 0; i < terms; ++i)
-        if (!apart(o, fields(operands[i]))) return Why::overlap;
+        if (!disjoint(o, fields(operands[i]))) return Why::overlap;
     return is_injective(o) ? Why::none : Why::overlap;
 }
 

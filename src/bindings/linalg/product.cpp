@@ -105,23 +105,6 @@ bool stacks_in_order(const Scheme& s) {
     return true;
 }
 
-}  // namespace
-
-bool is_injective(const Fields* f) {
-    int perm[NPY_MAXDIMS];
-    stride_order(f, perm);
-    npy_intp covered = PyDataType_ELSIZE(f->descr);
-    for (int d = f->nd - 1; d >= 0; --d) {
-        npy_intp const stride = std::abs(f->strides[perm[d]]), n = f->dimensions[perm[d]];
-        if (n <= 1) continue;
-        if (stride < covered) return false;
-        covered = stride * n;
-    }
-    return true;
-}
-
-namespace {
-
 struct Stacks {
     npy_intp shape[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS], c[NPY_MAXDIMS];
 };
@@ -322,7 +305,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
         if (o->nd != s.nd) return decline(Why::shape);
         for (int d = 0; d < s.nd; ++d)
             if (o->dimensions[d] != s.dims[d]) return decline(Why::shape);
-        if (!apart(o, f) || !apart(o, g) || !is_injective(o)) return decline(Why::overlap);
+        if (!disjoint(o, f) || !disjoint(o, g) || !is_injective(o)) return decline(Why::overlap);
         out = new_ref(given);
     } else if (s.nd) {
         out = new_array(s.nd, s.dims, descr);

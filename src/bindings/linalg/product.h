@@ -18,9 +18,6 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
 // an error is set.
 bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload);
 
-// Whether no two elements share memory, as far as strides show.
-bool is_injective(const Fields* f);
-
 // The same as calls of NumPy's ufuncs.
 struct UfuncRow {
     const char* name;

@@ -12,9 +12,10 @@
 #include "linalg/product.h"
 #include "linalg/solve.h"
 #include "linalg/tensordot.h"
-#include "ops/composed.h"
 #include "ops/elementwise.h"
+#include "ops/isclose.h"
 #include "ops/reduce.h"
+#include "ops/rounding.h"
 #include "ops/scan.h"
 #include "ops/statistics.h"
 

@@ -2,6 +2,7 @@
 
 #include "api/table.h"
 #include "creation/from_objects.h"
+#include "frame/nest/overlap.h"
 #include "numpy/numpy_kernels.h"
 #include "runtime/threads.h"
 
@@ -289,7 +290,7 @@ bool Call::take_outputs() {
     if (nout() < 2 || !given(0) || !given(1)) return true;
     Fields const *const f = fields(options_.out[0]), *const g = fields(options_.out[1]);
     if (!same_shape(f, g)) return refuse(Why::shape);
-    return apart(f, g) || refuse(Why::overlap);
+    return disjoint(f, g) || refuse(Why::overlap);
 }
 
 // The common shape, and the strides of the inputs and the mask in it.

@@ -11,7 +11,7 @@ Why judge_output(PyObject* out, const Fields* f, int nd, const npy_intp* dims, D
     bool ok = dtype_of(o->descr) == result && o->nd == nd && is_writeable(o);
     for (int d = 0; ok && d < nd; ++d) ok = o->dimensions[d] == dims[d];
     if (!ok) return Why::keyword;
-    return apart(f, o) ? Why::none : Why::overlap;  // where they meet, NumPy works on a copy
+    return disjoint(f, o) ? Why::none : Why::overlap;  // where they meet, NumPy works on a copy
 }
 
 Nest reduce_nest(const Fields* f, const bool* reduced, bool keepdims, PyObject* out,

@@ -3,6 +3,7 @@
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
+#include "frame/nest/overlap.h"
 #include "frame/run/scan.h"
 #include "ops/elementwise.h"
 #include "runtime/threads.h"
@@ -167,7 +168,7 @@ PyObject* Call::run(int axis, PyObject* dtype, PyObject* out) {
     }
     if (out) {
         if (!takes(out)) return nullptr;
-        if (scattered && !apart(f_, fields(out))) return decline(Why::overlap);
+        if (scattered && !disjoint(f_, fields(out))) return decline(Why::overlap);
         out_ = new_ref(out);
     } else if (!make_output()) {
         return nullptr;

@@ -3,6 +3,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "frame/nest/overlap.h"
+
 namespace raptors {
 
 PyTypeObject* array_type;
@@ -18,20 +20,15 @@ DType dtype_of_slow(PyArray_Descr* descr) {
     return dtype_of_num[num];
 }
 
-bool apart(const Fields* f, const Fields* g) {
-    struct Extent {
-        const char *low, *high;
+bool disjoint(const Fields* f, const Fields* g) {
+    auto const extent = [](const Fields* x) {
+        return extent_of(x->data, x->nd, x->dimensions, x->strides, PyDataType_ELSIZE(x->descr));
     };
-    auto extent = [](const Fields* x) {
-        npy_intp before = 0, after = PyDataType_ELSIZE(x->descr);
-        for (int d = 0; d < x->nd; ++d) {
-            if (x->dimensions[d] == 0) return Extent{x->data, x->data};
-            (x->strides[d] < 0 ? before : after) += x->strides[d] * (x->dimensions[d] - 1);
-        }
-        return Extent{x->data + before, x->data + after};
-    };
-    Extent const a = extent(f), b = extent(g);
-    return a.high <= b.low || b.high <= a.low;
+    return disjoint(extent(f), extent(g));
+}
+
+bool is_injective(const Fields* f) {
+    return is_injective(f->nd, f->dimensions, f->strides, PyDataType_ELSIZE(f->descr));
 }
 
 bool quiet_cast(DType from, DType to) {

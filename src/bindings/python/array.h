@@ -76,6 +76,8 @@ inline bool same_shape(const Fields* f, const Fields* g) {
 }
 
 // Whether the extents of two arrays in memory do not meet.
-bool apart(const Fields* f, const Fields* g);
+bool disjoint(const Fields* f, const Fields* g);
+// Whether no byte belongs to two elements. False may be wrong.
+bool is_injective(const Fields* f);
 
 }  // namespace raptors

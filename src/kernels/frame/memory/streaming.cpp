@@ -8,7 +8,7 @@
 
 #include "api/table.h"
 #include "frame/memory/caching_allocator.h"
-#include "frame/nest/for_each_index.h"
+#include "frame/nest/axes.h"
 #include "frame/threads/clock.h"
 #include "frame/threads/processors.h"
 #endif

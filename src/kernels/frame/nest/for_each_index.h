@@ -4,8 +4,6 @@
 
 namespace raptors {
 
-inline ptrdiff_t magnitude(ptrdiff_t stride) noexcept { return stride < 0 ? -stride : stride; }
-
 // Calls body() for every index of `axes` axes of at least one element, the last one fastest; the
 // pointers in `data` move along and end where they began. Strides: [axis][operand].
 template <int operands, class Body>

@@ -1,6 +1,6 @@
 // Stacks of matrices: the leading axes of two operands and a result.
 #pragma once
-#include "api/types.h"
+#include "frame/nest/axes.h"
 
 namespace raptors {
 
@@ -12,23 +12,23 @@ struct Batch {
 
 // Drops axes of length 1 and merges those that are one run for all operands. All lengths are > 0.
 inline void merge_axes(Batch& batch) noexcept {
+    auto const move = [&](int from, int to) {
+        batch.shape[to] = batch.shape[from];
+        batch.a[to] = batch.a[from];
+        batch.b[to] = batch.b[from];
+        batch.c[to] = batch.c[from];
+    };
     int dims = 0;
+    batch.count = 1;
     for (int i = 0; i < batch.dims; ++i) {
         if (batch.shape[i] == 1) continue;
-        auto follows = [&](const ptrdiff_t* strides) {
-            return strides[dims - 1] == strides[i] * batch.shape[i];
-        };
-        if (dims && follows(batch.a) && follows(batch.b) && follows(batch.c))
-            batch.shape[dims - 1] *= batch.shape[i];
-        else
-            batch.shape[dims++] = batch.shape[i];
-        batch.a[dims - 1] = batch.a[i];
-        batch.b[dims - 1] = batch.b[i];
-        batch.c[dims - 1] = batch.c[i];
+        batch.count *= batch.shape[i];
+        move(i, dims++);
     }
-    batch.dims = dims;
-    batch.count = 1;
-    for (int i = 0; i < dims; ++i) batch.count *= batch.shape[i];
+    ptrdiff_t* const strides[] = {batch.a, batch.b, batch.c};
+    batch.dims = merge_axes(
+        dims, 3, [&](int i) -> ptrdiff_t& { return batch.shape[i]; },
+        [&](int operand, int i) { return strides[operand][i]; }, move);
 }
 
 // run(a, b, c, count) for those of [begin, end) that lie along the innermost axis, of which there

@@ -12,34 +12,20 @@ namespace {
 
 constexpr int in = ReducePlan::in, out = ReducePlan::out, centre = ReducePlan::centre;
 
-// Axes of one kind, those with long input strides first.
+// Axes of one kind.
 struct Axes {
     int count = 0;
     ReduceAxis axis[max_dims];
 
-    void add(const ReduceAxis& a) noexcept {
-        int place = count++;
-        for (; place > 0 && magnitude(axis[place - 1].strides[in]) < magnitude(a.strides[in]);
-             --place)
-            axis[place] = axis[place - 1];
-        axis[place] = a;
-    }
-    // Joins neighbours that are one run in memory for every operand.
-    void merge(int operands) noexcept {
-        int last = 0;
-        for (int i = 1; i < count; ++i) {
-            ReduceAxis& outer = axis[last];
-            bool joined = true;
-            for (int k = 0; k < operands; ++k)
-                joined &= outer.strides[k] == axis[i].length * axis[i].strides[k];
-            if (joined) {
-                axis[i].length *= outer.length;
-                axis[last] = axis[i];
-            } else {
-                axis[++last] = axis[i];
-            }
-        }
-        if (count) count = last + 1;
+    // Those with long input strides first, merged.
+    void simplify(int operands) noexcept {
+        sort_axes_by(
+            count, [&](int i) { return magnitude(axis[i].strides[in]); },
+            [&](int place, int i) { rotate_to(axis, place, i); });
+        count = merge_axes(
+            count, operands, [&](int i) -> ptrdiff_t& { return axis[i].length; },
+            [&](int k, int i) { return axis[i].strides[k]; },
+            [&](int from, int to) { axis[to] = axis[from]; });
     }
     // The axis for the kernel: the innermost, unless it is so short that calls would be most of the
     // work.
@@ -79,12 +65,13 @@ bool make_plan(const Nest& nest, int axis, ReducePlan& plan) noexcept {
         ReduceAxis own{length, {}};
         for (int i = 0; i < nest.operands; ++i) own.strides[i] = nest.strides[i][a];
         bool const reduces = axis < 0 ? own.strides[out] == 0 : a == axis;
-        (reduces ? reduced : kept).add(own);
+        Axes& axes = reduces ? reduced : kept;
+        axes.axis[axes.count++] = own;
     }
     // Runs of reduced elements keep their direction: the order of a floating-point sum is the
     // memory's where NumPy's is.
-    reduced.merge(nest.operands);
-    kept.merge(nest.operands);
+    reduced.simplify(nest.operands);
+    kept.simplify(nest.operands);
     plan.operands = nest.operands;
     for (int i = 0; i < nest.operands; ++i) plan.data[i] = nest.data[i];
     plan.reduced = reduced.take();

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "frame/nest/axes.h"
 #include "frame/nest/for_each_index.h"
 #include "frame/threads/work_split.h"
 

@@ -1,6 +1,7 @@
 #include "frame/run/scan.h"
 
 #include "frame/memory/scratch.h"
+#include "frame/nest/axes.h"
 #include "frame/nest/for_each_index.h"
 #include "frame/threads/work_split.h"
 
