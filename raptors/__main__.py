@@ -255,11 +255,11 @@ def _calibrate_command() -> int:
     figures = tuning.calibrate(tell)
     shown = {key: figures[key] for key in ("processor", "hand_off_ns", "limits_ns")}
     for dtype, row in figures["blas_from"].items():
-        for crew, least in row.items():
+        for team, least in row.items():
             points = (
                 "never" if least is None else f"from {round(least ** (1 / 3))} x {round(least ** (1 / 3))} on"
             )
-            shown[f"BLAS, {dtype}, {crew}"] = points
+            shown[f"BLAS, {dtype}, {team}"] = points
     print("\n".join(info.table(shown | {"file": figures["file"]})))
     if figures["disturbed"]:
         print("another program ran on these processors: the figures may be wrong", file=sys.stderr)

@@ -64,9 +64,9 @@ _SIZES = (512, 1024, 2048)  # of square matrices
 def _use(figures: dict[str, Any]) -> None:
     """Check all, then use all. What a program's products taught may be there alone."""
     blas_from = {
-        (dtype, crew): float(least or 0)  # 0: never
+        (dtype, team): float(least or 0)  # 0: never
         for dtype, row in figures["blas_from"].items()
-        for crew, least in row.items()
+        for team, least in row.items()
     }
     if not all(key[0] in DTYPES and key[1] in CREWS for key in blas_from):
         raise ValueError("not a product that BLAS may do")
@@ -87,8 +87,8 @@ def _use(figures: dict[str, Any]) -> None:
         _core._set_pool_limits(hot, parked)
     if stream_from is not None:
         _core._set_stream_from(stream_from)
-    for (dtype, crew), least in blas_from.items():
-        _core._set_blas_from(dtype == "float64", crew == "several", least)
+    for (dtype, team), least in blas_from.items():
+        _core._set_blas_from(dtype == "float64", team == "several", least)
 
 
 def load() -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _keep_learnt(process: int) -> None:
 
 
 def _flip(
-    dtype: str, crew: int, sizes: tuple[int, ...], runs: int, tell: Callable[[str], None]
+    dtype: str, team: int, sizes: tuple[int, ...], runs: int, tell: Callable[[str], None]
 ) -> float | None:
     """From how many multiplications on raptors was not faster than BLAS any more; None: it always was.
 
@@ -133,10 +133,10 @@ def _flip(
         a = _core.ndarray((n, n), dtype)
         a[...] = numpy.random.default_rng(n).random((n, n))
         best = {"raptors": float("inf"), "blas": float("inf")}
-        if crew > 1:
+        if team > 1:
             time.sleep(0.12)  # OpenBLAS's threads wait for more work on their cores, for a tenth of a second
         for policy in best:
-            with backend_policy(policy), threads(crew):
+            with backend_policy(policy), threads(team):
                 if cold:
                     a @ a
                 run, first = 0, time.perf_counter()
@@ -147,7 +147,7 @@ def _flip(
                     run += 1
         cold = False
         ratio = best["raptors"] / best["blas"]
-        tell(f"{dtype} {n} x {n}, {crew} thread{'s' * (crew > 1)}: {ratio:.2f} of BLAS's time")
+        tell(f"{dtype} {n} x {n}, {team} thread{'s' * (team > 1)}: {ratio:.2f} of BLAS's time")
         if best["raptors"] < best["blas"]:
             flip = None
         elif flip is None:
@@ -158,14 +158,14 @@ def _flip(
 def _products() -> list[tuple[str, str, int]]:
     crews = [("one", 1), ("several", _core.get_num_threads())]
     measured = crews[: 1 + (crews[1][1] > 1)] if _core._load_blas() else []
-    return [(dtype, name, crew) for dtype in DTYPES for name, crew in measured]
+    return [(dtype, name, team) for dtype in DTYPES for name, team in measured]
 
 
 def _measure_products(tell: Callable[[str], None]) -> dict[str, dict[str, float | None]]:
     """Square matrices of several sizes, by raptors and by BLAS."""
     found: dict[str, dict[str, float | None]] = {dtype: dict.fromkeys(CREWS) for dtype in DTYPES}
-    for dtype, name, crew in _products():
-        found[dtype][name] = _flip(dtype, crew, _SIZES, 3, tell)
+    for dtype, name, team in _products():
+        found[dtype][name] = _flip(dtype, team, _SIZES, 3, tell)
     return found
 
 

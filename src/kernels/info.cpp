@@ -114,7 +114,7 @@ constexpr CombineInfo combines[n_combines] = {
 
 namespace functions {
 using enum Finish::Step;
-enum Home { METHOD, FUNCTION };
+enum Spelling { METHOD, FUNCTION };
 using reductions::EXACT;
 using reductions::PAIRWISE;
 constexpr Map ELEMENTS{Map::ELEMENTS}, TRUTH{Map::TRUTH}, NAN_IS_IDENTITY{Map::NAN_IS_IDENTITY};
@@ -135,7 +135,7 @@ constexpr uint32_t finished_types(Finish finish) {
                                 : ~0U;
 }
 
-constexpr ReductionInfo row(const char* name, Home home, const char* parameters, Map map,
+constexpr ReductionInfo row(const char* name, Spelling home, const char* parameters, Map map,
                             Combine combine, Finish finish, reductions::Accuracy accuracy,
                             const char* doc) {
     uint32_t const types = reductions::combines[static_cast<int>(combine)].types;

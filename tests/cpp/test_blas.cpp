@@ -324,8 +324,8 @@ void test_chunks(const Blas& b) {
     Matrix<float> y(n, n, true, 0, 17);
     {
         BlasUse const use(b, 1);
-        Crew const crew = {use.shareable() ? 4 : 1, true};
-        for_chunks(chunks, crew, [&](ptrdiff_t i) {
+        Team const team = {use.shareable() ? 4 : 1, true};
+        for_chunks(chunks, team, [&](ptrdiff_t i) {
             auto const at = static_cast<size_t>(i);
             use.gemm(t, n, n, n, 1, x[at].blas(t), y.blas(t), 0, z[at].blas(t));
         });

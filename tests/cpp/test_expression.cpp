@@ -88,8 +88,8 @@ Nest random_shape(int operands) {
     return nest;
 }
 
-Share random_share() {
-    if (below(2)) return unshared;
+WorkSplit random_split() {
+    if (below(2)) return unsplit;
     return {{1 + below(3), false, 1e9}, 1 + below(4000)};
 }
 
@@ -278,7 +278,7 @@ void check_elementwise() {
         std::vector<char> const wanted = wanted_of(nest, r.steps, last, out, n, masked);
         r.program.store(r.value(last), n);
         simplify(nest);
-        CHECK(r.program.run(nest, random_share()));
+        CHECK(r.program.run(nest, random_split()));
         CHECK_MESSAGE(wanted == out.bytes, "trial %d", trial);
     }
 }
@@ -307,7 +307,7 @@ void check_reductions() {
         });
         r.program.reduce(kernels().reduce[sum][static_cast<int>(DType::float64)], r.value(last));
         if (below(2)) simplify(nest);
-        CHECK(r.program.run(nest, random_share()));
+        CHECK(r.program.run(nest, random_split()));
         CHECK_MESSAGE(wanted == out.bytes, "trial %d", trial);
     }
 }
@@ -335,7 +335,7 @@ void check_sums_by_threads() {
             Expression program;
             auto const wide = program.cast(kernels().cast[f32][f64], program.operand(0, 4), 8);
             program.reduce(kernels().reduce[static_cast<int>(Combine::add)][f64], wide);
-            CHECK(program.run(nest, k ? Share{{2, false, 1e9}, 1 + below(5000)} : unshared));
+            CHECK(program.run(nest, k ? WorkSplit{{2, false, 1e9}, 1 + below(5000)} : unsplit));
         }
         CHECK(out[0] == out[1]);
     }

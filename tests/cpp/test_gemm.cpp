@@ -190,7 +190,7 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
         b.batch,
         c.batch};
     std::feclearexcept(FE_ALL_EXCEPT);
-    CHECK(multiply(table, t, product, unshared));
+    CHECK(multiply(table, t, product, unsplit));
     int const raised = std::fetestexcept(FE_INVALID | FE_OVERFLOW | FE_DIVBYZERO);
 
     // Elements, and that nothing else was written.
@@ -235,8 +235,8 @@ void check(const Table& table, DType t, const Trial& trial, Values values) {
     if (count * m * n * k < 2000 && below(8)) return;
     for (int const threads : {2, 4}) {
         memset(c.begin, 0xA5, static_cast<size_t>(c.bytes));
-        Share const share = {{threads, true}, 1 + below(below(2) ? 500 : 100'000)};
-        CHECK(multiply(table, t, product, share));
+        WorkSplit const split = {{threads, true}, 1 + below(below(2) ? 500 : 100'000)};
+        CHECK(multiply(table, t, product, split));
         for (ptrdiff_t const i : places) canonical(c.begin + i);
         bool const same = memcmp(expected.data(), c.begin, static_cast<size_t>(c.bytes)) == 0;
         CHECK_MESSAGE(same, "%s", describe("bits by several threads"));
@@ -311,10 +311,10 @@ void check_symmetry(const Table& table, DType t) {
             nullptr,
             nullptr,
             nullptr};
-        CHECK(multiply(table, t, product, unshared));
+        CHECK(multiply(table, t, product, unsplit));
         product.b = b.data();
         product.c = d.data();
-        CHECK(multiply(table, t, product, unshared));
+        CHECK(multiply(table, t, product, unsplit));
         CHECK(memcmp(c.data(), d.data(), c.size()) == 0);
     }
 }
@@ -366,7 +366,7 @@ void check_complex(const Table& table, DType part, const Trial& trial) {
         a.batch,
         b.batch,
         c.batch};
-    CHECK(multiply(table, {part, true}, product, unshared));
+    CHECK(multiply(table, {part, true}, product, unsplit));
     ptrdiff_t count = 1;
     for (ptrdiff_t const length : trial.batch) count *= length;
     std::vector<char> expected(static_cast<size_t>(c.bytes), static_cast<char>(0xA5));
@@ -398,8 +398,8 @@ void check_complex(const Table& table, DType part, const Trial& trial) {
     CHECK_MESSAGE(right, "complex (%td, %td, %td), %zu batch axes, a %td %td, b %td %td, c %td %td",
                   m, n, k, trial.batch.size(), a.row, a.column, b.row, b.column, c.row, c.column);
     CHECK(memcmp(expected.data(), c.begin, static_cast<size_t>(c.bytes)) == 0);
-    Share const share = {{3, true}, 1 + below(500)};
-    CHECK(multiply(table, {part, true}, product, share));
+    WorkSplit const split = {{3, true}, 1 + below(500)};
+    CHECK(multiply(table, {part, true}, product, split));
     CHECK(memcmp(expected.data(), c.begin, static_cast<size_t>(c.bytes)) == 0);
 }
 
@@ -473,16 +473,16 @@ void check_places(const Table& table, DType t) {
             &a_step,
             &b_step,
             &c_step};
-        CHECK(multiply(table, t, product, unshared));
+        CHECK(multiply(table, t, product, unsplit));
         for (ptrdiff_t z = 1; z < count; ++z)
             CHECK(memcmp(c.data(), c.data() + z * c_step, static_cast<size_t>(c_bytes)) == 0);
     }
 }
 
 void check_memory_faults(const Table& table) {
-    // Too long to go without packing: B does not fit into the second cache.
+    // Too long to go without packing: B does not fit into L2.
     ptrdiff_t n = 400;
-    while (n * n * 4 < cache_sizes().second) n += 100;
+    while (n * n * 4 < cache_sizes().l2) n += 100;
     std::vector<float> a(static_cast<size_t>(n * n), 1.0F), c(a.size());
     ptrdiff_t const row = n * 4;
     char* const p = reinterpret_cast<char*>(a.data());
@@ -495,10 +495,10 @@ void check_memory_faults(const Table& table) {
         nullptr};
     for (int64_t fault = 1; fault < 2; ++fault) {
         fail_allocation(fault, false);
-        CHECK(!multiply(table, DType::float32, product, unshared));
+        CHECK(!multiply(table, DType::float32, product, unsplit));
     }
     fail_allocation(0, false);
-    CHECK(multiply(table, DType::float32, product, unshared));
+    CHECK(multiply(table, DType::float32, product, unsplit));
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ void check(const Table& table, DType t, const Trial& trial) {
         stack.out = memory_out.place(bytes, true);
         memset(stack.out - 64, 0xA5, 64);
         std::feclearexcept(FE_ALL_EXCEPT);
-        bool const sound = run(kernel, stack, unshared);
+        bool const sound = run(kernel, stack, unsplit);
         CHECK(!std::fetestexcept(FE_INVALID | FE_OVERFLOW | FE_DIVBYZERO | FE_UNDERFLOW));
         for (int i = 1; i <= 64; ++i) CHECK(stack.out[-i] == static_cast<char>(0xA5));
         std::vector<char> const alone(stack.out, stack.out + bytes);

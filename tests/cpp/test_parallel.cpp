@@ -17,13 +17,11 @@ ptrdiff_t below(ptrdiff_t n) {
     return static_cast<ptrdiff_t>(generator() % static_cast<uint64_t>(n));
 }
 
-int size_of(DType t) { return dtype_info[static_cast<int>(t)].size; }
-
 // Numbers that are neither special nor exact in sums.
 std::vector<char> random_elements(DType t, ptrdiff_t n) {
     DType const part = real_part(t);
-    ptrdiff_t const size = size_of(part), parts = size_of(t) / size;
-    std::vector<char> bytes(static_cast<size_t>(n * size_of(t)));
+    ptrdiff_t const size = item_size(part), parts = item_size(t) / size;
+    std::vector<char> bytes(static_cast<size_t>(n * item_size(t)));
     for (ptrdiff_t i = 0; i < n * parts; ++i) {
         char* const p = &bytes[static_cast<size_t>(i * size)];
         double const d = static_cast<double>(generator()) * 0x1p-63 - 0.9;
@@ -49,13 +47,13 @@ struct Operand {
 // A C-ordered operand, some axes repeated, perhaps every other element of the last.
 Operand place(Nest& nest, int number, DType t, bool may_repeat) {
     Operand x;
-    ptrdiff_t stride = size_of(t) * (below(4) ? 1 : 2);
+    ptrdiff_t stride = item_size(t) * (below(4) ? 1 : 2);
     for (int a = nest.ndim - 1; a >= 0; --a) {
         bool const repeated = may_repeat && below(5) == 0;
         nest.strides[number][a] = repeated ? 0 : stride;
         if (!repeated) stride *= nest.shape[a];
     }
-    x.bytes = random_elements(t, stride / size_of(t) + 1);
+    x.bytes = random_elements(t, stride / item_size(t) + 1);
     nest.data[number] = x.bytes.data();
     return x;
 }
@@ -72,7 +70,7 @@ Nest random_nest(int operands) {
     return nest;
 }
 
-Share random_share() {
+WorkSplit random_split() {
     return {{1 + static_cast<int>(below(5)), true, below(2) ? 1e9 : 0},
             1 + below(below(2) ? 200 : 20'000)};
 }
@@ -96,16 +94,16 @@ void check_elementwise(const Table& table) {
         std::vector<char> const before = out.bytes;
         simplify(nest);
         if (masked)
-            CHECK(run_masked(kernel, nest, nullptr, unshared));
+            CHECK(run_masked(kernel, nest, nullptr, unsplit));
         else
             run(kernel, nest);
         std::vector<char> const wanted = out.bytes;
         for (int repeat = 0; repeat < 2; ++repeat) {
             memcpy(out.bytes.data(), before.data(), before.size());
             if (masked)
-                CHECK(run_masked(kernel, nest, nullptr, random_share()));
+                CHECK(run_masked(kernel, nest, nullptr, random_split()));
             else
-                run(kernel, nest, random_share());
+                run(kernel, nest, random_split());
             CHECK_MESSAGE(out.bytes == wanted, "%s %s trial %d", info.name,
                           dtype_info[static_cast<int>(t)].name, trial);
         }
@@ -125,7 +123,7 @@ void check_casts(const Table& table) {
         CHECK(run(add, nest, conversions));
         std::vector<char> const wanted = out.bytes;
         memset(out.bytes.data(), 0, out.bytes.size());
-        CHECK(run(add, nest, conversions, random_share()));
+        CHECK(run(add, nest, conversions, random_split()));
         // What lies between the elements is not written.
         bool right = true;
         Nest compared = nest;
@@ -142,19 +140,19 @@ void check_casts(const Table& table) {
 
 void check_folds(const Table& table) {
     for (int trial = 0; trial < 600 * patience; ++trial) {
-        auto const fold = static_cast<Combine>(below(n_combines));
+        auto const combine = static_cast<Combine>(below(n_combines));
         auto const t = static_cast<DType>(below(n_dtypes));
-        ReduceFn kernel = table.reduce[static_cast<int>(fold)][static_cast<int>(t)];
-        const CombineInfo& info = combine_info[static_cast<int>(fold)];
+        ReduceFn kernel = table.reduce[static_cast<int>(combine)][static_cast<int>(t)];
+        const CombineInfo& info = combine_info[static_cast<int>(combine)];
         if (!kernel || info.is_index()) continue;
-        DType const result = accumulator(fold, t);
+        DType const result = accumulator(combine, t);
         bool const from_first = info.identity == CombineInfo::NONE;
         Joining joining{};
-        joining.size = size_of(result);
+        joining.size = item_size(result);
         joining.from_first = from_first;
-        if (fold == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F')
-            joining.neutral.bytes[size_of(result) - 1] = static_cast<char>(0x80);  // -0.0
-        if (fold == Combine::add || from_first)
+        if (combine == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F')
+            joining.neutral.bytes[item_size(result) - 1] = static_cast<char>(0x80);  // -0.0
+        if (combine == Combine::add || from_first)
             joining.join =
                 table.elementwise[static_cast<int>(info.ufunc)][static_cast<int>(result)];
 
@@ -165,19 +163,19 @@ void check_folds(const Table& table) {
             nest.shape[1] = 8'000 + below(60'000);
         }
         Operand x = place(nest, 0, t, true);
-        ptrdiff_t stride = size_of(result);
+        ptrdiff_t stride = item_size(result);
         for (int a = nest.ndim - 1; a >= 0; --a) {
-            bool const folded = below(2);
-            nest.strides[1][a] = folded ? 0 : stride;
-            if (!folded) stride *= nest.shape[a];
+            bool const reduced = below(2);
+            nest.strides[1][a] = reduced ? 0 : stride;
+            if (!reduced) stride *= nest.shape[a];
         }
         Operand out;
-        out.bytes = random_elements(result, stride / size_of(result));
+        out.bytes = random_elements(result, stride / item_size(result));
         nest.data[1] = out.bytes.data();
-        Operand centre;  // one for each fold
-        if (fold == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F' && below(2)) {
+        Operand centre;  // one for each combine
+        if (combine == Combine::add && dtype_info[static_cast<int>(t)].kind == 'F' && below(2)) {
             kernel = table.deviation[static_cast<int>(t)];
-            centre.bytes = random_elements(t, stride / size_of(t));
+            centre.bytes = random_elements(t, stride / item_size(t));
             nest.operands = 3;
             nest.data[2] = centre.bytes.data();
             for (int a = 0; a < nest.ndim; ++a) nest.strides[2][a] = nest.strides[1][a];
@@ -187,7 +185,7 @@ void check_folds(const Table& table) {
         std::vector<char> const wanted = out.bytes;
         for (int repeat = 0; repeat < 2; ++repeat) {
             memcpy(out.bytes.data(), before.data(), before.size());
-            run_reduce(kernel, nest, joining, random_share());
+            run_reduce(kernel, nest, joining, random_split());
             CHECK_MESSAGE(out.bytes == wanted, "%s %s trial %d", info.name,
                           dtype_info[static_cast<int>(t)].name, trial);
         }

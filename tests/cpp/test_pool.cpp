@@ -46,11 +46,11 @@ void check_chunks() {
     for (int job = 0; job < jobs() / 4; ++job) {
         auto const chunks =
             static_cast<ptrdiff_t>(job % 50 ? random() % 40 : random() % (most_chunks + 1));
-        Crew const crew{1 + static_cast<int>(random() % 6), random() % 4 != 0};
+        Team const team{1 + static_cast<int>(random() % 6), random() % 4 != 0};
         unsigned long const work = random() % 3 ? 0 : random() % 300;
         for (auto& h : hits) h.store(0, std::memory_order_relaxed);
         std::vector<int> plain(static_cast<size_t>(chunks));
-        for_chunks(chunks, crew, [&](ptrdiff_t i) {
+        for_chunks(chunks, team, [&](ptrdiff_t i) {
             hits[static_cast<size_t>(i)].fetch_add(1, std::memory_order_relaxed);
             plain[static_cast<size_t>(i)] = job + 1;
             spin(work);
@@ -63,7 +63,7 @@ void check_chunks() {
     }
     CHECK(pool_stats().workers >= 1 && pool_stats().workers <= 5);
     for (int i = 0; i < 1000 && pool_stats().helped == 0; ++i)  // other processes may be in the way
-        for_chunks(64, Crew{3, true}, [&](ptrdiff_t) { spin(2000); });
+        for_chunks(64, Team{3, true}, [&](ptrdiff_t) { spin(2000); });
     CHECK(pool_stats().helped > 0);
 }
 
@@ -73,7 +73,7 @@ void check_order() {
         ptrdiff_t first[4];
         for (ptrdiff_t& f : first) {
             std::vector<ptrdiff_t> order;
-            for_chunks(5, Crew{1, false, 1e6, forwards}, [&](ptrdiff_t i) { order.push_back(i); });
+            for_chunks(5, Team{1, false, 1e6, forwards}, [&](ptrdiff_t i) { order.push_back(i); });
             f = order.front();
             for (ptrdiff_t i = 0; i < 5; ++i)
                 CHECK(order[static_cast<size_t>(i)] == (f ? 4 - i : i));
@@ -91,7 +91,7 @@ void check_shares() {
     int kept = 0;
     for (int job = 0; job < 2000 && kept == 0; ++job) {  // other processes may be in the way
         std::atomic<int> strayed{0}, helped{0};
-        for_chunks(chunks, Crew{2, true, 1e6}, [&](ptrdiff_t i) {
+        for_chunks(chunks, Team{2, true, 1e6}, [&](ptrdiff_t i) {
             bool const worker = !pthread_equal(caller, pthread_self());
             helped += worker;
             strayed += worker != (i >= chunks / 2);
@@ -108,7 +108,7 @@ void check_shares() {
             std::atomic<ptrdiff_t> done{0};
             std::atomic<bool> holds{false};
             std::atomic<bool> late{false};
-            for_chunks(chunks, Crew{2, true, 1e6}, [&](ptrdiff_t) {
+            for_chunks(chunks, Team{2, true, 1e6}, [&](ptrdiff_t) {
                 bool const worker = !pthread_equal(caller, pthread_self());
                 if (worker == hold_worker && !holds.exchange(true))
                     for (int i = 0; done != chunks - 1 && !late; ++i, usleep(100))
@@ -135,9 +135,9 @@ void check_callers() {
             for (int job = 0; job < jobs() / 8; ++job) {
                 auto const chunks = static_cast<ptrdiff_t>(random() % 20);
                 std::vector<long> sums(static_cast<size_t>(chunks));
-                for_chunks(chunks, Crew{4, true}, [&](ptrdiff_t i) {
+                for_chunks(chunks, Team{4, true}, [&](ptrdiff_t i) {
                     std::atomic<long> inside{0};
-                    for_chunks(4, Crew{4, true}, [&](ptrdiff_t k) {
+                    for_chunks(4, Team{4, true}, [&](ptrdiff_t k) {
                         inside.fetch_add(i + k, std::memory_order_relaxed);
                     });
                     sums[static_cast<size_t>(i)] = inside.load(std::memory_order_relaxed);
@@ -156,7 +156,7 @@ void check_floating_point() {
     for (int status = 0; status < 16; ++status) {
         for (int repeat = 0; repeat < 20; ++repeat) {
             clear_fp_status();
-            for_chunks(8, Crew{3, true}, [&](ptrdiff_t i) {
+            for_chunks(8, Team{3, true}, [&](ptrdiff_t i) {
                 volatile double x = 0;
                 if (i == 2 && status & fp_divide_by_zero) x = x + one / zero;
                 if (i == 3 && status & fp_overflow) x = x + big * big;
@@ -174,7 +174,7 @@ void check_floating_point() {
     auto const caller = pthread_self();
     std::atomic<int> wrong{0}, seen{0};
     for (int repeat = 0; repeat < 200 && !seen; ++repeat)
-        for_chunks(16, Crew{3, true}, [&](ptrdiff_t) {
+        for_chunks(16, Team{3, true}, [&](ptrdiff_t) {
             spin(500);
             if (pthread_equal(caller, pthread_self())) return;
             ++seen;
@@ -191,7 +191,7 @@ void check_signals() {
     pthread_sigmask(SIG_SETMASK, nullptr, &mine);
     auto const caller = pthread_self();
     std::atomic<int> wrong{0};
-    for_chunks(64, Crew{4, true}, [&](ptrdiff_t) {
+    for_chunks(64, Team{4, true}, [&](ptrdiff_t) {
         sigset_t mask;
         pthread_sigmask(SIG_SETMASK, nullptr, &mask);
         bool const blocked = sigismember(&mask, SIGINT) && sigismember(&mask, SIGCHLD) &&
@@ -207,7 +207,7 @@ void check_signals() {
 
 long total(int threads) {
     std::atomic<long> sum{0};
-    for_chunks(100, Crew{threads, true},
+    for_chunks(100, Team{threads, true},
                [&](ptrdiff_t i) { sum.fetch_add(i, std::memory_order_relaxed); });
     return sum;
 }
@@ -277,38 +277,38 @@ void check_crews() {
     stop_pool();
     PoolLimits const limits = pool_limits();
     CHECK(limits.hot_ns > 0 && limits.parked_ns > limits.hot_ns);
-    CHECK(crew_for(limits.parked_ns * 2, 1).threads == 1);
-    CHECK(crew_for(limits.hot_ns / 2, 8).threads == 1);
-    CHECK(crew_for(limits.hot_ns * 2, 8).threads == 1);  // there are no workers
-    CHECK(crew_for(limits.parked_ns * 2, 8).threads == 8 && crew_for(limits.parked_ns, 8).wake);
+    CHECK(team_for(limits.parked_ns * 2, 1).threads == 1);
+    CHECK(team_for(limits.hot_ns / 2, 8).threads == 1);
+    CHECK(team_for(limits.hot_ns * 2, 8).threads == 1);  // there are no workers
+    CHECK(team_for(limits.parked_ns * 2, 8).threads == 8 && team_for(limits.parked_ns, 8).wake);
     // A run of calls that follow closely is a long call, however long they really take.
     bool woken = false;
     for (int i = 0; i < 1000 && !woken; ++i) {
-        woken = crew_for(limits.parked_ns / 3, 8).wake;
+        woken = team_for(limits.parked_ns / 3, 8).wake;
         usleep(500);  // the call, slower than its estimate
         end_call();
     }
     CHECK(woken);
     for (int i = 0; i < 20; ++i) {
         usleep(500);  // a gap
-        CHECK(!crew_for(limits.parked_ns / 3, 8).wake);
+        CHECK(!team_for(limits.parked_ns / 3, 8).wake);
         end_call();
     }
     // By the time that they took: by their estimates alone so few would not be one.
     woken = false;
     for (int i = 0; i < 10 && !woken; ++i) {
-        woken = crew_for(1.2 * limits.hot_ns, 8).wake;
+        woken = team_for(1.2 * limits.hot_ns, 8).wake;
         usleep(500);
         end_call();
     }
     CHECK(10 * 1.2 * limits.hot_ns < limits.parked_ns && woken);
     set_pool_limits({0, 0});
-    CHECK(crew_for(1, 8).threads == 8 && crew_for(1, 8).wake);
+    CHECK(team_for(1, 8).threads == 8 && team_for(1, 8).wake);
     set_pool_limits(limits);
-    Share const share = share_for(1'000'000, 1e6, 4);
-    CHECK(share.crew.threads == 4 && share.grain >= 1'000'000 / most_chunks);
-    CHECK(share_for(1'000'000, 1, 4).crew.threads == 1);
-    CHECK(share_for(PTRDIFF_MAX, 1e18, 4).grain >= PTRDIFF_MAX / most_chunks);
+    WorkSplit const split = split_for(1'000'000, 1e6, 4);
+    CHECK(split.team.threads == 4 && split.grain >= 1'000'000 / most_chunks);
+    CHECK(split_for(1'000'000, 1, 4).team.threads == 1);
+    CHECK(split_for(PTRDIFF_MAX, 1e18, 4).grain >= PTRDIFF_MAX / most_chunks);
 }
 
 // A worker whose chunk took far too long rests, for longer each time; then it works again.
@@ -324,16 +324,16 @@ void check_rests() {
     };
     uint64_t const before = pool_stats().stalls;
     for (int i = 0; i < 50 && pool_stats().stalls == before; ++i)
-        for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+        for_chunks(16, Team{2, true, 16 * 500'000.0}, work);
     CHECK(pool_stats().stalls == before + 1);
-    CHECK(crew_for(1e9, 2).threads == 1);
+    CHECK(team_for(1e9, 2).threads == 1);
     late = false;
     helped = 0;
-    for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+    for_chunks(16, Team{2, true, 16 * 500'000.0}, work);
     CHECK(helped == 0);
     usleep(300'000);  // 10 stalls
-    CHECK(crew_for(1e9, 2).threads == 2);
-    for (int i = 0; i < 50 && helped == 0; ++i) for_chunks(16, Crew{2, true, 16 * 500'000.0}, work);
+    CHECK(team_for(1e9, 2).threads == 2);
+    for (int i = 0; i < 50 && helped == 0; ++i) for_chunks(16, Team{2, true, 16 * 500'000.0}, work);
     CHECK(helped > 0);
     stop_pool();
 }

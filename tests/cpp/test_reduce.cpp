@@ -1,4 +1,4 @@
-// Every fold and dtype on every ISA of this machine against plain loops.
+// Every combine and dtype on every ISA of this machine against plain loops.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -53,7 +53,7 @@ std::vector<char> random_bytes(size_t elements) {
     return bytes;
 }
 
-// One fold as its elements, in order.
+// One combine as its elements, in order.
 template <class T>
 std::vector<T> elements(const ReduceBlock& r, ptrdiff_t row) {
     std::vector<T> x;
@@ -109,12 +109,12 @@ auto comparable(T x) {
 
 ptrdiff_t distance(ptrdiff_t stride) { return stride < 0 ? -stride : stride; }
 
-// Is out (8 bytes) what folding r's row into `before` must give?
+// Is out (8 bytes) what reducing r's row into `before` must give?
 template <class T>
-bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* before,
+bool expected(Combine combine, const ReduceBlock& r, ptrdiff_t row, const char* before,
               const char* out) {
     auto const x = elements<T>(r, row);
-    switch (fold) {
+    switch (combine) {
         case Combine::add:
             if constexpr (std::is_floating_point_v<T>) {
                 bool const by_row =
@@ -154,7 +154,8 @@ bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* bef
             auto m = comparable(get<T>(before));
             for (T v : x) {
                 auto const c = comparable(v);
-                if (!is_nan(m) && (is_nan(c) || (fold == Combine::minimum ? c < m : c > m))) m = c;
+                if (!is_nan(m) && (is_nan(c) || (combine == Combine::minimum ? c < m : c > m)))
+                    m = c;
             }
             return same_value(m, comparable(get<T>(out)));
         }
@@ -163,14 +164,14 @@ bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* bef
             auto m = comparable(get<T>(before));
             for (T v : x) {
                 auto const c = comparable(v);
-                if (is_nan(m) || (fold == Combine::fmin ? c < m : c > m)) m = c;
+                if (is_nan(m) || (combine == Combine::fmin ? c < m : c > m)) m = c;
             }
             return same_value(m, comparable(get<T>(out)));
         }
         case Combine::logical_or:
         case Combine::logical_and: {
             bool t = *before != 0;
-            for (T v : x) t = fold == Combine::logical_or ? (v != T{} || t) : (v != T{} && t);
+            for (T v : x) t = combine == Combine::logical_or ? (v != T{} || t) : (v != T{} && t);
             return *out == t;
         }
         case Combine::argmin:
@@ -178,7 +179,7 @@ bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* bef
             size_t best = 0;
             for (size_t i = 1; i < x.size(); ++i) {
                 auto const a = comparable(x[best]), b = comparable(x[i]);
-                if (!is_nan(a) && (is_nan(b) || (fold == Combine::argmin ? b < a : b > a)))
+                if (!is_nan(a) && (is_nan(b) || (combine == Combine::argmin ? b < a : b > a)))
                     best = i;
             }
             return get<int64_t>(out) == static_cast<int64_t>(best);
@@ -189,29 +190,29 @@ bool expected(Combine fold, const ReduceBlock& r, ptrdiff_t row, const char* bef
 }
 
 template <class T>
-void initial(Combine fold, const ReduceBlock& r, ptrdiff_t row, char* out) {
+void initial(Combine combine, const ReduceBlock& r, ptrdiff_t row, char* out) {
     memset(out, 0, 8);
-    if (fold == Combine::add && std::is_floating_point_v<T>) {
+    if (combine == Combine::add && std::is_floating_point_v<T>) {
         T const zero = static_cast<T>(std::is_floating_point_v<T> ? -0.0 : 0);
         memcpy(out, &zero, sizeof zero);
-    } else if (fold == Combine::multiply) {
+    } else if (combine == Combine::multiply) {
         T const one = static_cast<T>(1);
         uint64_t const wide_one = 1;
         if (std::is_floating_point_v<T>)
             memcpy(out, &one, sizeof one);
         else
             memcpy(out, &wide_one, sizeof wide_one);
-    } else if (combine_info[static_cast<int>(fold)].accumulator == CombineInfo::SAME) {
+    } else if (combine_info[static_cast<int>(combine)].accumulator == CombineInfo::SAME) {
         memcpy(out, r.in + row * r.in_row, sizeof(T));
-    } else if (fold == Combine::logical_and) {
+    } else if (combine == Combine::logical_and) {
         *out = 1;
     }
 }
 
-size_t result_size(Combine fold, size_t element, bool is_float) {
-    if (fold == Combine::logical_or || fold == Combine::logical_and) return 1;
-    if (combine_info[static_cast<int>(fold)].accumulator == CombineInfo::SAME) return element;
-    if (fold == Combine::argmin || fold == Combine::argmax || !is_float) return 8;
+size_t result_size(Combine combine, size_t element, bool is_float) {
+    if (combine == Combine::logical_or || combine == Combine::logical_and) return 1;
+    if (combine_info[static_cast<int>(combine)].accumulator == CombineInfo::SAME) return element;
+    if (combine == Combine::argmin || combine == Combine::argmax || !is_float) return 8;
     return element;
 }
 
@@ -224,20 +225,21 @@ std::vector<const Table*> const tables = [] {
 
 // All ISAs on one call: right, and the same bits.
 template <class T>
-void check_call(Combine fold, ReduceBlock r, ptrdiff_t out_row = 0) {
-    size_t const size = result_size(fold, sizeof(T), std::is_floating_point_v<T>);
+void check_call(Combine combine, ReduceBlock r, ptrdiff_t out_row = 0) {
+    size_t const size = result_size(combine, sizeof(T), std::is_floating_point_v<T>);
     if (out_row == 0) out_row = static_cast<ptrdiff_t>(size);
     std::vector<char> first;
     for (int isa = 0; isa < n_isas; ++isa) {
         const Table* const t = tables[static_cast<size_t>(isa)];
         if (!t) continue;
-        ReduceFn const kernel = t->reduce[static_cast<int>(fold)][static_cast<int>(dtype_of<T>())];
+        ReduceFn const kernel =
+            t->reduce[static_cast<int>(combine)][static_cast<int>(dtype_of<T>())];
         CHECK(kernel != nullptr);
         if (!kernel) continue;
         std::vector<char> out(static_cast<size_t>((r.rows - 1) * out_row) + size + 8, 0x55), before;
         for (ptrdiff_t row = 0; row < r.rows; ++row) {
             char start[8];
-            initial<T>(fold, r, row, start);
+            initial<T>(combine, r, row, start);
             memcpy(&out[static_cast<size_t>(row * out_row)], start, size);
             before.insert(before.end(), start, start + 8);
         }
@@ -245,10 +247,10 @@ void check_call(Combine fold, ReduceBlock r, ptrdiff_t out_row = 0) {
         r.out_row = out_row;
         kernel(r);
         for (ptrdiff_t row = 0; row < r.rows; ++row)
-            CHECK_MESSAGE(expected<T>(fold, r, row, &before[static_cast<size_t>(row * 8)],
+            CHECK_MESSAGE(expected<T>(combine, r, row, &before[static_cast<size_t>(row * 8)],
                                       &out[static_cast<size_t>(row * out_row)]),
-                          "isa %d fold %d dtype %d n %td stride %td rows %td in_row %td row %td",
-                          isa, static_cast<int>(fold), static_cast<int>(dtype_of<T>()), r.n,
+                          "isa %d combine %d dtype %d n %td stride %td rows %td in_row %td row %td",
+                          isa, static_cast<int>(combine), static_cast<int>(dtype_of<T>()), r.n,
                           r.in_stride, r.rows, r.in_row, row);
         CHECK(out.back() == 0x55);  // nothing behind the outputs
         if (first.empty()) first = out;
@@ -273,7 +275,7 @@ template <class T>
 void check_dtype() {
     constexpr ptrdiff_t size = sizeof(T);
     for (int f = 0; f < n_combines; ++f) {
-        Combine const fold = static_cast<Combine>(f);
+        Combine const combine = static_cast<Combine>(f);
         for (ptrdiff_t n : lengths()) {
             for (ptrdiff_t rows : {1, 2, 3, 17, 70}) {
                 if (n * rows > 4000 && rows > 3) continue;
@@ -289,7 +291,7 @@ void check_dtype() {
                     r.in = in;
                     r.in_stride = stride;
                     r.in_row = in_row;
-                    check_call<T>(fold, r, out_row);
+                    check_call<T>(combine, r, out_row);
                 };
                 with(p, size, n * size);                              // rows
                 with(p + 1, size, n * size, 24);                      // unaligned, spread output
@@ -303,14 +305,14 @@ void check_dtype() {
             }
         }
         auto const bytes = random_bytes<T>(size_t{100003} * 3);
-        check_call<T>(fold, {bytes.data(), nullptr, 100003, size, 1, 0, 0});
-        check_call<T>(fold, {bytes.data(), nullptr, 100003, 3 * size, 3, size, 0});
-        check_call<T>(fold, {bytes.data(), nullptr, 3, size, 20011, 3 * size, 0});
-        check_call<T>(fold, {bytes.data(), nullptr, 3, 20011 * size, 20011, size, 0});
+        check_call<T>(combine, {bytes.data(), nullptr, 100003, size, 1, 0, 0});
+        check_call<T>(combine, {bytes.data(), nullptr, 100003, 3 * size, 3, size, 0});
+        check_call<T>(combine, {bytes.data(), nullptr, 3, size, 20011, 3 * size, 0});
+        check_call<T>(combine, {bytes.data(), nullptr, 3, 20011 * size, 20011, size, 0});
     }
 }
 
-// NaN, infinities and signed zeros at every place of short and some places of long folds.
+// NaN, infinities and signed zeros at every place of short and some places of long rows.
 template <class T>
 void check_special() {
     T const specials[] = {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
@@ -338,9 +340,9 @@ void check_special() {
                 }
     // all zeros of either sign: false
     std::vector<T> zeros(1000, T(-0.0));
-    for (Combine fold :
+    for (Combine combine :
          {Combine::logical_or, Combine::logical_and, Combine::argmax, Combine::argmin})
-        check_call<T>(fold,
+        check_call<T>(combine,
                       {reinterpret_cast<char*>(zeros.data()), nullptr, 1000, sizeof(T), 1, 0, 0});
     // -0.0 alone stays -0.0
     for (int isa = 0; isa < n_isas; ++isa) {
@@ -370,14 +372,15 @@ void check_guarded() {
         for (ptrdiff_t n = 1; n <= 140; n += emulated && n >= 40 ? 5 : 1)
             for (ptrdiff_t rows : {1, 5}) {
                 ptrdiff_t const bytes = n * rows * size;
-                Combine const fold = static_cast<Combine>(f);
+                Combine const combine = static_cast<Combine>(f);
                 for (const char* p :
                      {static_cast<const char*>(low), static_cast<const char*>(high - bytes)}) {
-                    check_call<T>(fold, {p, nullptr, n, size, rows, n * size, 0});
-                    check_call<T>(fold, {p, nullptr, n, rows * size, rows, size, 0});
+                    check_call<T>(combine, {p, nullptr, n, size, rows, n * size, 0});
+                    check_call<T>(combine, {p, nullptr, n, rows * size, rows, size, 0});
                 }
                 if (n * 2 * size <= static_cast<ptrdiff_t>(room))
-                    check_call<T>(fold, {high - (2 * n - 1) * size, nullptr, n, 2 * size, 1, 0, 0});
+                    check_call<T>(combine,
+                                  {high - (2 * n - 1) * size, nullptr, n, 2 * size, 1, 0, 0});
             }
     munmap(got, room + 2 * page);
 }
@@ -448,11 +451,11 @@ void check_status() {
 void check_rows() {
     for (int isa = 0; isa < n_isas; ++isa) {
         const Table* const t = table(static_cast<Isa>(isa));
-        for (int fold = 0; t && fold < n_combines; ++fold)
+        for (int combine = 0; t && combine < n_combines; ++combine)
             for (int type = 0; type < n_dtypes; ++type)
                 if (computed(static_cast<DType>(type)) == static_cast<DType>(type))
-                    CHECK((t->reduce[fold][type] != nullptr) ==
-                          ((combine_info[fold].types >> type & 1U) != 0));
+                    CHECK((t->reduce[combine][type] != nullptr) ==
+                          ((combine_info[combine].types >> type & 1U) != 0));
     }
 }
 

@@ -195,8 +195,8 @@ void check_driver(Scan scan, DType t) {
     whole.n = total;
     whole.rows = 1;
     cast(whole, nullptr);
-    Share const shares[] = {unshared, {{4, true}, 500}};
-    for (const Share& share : shares)
+    WorkSplit const splits[] = {unsplit, {{4, true}, 500}};
+    for (const WorkSplit& split : splits)
         for (int axis = 0; axis < 3; ++axis)
             for (bool casting : {false, true}) {
                 std::vector<char> out(own.size());
@@ -213,7 +213,7 @@ void check_driver(Scan scan, DType t) {
                 }
                 Conversion const conversion = {casting ? cast : nullptr, static_cast<int>(size)};
                 ScanFn const kernel = table(best_isa())->scan[index(scan)][index(t)];
-                CHECK(run_scan(kernel, nest, axis, conversion, share));
+                CHECK(run_scan(kernel, nest, axis, conversion, split));
                 ptrdiff_t const stride = nest.strides[1][axis];
                 bool same = true;
                 for (ptrdiff_t i = 0; i < total; ++i) {

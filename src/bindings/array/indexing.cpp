@@ -15,7 +15,7 @@ Entry *getitem_entry, *setitem_entry;
 namespace {
 
 // The part of an array that a basic index selects.
-struct Part {
+struct Selection {
     char* data;
     int nd;
     npy_intp dims[NPY_MAXDIMS];
@@ -37,7 +37,7 @@ bool wrap_index(PyObject* x, npy_intp n, npy_intp* i) {
     return v >= 0 && v < n;
 }
 
-Parsed parse(const Fields* f, PyObject* key, Part& part) {
+Parsed parse(const Fields* f, PyObject* key, Selection& part) {
     PyObject* const* items = &key;
     Py_ssize_t n = 1;
     if (PyTuple_CheckExact(key)) {
@@ -118,11 +118,11 @@ PyObject* compressed(const Table& table, const Fields* f, DType t, PyObject* key
         return decline(Why::index);
     for (int d = 0; d < f->nd; ++d)
         if (mask->dimensions[d] != f->dimensions[d]) return decline(Why::index);
-    npy_intp const n = size_of(f);
+    npy_intp const n = count_of(f);
     npy_intp const total = table.count_true(mask->data, n);
     PyObject* const out = new_array(1, &total, f->descr);
     if (!out) return nullptr;
-    auto const which = __builtin_ctzll(static_cast<unsigned long long>(size_of(t)));
+    auto const which = __builtin_ctzll(static_cast<unsigned long long>(item_size(t)));
     table.compress[which](mask->data, f->data, fields(out)->data, n, total);
     count_native(getitem_entry, t, Layout::contiguous, f->nd, f->dimensions);
     return out;
@@ -141,7 +141,7 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         return element(f, t, f->data + at * f->strides[0]);
     }
     if (is_mask(key)) return compressed(*active().table, f, t, key);
-    Part part;
+    Selection part;
     switch (parse(f, key, part)) {
         case Parsed::error:
             return nullptr;
@@ -182,14 +182,14 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
             double const v = PyFloat_AS_DOUBLE(value);
             std::memcpy(f->data + at * f->strides[0], &v, sizeof v);
         } else if (scalar_element(value, t, bytes)) {
-            std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(size_of(t)));
+            std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(item_size(t)));
         } else {
             return refuse(Why::value);
         }
         count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
         return 0;
     }
-    Part part;
+    Selection part;
     switch (parse(f, key, part)) {
         case Parsed::error:
             return -1;

@@ -47,14 +47,14 @@ constexpr int deepest = 8;
 // What array() finds in a list or tuple: a regular nest of Python's numbers and NumPy's float64,
 // the types that it meets without asking any of them. No Python code runs here, so nothing changes
 // meanwhile.
-struct Numbers {
+struct FoundNumbers {
     int nd = 0;
     npy_intp dims[deepest] = {};
     bool floats = false, integers = false, booleans = false;
 };
 
 // Looks into `sequence` at depth `level`. False: NumPy judges.
-bool survey(PyObject* sequence, int level, Numbers& found) {
+bool survey(PyObject* sequence, int level, FoundNumbers& found) {
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
     PyObject* const* const items = PySequence_Fast_ITEMS(sequence);
     if (n == 0 || level == deepest) return false;
@@ -119,11 +119,11 @@ bool store_number(PyObject* x, DType t, char* to) {
     if (PyBool_Check(x)) {
         if (is_inexact(t)) return false;
         std::memset(element, 0, sizeof element.bytes);
-        element[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : size_of(t) - 1] = x == Py_True;
+        element[__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 0 : item_size(t) - 1] = x == Py_True;
     } else if (!scalar_element(x, t, element)) {
         return false;
     }
-    std::memcpy(to, element, static_cast<size_t>(size_of(t)));
+    std::memcpy(to, element, static_cast<size_t>(item_size(t)));
     return true;
 }
 
@@ -143,14 +143,14 @@ bool store_numbers(PyObject* sequence, DType t, char*& to) {
     Py_ssize_t i = 0;
     if (t == DType::float64) {
         i = store_floats(items, n, to);
-        to += i * size_of(t);
+        to += i * item_size(t);
     }
     for (; i < n; ++i) {
         if (is_sequence(items[i])) {
             if (!store_numbers(items[i], t, to)) return false;
         } else {
             if (!store_number(items[i], t, to)) return false;
-            to += size_of(t);
+            to += item_size(t);
         }
     }
     return true;
@@ -161,7 +161,7 @@ PyObject* from_sequence(Entry* entry, PyObject* sequence, PyArray_Descr* descr) 
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(sequence);
     if (n && is_exact(PySequence_Fast_ITEMS(sequence)[0]))
         return descr ? decline(Why::type) : stacked(entry, PySequence_Fast_ITEMS(sequence), n);
-    Numbers found;
+    FoundNumbers found;
     if (!survey(sequence, 0, found)) return decline(Why::type);
     if (!descr)
         descr = descr_of(found.floats     ? DType::float64
@@ -186,9 +186,11 @@ PyObject* copied(PyObject* self, bool keep) {
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num])
         return decline(Why::dtype);  // keeps the very instance
-    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !size_of(f)) return converted(self, f->descr, keep);
+    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f))
+        return converted(self, f->descr, keep);
     PyObject* out = new_array(f->nd, f->dimensions, f->descr);
-    if (out) std::memcpy(fields(out)->data, f->data, static_cast<size_t>(size_of(f) * size_of(t)));
+    if (out)
+        std::memcpy(fields(out)->data, f->data, static_cast<size_t>(count_of(f) * item_size(t)));
     return out;
 }
 
@@ -366,7 +368,7 @@ PyObject* frombuffer_native(int, Entry* entry, PyObject*, PyObject* const* args,
     npy_intp const bytes = view.len;
     PyBuffer_Release(&view);
     DType const t = dtype_of(descr);
-    npy_intp const size = size_of(t);
+    npy_intp const size = item_size(t);
     if (offset < 0 || offset > bytes) return decline(Why::value);
     npy_intp const there = (bytes - offset) / size;
     if (count < 0 ? (bytes - offset) % size != 0 : count > there) return decline(Why::value);
@@ -393,7 +395,7 @@ PyObject* fromiter_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     auto iterator = py::reinterpret_steal<py::object>(PyObject_GetIter(slots[0]));
     if (!iterator) return nullptr;
     DType const t = dtype_of(descr);
-    npy_intp const size = size_of(t);
+    npy_intp const size = item_size(t);
     // The iterator may run any code; nobody else sees `out` before it is full.
     auto out = py::reinterpret_steal<py::object>(new_array(1, &room, descr));
     // A new array with `length` elements and as many of the old as fit.
@@ -472,7 +474,7 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     }
     if (same) return 0;  // `a[s] += b` ends in a[s] = a[s]
     Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
-    if (overlaps(nest, 0, size_of(u), 1, size_of(t))) return 1;
+    if (overlaps(nest, 0, item_size(u), 1, item_size(t))) return 1;
     simplify(nest);
     run({act.table->cast[index(u)][index(t)]}, nest);
     return 0;

@@ -73,7 +73,7 @@ PyObject* filled(PyObject* out, const char* element) {
     if (!out) return nullptr;
     Fields const* f = fields(out);
     DType const t = dtype_of(f->descr);
-    repeat(*active().table, t, element, f->data, size_of(f), size_of(t));
+    repeat(*active().table, t, element, f->data, count_of(f), item_size(t));
     return out;
 }
 
@@ -170,7 +170,8 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
         out = new_array_ordered(f->nd, f->dimensions, perm, descr);
     }
     if (out && filling == Filling::zeros && !c_order)
-        std::memset(fields(out)->data, 0, static_cast<size_t>(size_of(fields(out)) * size_of(t)));
+        std::memset(fields(out)->data, 0,
+                    static_cast<size_t>(count_of(fields(out)) * item_size(t)));
     return counted(entry, filling >= Filling::ones ? filled(out, element) : out);
 }
 
@@ -195,7 +196,7 @@ PyObject* eye_native(int which, Entry* entry, PyObject*, PyObject* const* args, 
     PyObject* out = new_zeroed(2, dims, descr);
     if (!out) return nullptr;
     DType const t = dtype_of(descr);
-    npy_intp const size = size_of(t);
+    npy_intp const size = item_size(t);
     npy_intp const down = k < 0 ? -k : 0, across = k > 0 ? k : 0;
     npy_intp const n = rows - down < columns - across ? rows - down : columns - across;
     Element one;
@@ -249,10 +250,10 @@ PyObject* arange_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
     if (!out) return nullptr;
     char* const to = fields(out)->data;
     if (t == DType::int64) {
-        table->ramp[index(t)](&whole[0], &whole[2], to, n);
+        table->arange[index(t)](&whole[0], &whole[2], to, n);
     } else {
         double const second = real[0] + real[2], step = second - real[0];
-        table->ramp[index(t)](&real[0], &step, to, n);
+        table->arange[index(t)](&real[0], &step, to, n);
         if (n > 0) std::memcpy(to, &real[0], sizeof second);  // -0.0 + 0 would be 0.0
         if (n > 1) std::memcpy(to + sizeof second, &second, sizeof second);
     }
@@ -296,7 +297,7 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     PyObject* out = new_array(1, &num, descr);
     if (!out) return nullptr;
     char* const to = fields(out)->data;
-    table->ramp[index(DType::float64)](&ends[0], &step, to, num);
+    table->arange[index(DType::float64)](&ends[0], &step, to, num);
     if (endpoint) std::memcpy(to + (num - 1) * npy_intp{sizeof(double)}, &ends[1], sizeof(double));
     // NumPy's is a view, of the arange that it reshaped.
     Fields const* f = fields(out);

@@ -105,7 +105,7 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
         const Piece& p = pieces[k];
         DType const u = dtype_of(p.f->descr);
         if (one_run && u == t && (p.f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
-            auto const bytes = static_cast<size_t>(size_of(p.f) * size_of(t));
+            auto const bytes = static_cast<size_t>(count_of(p.f) * item_size(t));
             std::memcpy(to, p.f->data, bytes);
             to += bytes;
             continue;

@@ -26,11 +26,11 @@ PyObject* flattened(PyObject* self) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num]) return decline(Why::dtype);
-    npy_intp const n = size_of(f);
+    npy_intp const n = count_of(f);
     PyObject* out = new_array(1, &n, f->descr);
     if (!out) return nullptr;
     npy_intp strides[NPY_MAXDIMS];
-    npy_intp stride = size_of(t);
+    npy_intp stride = item_size(t);
     for (int i = f->nd - 1; i >= 0; --i) {
         strides[i] = stride;
         stride *= f->dimensions[i];
@@ -52,7 +52,7 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
     int nd = 0;
     npy_intp dims[NPY_MAXDIMS];
     if (!parse_shape(args, nargs, &nd, dims)) return decline(Why::shape);
-    npy_intp const total = size_of(f);
+    npy_intp const total = count_of(f);
     npy_intp known = 1;
     int unknown = -1;
     for (int i = 0; i < nd; ++i) {
@@ -151,7 +151,7 @@ PyObject* ravel_native(int, Entry* entry, PyObject* self, PyObject* const* args,
         !is_c_order(slots[0]))
         return decline(Why::keyword);
     Fields* const f = fields(self);
-    npy_intp const n = size_of(f);
+    npy_intp const n = count_of(f);
     if (n == 0) return decline(Why::shape);
     if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return counted(entry, reshaped(self, 1, &n));
     return counted(entry, flattened(self));
@@ -176,7 +176,7 @@ PyObject* expand_dims_native(int, Entry* entry, PyObject* self, PyObject* const*
     Fields* const f = fields(self);
     npy_intp axis;
     if (f->nd == NPY_MAXDIMS || !parse_axis(slots[0], f->nd + 1, &axis) ||
-        !(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !size_of(f))
+        !(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f))
         return decline(Why::shape);
     npy_intp dims[NPY_MAXDIMS];
     for (int d = 0, from = 0; d <= f->nd; ++d) dims[d] = d == axis ? 1 : f->dimensions[from++];

@@ -19,14 +19,14 @@ alignas(16) char zero_element[16];
 namespace {
 
 // From the longest steps to the shortest.
-void sort(Axes& axes, Step by) {
+void sort(Axes& axes, StrideOf by) {
     sort_axes_by(
         axes.n, [&](int i) { return magnitude(axes.at[i].*by); },
         [&](int place, int i) { rotate_to(axes.at, place, i); });
 }
 
 // Neighbours that are one run for the operands in `operands` become one axis.
-void merge(Axes& axes, std::initializer_list<Step> operands) {
+void merge(Axes& axes, std::initializer_list<StrideOf> operands) {
     axes.n = merge_axes(
         axes.n, static_cast<int>(operands.size()), [&](int i) -> npy_intp& { return axes.at[i].n; },
         [&](int k, int i) { return axes.at[i].*operands.begin()[k]; },
@@ -34,7 +34,7 @@ void merge(Axes& axes, std::initializer_list<Step> operands) {
 }
 
 // What merging would leave.
-Axes merged(const Axes& axes, Step by, std::initializer_list<Step> operands) {
+Axes merged(const Axes& axes, StrideOf by, std::initializer_list<StrideOf> operands) {
     Axes copy = axes;
     sort(copy, by);
     merge(copy, operands);
@@ -50,7 +50,7 @@ struct Move {
 
 // Gives an operand's axes the steps that they have without gaps, the last of the last group first.
 // A batch's axes keep to repeat.
-Move pack(Axes& batch, Axes& outer, Axes& inner, Step step, npy_intp size, bool repeats) {
+Move pack(Axes& batch, Axes& outer, Axes& inner, StrideOf step, npy_intp size, bool repeats) {
     Move move;
     move.bytes = size;
     for (Axes* group : {&inner, &outer, &batch}) {
@@ -115,16 +115,16 @@ void fill_zeros(const Problem& p) {
     copy_nest(p.table, p.kept.n, dims, zero_element, none, p.t, p.c, strides, p.t);
 }
 
-constexpr npy_intp piece = 1024;  // elements whose products stay in the first cache
+constexpr npy_intp piece = 1024;  // elements whose products stay in L1
 
 // Nothing is summed. NumPy adds the products to zeros, which makes -0.0 positive.
 bool multiply_elements(const Problem& p) {
     Kernel kernel = kernel_of(p.table, Op::multiply, p.t);
-    if (!is_exact_dtype(p.t)) kernel.function = p.table.term[index(p.t)];
+    if (!is_exact_dtype(p.t)) kernel.function = p.table.product[index(p.t)];
     if (!kernel) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
     run_long(count(nest), cost_of(Op::multiply, p.t),
-             [&](Share share) { run(kernel, nest, share); });
+             [&](WorkSplit split) { run(kernel, nest, split); });
     return true;
 }
 
@@ -136,19 +136,19 @@ bool sum_elements(const Problem& p) {
     if (!multiply || !sum) return refuse(Why::dtype);
     Nest const nest = make_nest(p);
     int const last = nest.ndim - 1;
-    auto const steps = [&](int i) { return nest.strides[i][last] > size_of(p.t); };
+    auto const steps = [&](int i) { return nest.strides[i][last] > item_size(p.t); };
     if (count(nest) > (nest.ndim > 2 ? piece / 4 : 2 * piece) &&
         (nest.strides[2][last] || steps(0) || steps(1)))
         return refuse(Why::shape);
     fill_zeros(p);
     Expression program;
-    int const size = size_of(p.t);
+    int const size = item_size(p.t);
     program.reduce(
         sum, program.apply(multiply, {program.operand(0, size), program.operand(2, size)}), piece);
     Nest const reduced = nest_of(nest, {0, 2, 1});
     bool done = true;
     run_long(count(nest), cost_of(Op::multiply, p.t),
-             [&](Share share) { done = program.run(reduced, share); });
+             [&](WorkSplit split) { done = program.run(reduced, split); });
     if (!done) PyErr_NoMemory();
     return done;
 }
@@ -169,7 +169,7 @@ bool contract_and_sum(Problem& p, const Axes& last) {
     if (!sum_kernel(p.table, p.t) || steps.count() > most_elements) return refuse(Why::shape);
     sort(steps, &Axis::b);
     sort(steps, &Axis::a);
-    Move const move = pack(none, none, steps, &Axis::c, size_of(p.t), false);
+    Move const move = pack(none, none, steps, &Axis::c, item_size(p.t), false);
     Temporary memory;
     char* const partial = memory.make(move.bytes);
     if (!partial) return false;
@@ -195,7 +195,8 @@ struct Copies {
     bool a = false, b = false;
 };
 
-constexpr int few = 16;  // elements: a run so short is no run, a copy used so rarely does not pay
+constexpr int short_run =
+    16;  // elements: a run so short is no run, a copy used so rarely does not pay
 
 void drop_ones(Axes& axes) {
     int left = 0;
@@ -230,11 +231,11 @@ Lone sum_lone_axes(Problem& p, Groups& g, Axes& only_a, const Axes& only_b) {
 Copies order_sums(Groups& g, npy_intp size) {
     Copies copies;
     if (g.summed.n > 1) {
-        Step order = &Axis::a;
+        StrideOf order = &Axis::a;
         double const of_a = g.rows.count() * g.batch.count();
         double const of_b = g.columns.count() * g.batch.count();
         double best = of_a + of_b + 1;
-        for (Step const by : {&Axis::a, &Axis::b}) {
+        for (StrideOf const by : {&Axis::a, &Axis::b}) {
             bool const a = merged(g.summed, by, {&Axis::a}).n > 1;
             bool const b = merged(g.summed, by, {&Axis::b}).n > 1;
             double const copied = (a ? of_a : 0) + (b ? of_b : 0);
@@ -247,7 +248,7 @@ Copies order_sums(Groups& g, npy_intp size) {
     }
     // Products in a stack are short: there it pays to have a step without a gap.
     if (g.batch.n) {
-        auto const lies_apart = [&](const Axes& kept, Step step) {
+        auto const lies_apart = [&](const Axes& kept, StrideOf step) {
             return !kept.has_step(step, size) && !g.summed.has_step(step, size) && kept.n;
         };
         copies.a |= lies_apart(g.rows, &Axis::a);
@@ -271,7 +272,7 @@ bool sum_runs(Problem& p, const Groups& g) {
 // One run of rows, and one of columns; what is left goes to the stack. If little would be left in
 // the run, the result is made elsewhere first.
 bool is_made_elsewhere(Groups& g, Copies& copies, npy_intp size) {
-    auto is_poor = [](Axes axes) { return axes.n > 1 && axes.longest() < few; };
+    auto is_poor = [](Axes axes) { return axes.n > 1 && axes.longest() < short_run; };
     bool const elsewhere =
         is_poor(merged(g.rows, &Axis::c, {copies.a ? &Axis::c : &Axis::a, &Axis::c})) ||
         is_poor(merged(g.columns, &Axis::c, {copies.b ? &Axis::c : &Axis::b, &Axis::c})) ||
@@ -293,11 +294,11 @@ void merge_runs(Groups& g, npy_intp size) {
     for (Axes* const axes : {&g.rows, &g.columns}) {
         merge(*axes, {&Axis::a, &Axis::b, &Axis::c});
         if (axes->n < 2) continue;
-        Step const step = axes == &g.rows ? &Axis::a : &Axis::b;
+        StrideOf const step = axes == &g.rows ? &Axis::a : &Axis::b;
         Axis* best = axes->find_longest();
         // Without gaps if the sum's steps have some.
         for (int i = 0; i < axes->n; ++i)
-            if (axes->at[i].*step == size && axes->at[i].n >= few / 2 &&
+            if (axes->at[i].*step == size && axes->at[i].n >= short_run / 2 &&
                 !g.summed.has_step(step, size))
                 best = axes->at + i;
         std::swap(axes->at[0], *best);
@@ -331,7 +332,7 @@ bool run_groups(Problem& p, const Groups& g, npy_intp size) {
 
 // Copies what has to be, multiplies, and copies the result if it was made elsewhere.
 bool multiply_groups(Problem& p, Groups& g, Copies copies) {
-    npy_intp const size = size_of(p.t);
+    npy_intp const size = item_size(p.t);
     bool const elsewhere = is_made_elsewhere(g, copies, size);
     double const copied = g.batch.count() * g.summed.count(), most = 8 * most_elements;
     if ((copies.a && copied * g.rows.count() > most) ||
@@ -368,7 +369,7 @@ bool multiply_groups(Problem& p, Groups& g, Copies copies) {
 }  // namespace
 
 bool contract(Problem& p) {
-    npy_intp const size = size_of(p.t);
+    npy_intp const size = item_size(p.t);
     drop_ones(p.kept);
     drop_ones(p.summed);
     if (p.kept.count() == 0) return true;
@@ -397,8 +398,8 @@ bool contract(Problem& p) {
     // A copy takes as long as the sum itself where what is contiguous is the stack, and an element
     // of a copy is used a few times; and where there are no two matrices.
     bool const is_thin =
-        (copies.a && g.batch.has_step(&Axis::a, size) && g.columns.count() < few) ||
-        (copies.b && g.batch.has_step(&Axis::b, size) && g.rows.count() < few);
+        (copies.a && g.batch.has_step(&Axis::a, size) && g.columns.count() < short_run) ||
+        (copies.b && g.batch.has_step(&Axis::b, size) && g.rows.count() < short_run);
     if (is_thin) return sum_elements(p);
     if (!g.rows.n && !g.columns.n) {
         bool const steps_apart = !g.summed.has_step(&Axis::a, size) ||

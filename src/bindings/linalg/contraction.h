@@ -13,7 +13,7 @@ namespace raptors {
 struct Axis {
     npy_intp n, a, b, c;
 };
-using Step = npy_intp Axis::*;
+using StrideOf = npy_intp Axis::*;
 
 struct Axes {
     int n;
@@ -40,7 +40,7 @@ struct Axes {
         return std::max_element(at, at + n, [](const Axis& x, const Axis& y) { return x.n < y.n; });
     }
     npy_intp longest() { return n ? find_longest()->n : 1; }
-    bool has_step(Step step, npy_intp size) const {
+    bool has_step(StrideOf step, npy_intp size) const {
         for (int i = 0; i < n; ++i)
             if (at[i].*step == size) return true;
         return false;

@@ -101,7 +101,7 @@ struct Terms {
 };
 
 // Where labels have their axes.
-struct Places {
+struct LabelAxes {
     uint8_t place[64];  // the axis of a label
     uint64_t placed = 0;
     int first_stacked = 0;
@@ -125,7 +125,7 @@ struct Places {
 
 // Gives the axes of the result their places, then those that are summed over. [text, end): what
 // follows the operands' labels. False: NumPy judges.
-bool place_axes(const char* text, const char* end, const Terms& terms, Places& places,
+bool place_axes(const char* text, const char* end, const Terms& terms, LabelAxes& places,
                 Subscripts& s) {
     auto const add = [&](int label) { return places.add(s, label, terms.n); };
     auto const add_stacked = [&] { return places.add_stacked(s, terms.stacked, terms.n); };
@@ -150,7 +150,7 @@ bool place_axes(const char* text, const char* end, const Terms& terms, Places& p
 }
 
 // Gives operand `i` its strides, and the axes their lengths. False: lengths that do not fit.
-bool read_operand(int i, PyObject* operand, const Terms& terms, const Places& places,
+bool read_operand(int i, PyObject* operand, const Terms& terms, const LabelAxes& places,
                   Subscripts& s) {
     Fields const* const f = fields(operand);
     const Term& term = terms.term[i];
@@ -186,7 +186,7 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int n, Subscript
     const char* const end = at + PyUnicode_GET_LENGTH(text);
     Terms terms;
     terms.n = n;
-    Places places;
+    LabelAxes places;
     if (!terms.read(at, operands) || !place_axes(at, end, terms, places, s)) return false;
     for (int i = 0; i < n; ++i)
         if (!read_operand(i, operands[i], terms, places, s)) return false;
@@ -314,7 +314,7 @@ bool contract_all(const Table& table, DType t, const Subscripts& s, Tensor* tens
             made = {nullptr, strides[step], (a.axes | b.axes) & others};
             std::fill_n(strides[step], s.nd, 0);
             if (s.count(made.axes) > most_elements) return refuse(Why::shape);
-            npy_intp bytes = size_of(t);
+            npy_intp bytes = item_size(t);
             for (int d = s.nd - 1; d >= 0; --d) {
                 if (!(made.axes & bit(d))) continue;
                 strides[step][d] = bytes;

@@ -71,7 +71,7 @@ PyObject* norm_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     DType t = dtype_of(f->descr);
     if (!is_elementary(t)) return decline(Why::dtype);
     constexpr int one_run = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
-    npy_intp const n = size_of(f);
+    npy_intp const n = count_of(f);
     if (!(f->flags & one_run) || !(f->flags & NPY_ARRAY_ALIGNED) || n < 2)
         return decline(Why::shape);
     py::object floats;

@@ -24,16 +24,16 @@ Signature const ufunc_signature = {3, 3, {"x1", "x2", "out"}, {}};
 
 constexpr bool is_ufunc(Contraction what) { return what < Contraction::dot; }
 
-enum class Part : uint8_t { row, column, batch };
+enum class AxisRole : uint8_t { row, column, batch };
 // What a contraction makes of two shapes.
-struct Scheme {
+struct AxisScheme {
     npy_intp k, a_step, b_step;  // the axis that is summed over
     int nd;
     // The result's axes, and steps along them in a and b: 0 where an operand repeats.
     npy_intp dims[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS];
-    Part part[NPY_MAXDIMS];
+    AxisRole part[NPY_MAXDIMS];
 
-    bool add(npy_intp n, npy_intp in_a, npy_intp in_b, Part what) {
+    bool add(npy_intp n, npy_intp in_a, npy_intp in_b, AxisRole what) {
         if (nd == NPY_MAXDIMS) return false;
         dims[nd] = n;
         a[nd] = in_a;
@@ -49,7 +49,7 @@ struct Scheme {
             npy_intp const m = i < 0 ? 1 : f->dimensions[i], n = j < 0 ? 1 : g->dimensions[j];
             if (m != n && m != 1 && n != 1) return false;
             if (!add(m == 1 ? n : m, m == 1 ? 0 : f->strides[i], n == 1 ? 0 : g->strides[j],
-                     Part::batch))
+                     AxisRole::batch))
                 return false;
         }
         return true;
@@ -57,7 +57,7 @@ struct Scheme {
 };
 
 // False: NumPy's error.
-bool make_scheme(Contraction what, const Fields* f, const Fields* g, Scheme& s) {
+bool make_scheme(Contraction what, const Fields* f, const Fields* g, AxisScheme& s) {
     if (!f->nd || !g->nd) return false;
     bool const matmul = what == Contraction::matmul, dot = what == Contraction::dot;
     // Axes of each operand that are a matrix's: those before them are stacks.
@@ -78,28 +78,28 @@ bool make_scheme(Contraction what, const Fields* f, const Fields* g, Scheme& s) 
     if (g->dimensions[along] != s.k) return false;
     int const f_stacks = last - rows, g_stacks = g->nd - 1 - columns;
     auto add_row = [&] {
-        return !rows || s.add(f->dimensions[last - 1], f->strides[last - 1], 0, Part::row);
+        return !rows || s.add(f->dimensions[last - 1], f->strides[last - 1], 0, AxisRole::row);
     };
     auto add_column = [&] {
-        return !columns || s.add(g->dimensions[column], 0, g->strides[column], Part::column);
+        return !columns || s.add(g->dimensions[column], 0, g->strides[column], AxisRole::column);
     };
     if (!dot && what != Contraction::inner)
         return s.add_stacks(f, f_stacks, g, g_stacks) && add_row() && add_column();
     // All of one operand's axes, then all of the other's.
     for (int d = 0; d < f_stacks; ++d)
-        if (!s.add(f->dimensions[d], f->strides[d], 0, Part::batch)) return false;
+        if (!s.add(f->dimensions[d], f->strides[d], 0, AxisRole::batch)) return false;
     if (!add_row()) return false;
     for (int d = 0; d < g_stacks; ++d)
-        if (!s.add(g->dimensions[d], 0, g->strides[d], Part::batch)) return false;
+        if (!s.add(g->dimensions[d], 0, g->strides[d], AxisRole::batch)) return false;
     return add_column();
 }
 
 // Whether NumPy's iterator would lay the stacks of the result out in C order.
-bool stacks_in_order(const Scheme& s) {
+bool stacks_in_order(const AxisScheme& s) {
     auto swapped = [](npy_intp outer, npy_intp inner) {
         return outer && inner && std::abs(outer) < std::abs(inner);
     };
-    for (int d = 1; d < s.nd && s.part[d] == Part::batch; ++d)
+    for (int d = 1; d < s.nd && s.part[d] == AxisRole::batch; ++d)
         for (int e = 0; e < d; ++e)
             if (swapped(s.a[e], s.a[d]) || swapped(s.b[e], s.b[d])) return false;
     return true;
@@ -109,7 +109,7 @@ struct Stacks {
     npy_intp shape[NPY_MAXDIMS], a[NPY_MAXDIMS], b[NPY_MAXDIMS], c[NPY_MAXDIMS];
 };
 
-Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* out,
+Product make_product(const AxisScheme& s, const Fields* f, const Fields* g, char* out,
                      const npy_intp* strides, Stacks& stacks) {
     Product p{};
     p.m = p.n = 1;
@@ -126,17 +126,17 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
     p.c_row = size;
     for (int d = 0; d < s.nd; ++d) {
         switch (s.part[d]) {
-            case Part::row:
+            case AxisRole::row:
                 p.m = s.dims[d];
                 p.a_row = s.a[d];
                 p.c_row = strides[d];
                 break;
-            case Part::column:
+            case AxisRole::column:
                 p.n = s.dims[d];
                 p.b_column = s.b[d];
                 p.c_column = strides[d];
                 break;
-            case Part::batch:
+            case AxisRole::batch:
                 stacks.shape[p.batch_dims] = s.dims[d];
                 stacks.a[p.batch_dims] = s.a[d];
                 stacks.b[p.batch_dims] = s.b[d];
@@ -152,7 +152,7 @@ Product make_product(const Scheme& s, const Fields* f, const Fields* g, char* ou
 
 // A call: which contraction, whose, and whether it is one of halves in float32, which leaves
 // floating-point events to its caller.
-struct Call {
+struct ProductCall {
     Contraction what;
     Entry* entry;
     PyArray_Descr* rounded_to;  // by the caller, who tells of events; nullptr: not at all
@@ -165,24 +165,24 @@ bool leave_to_numpy() {
     return false;
 }
 // They are told here, if that is known. False: an error, or they are left to NumPy.
-bool tell(const Call& call, int status) {
+bool tell(const ProductCall& call, int status) {
     return is_ufunc(call.what) ? report_fp_status(call.entry->name, status) >= 0 : leave_to_numpy();
 }
 
-Numbers numbers_of(PyArray_Descr* descr) {
+ElementType element_type_of(PyArray_Descr* descr) {
     DType const t = dtype_of(descr);
     return {real_part(t), is_complex(t)};
 }
 
 }  // namespace
 
-bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload) {
-    DType const t = numbers.part;
+bool run_product(const Table& table, ElementType element, const Product& p, Offload* offload) {
+    DType const t = element.part;
     // What takes no time is not looked at.
-    bool const is_short = !p.batch_dims && (p.m | p.n | p.k) < 64 && !numbers.are_complex;
-    double const ns = is_short ? 0 : cost_of(table, numbers, p);
+    bool const is_short = !p.batch_dims && (p.m | p.n | p.k) < 64 && !element.are_complex;
+    double const ns = is_short ? 0 : cost_of(table, element, p);
     Backend backend{};
-    if (is_floating(t) && !numbers.are_complex) {
+    if (is_floating(t) && !element.are_complex) {
         backend = backend_for(t, p, ns);
         if (!backend.library && PyErr_Occurred()) return false;
     }
@@ -192,10 +192,10 @@ bool run_product(const Table& table, Numbers numbers, const Product& p, Offload*
     int64_t const start = backend.lesson ? now_ns() : 0;
     clear_fp_status();
     run_work(
-        ns, [&](int threads) { return share_for(table, numbers, p, threads); },
-        [&](Share share) {
-            by_blas = library && multiply(*library, t, p, share.crew.threads);
-            done = by_blas || multiply(table, numbers, p, share);
+        ns, [&](int threads) { return split_for(table, element, p, threads); },
+        [&](WorkSplit split) {
+            by_blas = library && multiply(*library, t, p, split.team.threads);
+            done = by_blas || multiply(table, element, p, split);
         },
         library != nullptr);
     *offload = backend.offload;
@@ -207,10 +207,10 @@ bool run_product(const Table& table, Numbers numbers, const Product& p, Offload*
 namespace {
 
 // A product, counted as a call with operand f. False: declined, or an error.
-bool run(const Table& table, const Call& call, const Product& p, const Fields* f, int nd,
+bool run(const Table& table, const ProductCall& call, const Product& p, const Fields* f, int nd,
          const npy_intp* dims) {
-    Numbers const numbers = numbers_of(f->descr);
-    DType const t = numbers.part;
+    ElementType const element = element_type_of(f->descr);
+    DType const t = element.part;
     Offload offload;
     // One element by another: NumPy adds it to no zero where it has BLAS, which shows in the sign.
     if ((call.what == Contraction::dot || call.what == Contraction::inner) && is_floating(t) &&
@@ -219,12 +219,12 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
         kernel_of(table, Op::multiply,
                   t)({{const_cast<char*>(p.a), const_cast<char*>(p.b), p.c}, {}, {}, 1, 1});
         offload = {};
-    } else if (!run_product(table, numbers, p, &offload)) {
+    } else if (!run_product(table, element, p, &offload)) {
         return false;
     }
     int const status = is_floating(t) && !call.rounded_to ? fp_status() : 0;
     // NumPy's BLAS multiplies complex sums by 1 + 0j, and so makes NaN of what overflows.
-    if (status && !(numbers.are_complex ? leave_to_numpy() : tell(call, status))) return false;
+    if (status && !(element.are_complex ? leave_to_numpy() : tell(call, status))) return false;
     Column const column = column_of(call.rounded_to ? call.rounded_to : f->descr);
     count_native(call.entry, column, layout_of(f), nd, dims);
     if (offload.policy) count_offload(call.entry, offload);
@@ -232,12 +232,13 @@ bool run(const Table& table, const Call& call, const Product& p, const Fields* f
 }
 
 // Of vectors, or of all elements of two arrays in order.
-PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, const Fields* g) {
+PyObject* dot_of_vectors(const Table& table, const ProductCall& call, const Fields* f,
+                         const Fields* g) {
     auto const step = [](const Fields* x) {
         return x->nd == 1 ? x->strides[0] : npy_intp{PyDataType_ELSIZE(x->descr)};
     };
-    npy_intp const k = size_of(f);
-    if (k != size_of(g)) return decline(Why::shape);
+    npy_intp const k = count_of(f);
+    if (k != count_of(g)) return decline(Why::shape);
     Element element;
     Product const p = {{1, 1, k, f->data, 0, step(f), g->data, step(g), 0, element, 0, 0},
                        0,
@@ -252,19 +253,19 @@ PyObject* dot_of_vectors(const Table& table, const Call& call, const Fields* f, 
 // What NumPy's BLAS is left with: dot() by a lone element, which scales and takes 0 times NaN for
 // 0; and complex products that it is faster at (measured): packing B doubles it, which few rows or
 // columns do not pay for.
-bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
+bool is_left_to_blas(const ProductCall& call, const AxisScheme& s, ElementType element) {
     bool const scales =
-        s.k == 1 && !is_ufunc(call.what) && !call.rounded_to && is_floating(numbers.part);
-    if (!scales && !numbers.are_complex) return false;
+        s.k == 1 && !is_ufunc(call.what) && !call.rounded_to && is_floating(element.part);
+    if (!scales && !element.are_complex) return false;
     npy_intp m = 1, n = 1;
     bool stacked = false;
     for (int d = 0; d < s.nd; ++d) {
-        if (s.part[d] == Part::row) m = s.dims[d];
-        if (s.part[d] == Part::column) n = s.dims[d];
-        stacked |= s.part[d] == Part::batch;
+        if (s.part[d] == AxisRole::row) m = s.dims[d];
+        if (s.part[d] == AxisRole::column) n = s.dims[d];
+        stacked |= s.part[d] == AxisRole::batch;
     }
     if (scales && !stacked && (m == 1) != (n == 1)) return true;
-    if (!numbers.are_complex || wants_blas()) return numbers.are_complex;
+    if (!element.are_complex || wants_blas()) return element.are_complex;
     if (m > 1 && n > 1) {
         npy_intp const least = s.k * n <= 1 << 17 ? 32 : 96;
         return (m < least || n < 8) && s.k * (m > n ? m : n) > 4096;
@@ -274,7 +275,7 @@ bool is_left_to_blas(const Call& call, const Scheme& s, Numbers numbers) {
 }
 
 // Exact arrays of one dtype.
-PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+PyObject* native_product(const Table& table, const ProductCall& call, PyObject* a, PyObject* b,
                          PyObject* given) {
     Fields const *const f = fields(a), *const g = fields(b);
     Contraction const what = call.what;
@@ -288,10 +289,10 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
     if (f->nd == 1 && g->nd == 1 && !given && what != Contraction::matvec &&
         what != Contraction::vecmat)
         return dot_of_vectors(table, call, f, g);
-    Scheme s;
+    AxisScheme s;
     if (!make_scheme(what, f, g, s) || (ufunc && !given && !stacks_in_order(s)))
         return decline(Why::shape);
-    if (is_left_to_blas(call, s, numbers_of(f->descr))) return decline(Why::loop);
+    if (is_left_to_blas(call, s, element_type_of(f->descr))) return decline(Why::loop);
     PyArray_Descr* const descr = descr_of_num[f->descr->type_num];
     Element element;
     PyObject* out = nullptr;
@@ -322,7 +323,7 @@ PyObject* native_product(const Table& table, const Call& call, PyObject* a, PyOb
 }
 
 // Matrices of complex numbers: NumPy's BLAS does vectors, where it may conjugate, as well.
-PyObject* complex_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+PyObject* complex_product(const Table& table, const ProductCall& call, PyObject* a, PyObject* b,
                           PyObject* given) {
     bool const plain = call.what == Contraction::matmul || call.what == Contraction::matvec ||
                        call.what == Contraction::dot || call.what == Contraction::inner;
@@ -339,7 +340,7 @@ py::object as_dtype(PyObject* a, PyArray_Descr* descr) {
 }
 
 // A product in the dtype that kernels compute in, rounded to dtype t, as NumPy has it. Steals it.
-PyObject* rounded(const Table& table, const Call& call, PyObject* wide, DType t) {
+PyObject* rounded(const Table& table, const ProductCall& call, PyObject* wide, DType t) {
     if (!wide) return nullptr;
     auto const owner = py::reinterpret_steal<py::object>(wide);
     py::object out;
@@ -360,7 +361,7 @@ PyObject* rounded(const Table& table, const Call& call, PyObject* wide, DType t)
 }
 
 // Those that are not of the common dtype are converted; the product of halves is summed in float32.
-PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObject* b,
+PyObject* mixed_product(const Table& table, const ProductCall& call, PyObject* a, PyObject* b,
                         PyObject* given) {
     auto const is_known = [](PyObject* x) {
         DType const t = dtype_of(fields(x)->descr);
@@ -379,7 +380,7 @@ PyObject* mixed_product(const Table& table, const Call& call, PyObject* a, PyObj
     py::object const x = as_dtype(a, wide), y = as_dtype(b, wide);
     if (!x || !y) return nullptr;
     if (!narrow) return native_product(table, call, x.ptr(), y.ptr(), given);
-    Call const keeping = {call.what, call.entry, descr_of(t)};
+    ProductCall const keeping = {call.what, call.entry, descr_of(t)};
     return rounded(table, call, native_product(table, keeping, x.ptr(), y.ptr(), nullptr), t);
 }
 
@@ -390,7 +391,7 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b, PyOb
     if (!act.table) return decline(Why::disabled);
     if (!is_exact(a) || !is_exact(b)) return decline(Why::type);
     PyArray_Descr* const descr = fields(a)->descr;
-    Call const call = {what, entry, nullptr};
+    ProductCall const call = {what, entry, nullptr};
     DType const t = dtype_of(descr);
     if (descr == fields(b)->descr && is_elementary(t)) [[likely]]
         return native_product(*act.table, call, a, b, out);

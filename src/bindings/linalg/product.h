@@ -16,7 +16,7 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
 
 // Multiplies, by our kernels or by BLAS, and leaves what floating-point status that raised. False:
 // an error is set.
-bool run_product(const Table& table, Numbers numbers, const Product& p, Offload* offload);
+bool run_product(const Table& table, ElementType element, const Product& p, Offload* offload);
 
 // The same as calls of NumPy's ufuncs.
 struct UfuncRow {

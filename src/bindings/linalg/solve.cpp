@@ -94,8 +94,8 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
     stack.shape = s.dims;
     stack.a_stack = s.a;
     stack.b_stack = s.b;
-    stack.out_column = stack.out_bytes = size_of(t);
-    stack.out_row = columns * size_of(t);
+    stack.out_column = stack.out_bytes = item_size(t);
+    stack.out_row = columns * item_size(t);
     npy_intp dims[NPY_MAXDIMS];
     int nd = s.nd;
     for (int d = 0; d < nd; ++d) dims[d] = s.dims[d];
@@ -117,8 +117,8 @@ PyObject* equations(Wanted wanted, Entry* entry, PyObject* a, PyObject* b) {
     bool sound = false;
     clear_fp_status();
     run_work(
-        cost_of(stack), [&](int threads) { return share_for(stack, threads); },
-        [&](Share share) { sound = run(kernel, stack, share); });
+        cost_of(stack), [&](int threads) { return split_for(stack, threads); },
+        [&](WorkSplit split) { sound = run(kernel, stack, split); });
     // NumPy hides events of inv and solve, but for those of the cast to float32 at the end.
     int const status = fp_status();
     bool const hidden = wanted != Wanted::determinant && t == DType::float64;

@@ -87,7 +87,7 @@ PyObject* tensordot_native(int which, Entry* entry, PyObject* self, PyObject* co
     p.c = fields(product)->data;
     int const nd = p.kept.n;
     npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
-    npy_intp stride = size_of(t);
+    npy_intp stride = item_size(t);
     for (int d = nd - 1; d >= 0; --d) {
         dims[d] = p.kept.at[d].n;
         p.kept.at[d].c = strides[d] = stride;
@@ -118,7 +118,7 @@ py::object stolen(PyObject* o) { return py::reinterpret_steal<py::object>(o); }
 // The elements in C order as a column or a row.
 py::object as_matrix(PyObject* a, bool column) {
     Fields const* const f = fields(a);
-    npy_intp const n = size_of(f), size = PyDataType_ELSIZE(f->descr);
+    npy_intp const n = count_of(f), size = PyDataType_ELSIZE(f->descr);
     npy_intp const step = f->nd == 1 ? f->strides[0] : size;
     npy_intp const dims[2] = {column ? n : 1, column ? 1 : n};
     npy_intp const strides[2] = {column ? step : size, column ? size : step};

@@ -10,7 +10,7 @@ namespace {
 PyObject* arg_reduce_all(Entry* entry, PyObject* self, DType t, const ReduceCall& call,
                          ReduceFn kernel, bool keepdims) {
     Fields* const f = fields(self);
-    npy_intp const size = size_of(f);
+    npy_intp const size = count_of(f);
     // Elements in another order are put in that order first.
     PyObject* ordered = nullptr;
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
@@ -19,8 +19,9 @@ PyObject* arg_reduce_all(Entry* entry, PyObject* self, DType t, const ReduceCall
     }
     int64_t where = 0;
     const char* const data = ordered ? fields(ordered)->data : f->data;
-    run_long(size, cost_of(call.combine(), t),
-             [&](Share share) { where = run_argreduce(kernel, data, size, size_of(t), share); });
+    run_long(size, cost_of(call.combine(), t), [&](WorkSplit split) {
+        where = run_argreduce(kernel, data, size, item_size(t), split);
+    });
     Py_XDECREF(ordered);
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     if (!keepdims || !f->nd) return PyArray_Scalar(&where, descr_of(DType::int64), nullptr);
@@ -39,7 +40,7 @@ PyObject* arg_reduce(Entry* entry, PyObject* self, DType t, const ReduceCall& ca
     if (!parse_flag(call.given[p_keepdims], &keepdims)) return decline(Why::keyword);
     ReduceFn const kernel = call.kernel(*active().table, t);
     if (!kernel) return decline(Why::dtype);
-    npy_intp const size = size_of(f);
+    npy_intp const size = count_of(f);
     if (size == 0) return decline(Why::shape);
     PyObject* const given_out = is_none(call.given[p_out]) ? nullptr : call.given[p_out];
     if (is_none(call.given[p_axis]))
@@ -65,7 +66,8 @@ PyObject* arg_reduce(Entry* entry, PyObject* self, DType t, const ReduceCall& ca
         if (!out) return nullptr;
     }
     Nest const nest = reduce_nest(f, reduced, keepdims, out, element);
-    run_long(size, cost_of(call.combine(), t), [&](Share) { run_argreduce(kernel, nest, axis); });
+    run_long(size, cost_of(call.combine(), t),
+             [&](WorkSplit) { run_argreduce(kernel, nest, axis); });
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     if (out) return out;
     return PyArray_Scalar(element, descr_of(DType::int64), nullptr);

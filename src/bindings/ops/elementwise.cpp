@@ -24,7 +24,7 @@ void run_row(const Kernel& kernel, double cost, const Block& row) {
         nest.data[i] = row.data[i];
         nest.strides[i][0] = row.inner[i];
     }
-    run_long(row.n, cost, [&](Share share) { run(kernel, nest, share); });
+    run_long(row.n, cost, [&](WorkSplit split) { run(kernel, nest, split); });
 }
 
 // A temporary among the operands that can hold a C-ordered result of this shape and dtype; nullptr:
@@ -50,10 +50,10 @@ Signature const call_keywords = {3, 0, {"out", "where", "dtype"}, {}};
 
 // ---- tier 1
 // One call. Steps that return false have declined it or set an error.
-class Call {
+class UfuncCall {
 public:
-    Call(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options,
-         const Table& table)
+    UfuncCall(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options,
+              const Table& table)
         : ufunc_(ufunc), inputs_(inputs), options_(options), table_(table) {}
     PyObject* run();
 
@@ -98,7 +98,7 @@ private:
     Element scalar_[max_outputs];  // results without an array
 };
 
-bool Call::read_operands() {
+bool UfuncCall::read_operands() {
     for (int i = 0; i < nin(); ++i)
         if (!read_operand(inputs_[i], x_[i])) return false;
     masked_ = options_.where && options_.where != Py_True;
@@ -111,7 +111,7 @@ bool Call::read_operands() {
            decline(Why::keyword);
 }
 
-bool Call::find_kernel() {
+bool UfuncCall::find_kernel() {
     int dtype_num = -1;
     if (!is_none(options_.dtype)) {
         PyArray_Descr* wanted = nullptr;
@@ -128,12 +128,12 @@ bool Call::find_kernel() {
 }
 
 // Each input either is as the kernel takes it, or is converted on the way.
-bool Call::convert_inputs() {
+bool UfuncCall::convert_inputs() {
     bool const wide_ints = ufunc_.op != Op::count && op_info[index(ufunc_.op)].has(INT64_INTS);
     for (int i = 0; i < nin(); ++i) {
         Operand& x = x_[i];
         DType const want = kernel_->dtypes[i];
-        if (!settle(x, want)) return false;
+        if (!resolve_weak(x, want)) return false;
         if (wide_ints && x.code == weak_int && want == DType::uint64) {
             uint64_t value;
             std::memcpy(&value, x.element, sizeof value);
@@ -155,12 +155,12 @@ bool Call::convert_inputs() {
 }
 
 // Short inputs in C order are converted at once: no iterator, no buffers.
-void Call::convert_short() {
+void UfuncCall::convert_short() {
     if (masked_) return;
     for (int i = 0; i < nin(); ++i) {
         if (!conversions_[i].cast) continue;
         bool const flat = (fields(x_[i].object)->flags & flat_flags) != 0;
-        if (!flat || size_of(fields(x_[i].object)) * conversions_[i].size > short_bytes) return;
+        if (!flat || count_of(fields(x_[i].object)) * conversions_[i].size > short_bytes) return;
     }
     for (int i = 0; i < nin(); ++i) {
         if (!conversions_[i].cast) continue;
@@ -169,7 +169,7 @@ void Call::convert_short() {
         block.data[1] = short_[i];
         block.inner[0] = item_size(x_[i].dtype);
         block.inner[1] = conversions_[i].size;
-        block.n = size_of(fields(x_[i].object));
+        block.n = count_of(fields(x_[i].object));
         block.rows = 1;
         conversions_[i].cast(block, nullptr);
         npy_intp step = conversions_[i].size;
@@ -188,7 +188,7 @@ void Call::convert_short() {
 
 // Operands as the kernel takes them, scalars or arrays of one shape that are one run of memory in
 // one order: one call of the kernel, no iterator.
-bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
+bool UfuncCall::is_one_block(Block& block, bool& fortran, Fields*& like) const {
     if (masked_ || converting_) return false;
     int order = c_order_ ? flat_flags : NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
     like = nullptr;
@@ -203,7 +203,7 @@ bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
         block.inner[i] = x_[i].nd ? kernel_->size(i) : 0;
         if (x_[i].nd && !fits(fields(x_[i].object))) return false;
     }
-    block.n = like ? size_of(like) : 1;
+    block.n = like ? count_of(like) : 1;
     for (int o = 0; o < nout(); ++o) {
         int const at = nin() + o;
         block.inner[at] = kernel_->size(at);
@@ -227,7 +227,7 @@ bool Call::is_one_block(Block& block, bool& fortran, Fields*& like) const {
 }
 
 // call(), its status reported, and what a loop of NumPy's raised.
-int Call::run_reported(bool again, bool foreign, const auto& call) const {
+int UfuncCall::run_reported(bool again, bool foreign, const auto& call) const {
     if (!reports_) {
         call();
         return 0;
@@ -238,7 +238,7 @@ int Call::run_reported(bool again, bool foreign, const auto& call) const {
     return !kernel_->shareable && PyErr_Occurred() ? -1 : done;
 }
 
-PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
+PyObject* UfuncCall::run_one_block(Block& block, bool fortran, const Fields* like) {
     for (ptrdiff_t& outer : block.outer) outer = 0;
     block.rows = 1;
     for (int o = 0; o < nout(); ++o) {
@@ -276,7 +276,7 @@ PyObject* Call::run_one_block(Block& block, bool fortran, const Fields* like) {
     return results(layout);
 }
 
-bool Call::take_outputs() {
+bool UfuncCall::take_outputs() {
     int const first = nest_.ndim;
     for (int o = 0; o < nout(); ++o) {
         if (!given(o)) continue;
@@ -294,7 +294,7 @@ bool Call::take_outputs() {
 }
 
 // The common shape, and the strides of the inputs and the mask in it.
-bool Call::broadcast() {
+bool UfuncCall::broadcast() {
     nest_.ndim = 0;
     int const nread = nin() + masked_;
     for (int i = 0; i < nread; ++i) nest_.ndim = x_[i].nd > nest_.ndim ? x_[i].nd : nest_.ndim;
@@ -320,7 +320,7 @@ bool Call::broadcast() {
 }
 
 // Given outputs, which may need a cast, and new ones in NumPy's order of axes.
-bool Call::make_outputs() {
+bool UfuncCall::make_outputs() {
     int const nd = nest_.ndim;
     nest_.operands = nin() + nout() + masked_;
     for (int o = 0; o < nout(); ++o) {
@@ -372,7 +372,7 @@ bool Call::make_outputs() {
 }
 
 // How the operands of a simplified nest lie.
-Layout Call::find_layout() const {
+Layout UfuncCall::find_layout() const {
     if (nest_.ndim > 1) return Layout::strided;
     Layout layout = Layout::contiguous;
     if (nest_.ndim == 0 || nest_.shape[0] <= 1) return layout;
@@ -388,20 +388,20 @@ Layout Call::find_layout() const {
     return layout;
 }
 
-bool Call::run_nest() {
+bool UfuncCall::run_nest() {
     bool done = true;
     double cost = this->cost();
     for (const Conversion& conversion : conversions_)
         if (conversion.cast) cost += cast_cost;
     auto const call = [&] {
-        run_long(count(nest_), cost, [&](Share given_share) {
-            Share const share = kernel_->shareable ? given_share : unshared;
+        run_long(count(nest_), cost, [&](WorkSplit given) {
+            WorkSplit const split = kernel_->shareable ? given : unsplit;
             if (masked_)
-                done = run_masked(*kernel_, nest_, converting_ ? conversions_ : nullptr, share);
+                done = run_masked(*kernel_, nest_, converting_ ? conversions_ : nullptr, split);
             else if (converting_)
-                done = raptors::run(*kernel_, nest_, conversions_, share);
+                done = raptors::run(*kernel_, nest_, conversions_, split);
             else
-                raptors::run(*kernel_, nest_, share);
+                raptors::run(*kernel_, nest_, split);
         });
     };
     if (run_reported(false, kernel_->context != nullptr, call) < 0) return false;
@@ -410,7 +410,7 @@ bool Call::run_nest() {
 }
 
 // Counted by the dtype of the loop; the shape is the result's.
-PyObject* Call::results(Layout layout) {
+PyObject* UfuncCall::results(Layout layout) {
     bool const arrays = bool(out_[0]);
     for (int o = 0; o < nout(); ++o) {
         if (out_[o]) continue;
@@ -435,7 +435,7 @@ PyObject* Call::results(Layout layout) {
     return PyTuple_Pack(2, out_[0].ptr(), out_[1].ptr());
 }
 
-PyObject* Call::run() {
+PyObject* UfuncCall::run() {
     if (!read_operands() || !find_kernel() || !convert_inputs()) return nullptr;
     Block block;
     bool fortran;
@@ -475,7 +475,7 @@ bool parse_outputs(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t n, PyOb
 PyObject* elementwise(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
-    return Call(ufunc, inputs, options, *act.table).run();
+    return UfuncCall(ufunc, inputs, options, *act.table).run();
 }
 
 PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs,

@@ -68,7 +68,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
     Layout layout = Layout::contiguous;
     PyArray_Descr* const descr = result_descr(op, f->descr);
     if (kernel && descr && f->nd && (f->flags & flat_flags)) {
-        npy_intp const size = size_of(t);
+        npy_intp const size = item_size(t);
         block.inner[0] = block.inner[1] = size;
         block.data[0] = block.data[1] = f->data;
         if (ours_l && ours_r) {
@@ -82,7 +82,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
             block.inner[side] = 0;
             layout = Layout::scalar;
         }
-        block.n = size_of(f);
+        block.n = count_of(f);
         PyObject* out = new_result(inputs, 2, f, descr, block.n, is_operator);
         if (!out) return nullptr;
         block.data[2] = fields(out)->data;
@@ -111,12 +111,12 @@ PyObject* unary(Op op, PyObject* x, bool is_operator) {
         PyArray_Descr* const descr = result_descr(op, f->descr);
         if (kernel && descr && f->nd && (f->flags & flat_flags)) {
             Block block;
-            block.n = size_of(f);
+            block.n = count_of(f);
             PyObject* out = new_result(&x, 1, f, descr, block.n, is_operator);
             if (!out) return nullptr;
             block.data[0] = f->data;
             block.data[1] = fields(out)->data;
-            block.inner[0] = size_of(t);
+            block.inner[0] = item_size(t);
             block.inner[1] = PyDataType_ELSIZE(descr);
             block.outer[0] = block.outer[1] = 0;
             block.rows = 1;
@@ -144,9 +144,9 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r) {
         KernelFn const kernel = act.table->elementwise[index(op)][index(t)];
         Element element;
         Block block;
-        npy_intp const n = size_of(f), bytes = n * size_of(t);
+        npy_intp const n = count_of(f), bytes = n * item_size(t);
         Layout layout = Layout::contiguous;
-        block.inner[0] = block.inner[1] = block.inner[2] = size_of(t);
+        block.inner[0] = block.inner[1] = block.inner[2] = item_size(t);
         block.data[0] = block.data[2] = f->data;
         bool ok = kernel != nullptr;
         if (ok && is_ours(r)) {

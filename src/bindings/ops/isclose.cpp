@@ -113,14 +113,14 @@ struct Closeness {
         Nest nest;
         nest.ndim = 1;
         nest.operands = 2;
-        npy_intp const n = nest.shape[0] = size_of(like);
+        npy_intp const n = nest.shape[0] = count_of(like);
         int slot = 0;
         for (Side* const side : {&x, &y}) {
             if (!side->array) continue;
             side->slot = slot;
             nest.data[slot] = side->array->data;
             nest.strides[slot][0] = side->array->nd == 1 ? side->array->strides[0]
-                                                         : size_of(dtype_of(side->array->descr));
+                                                         : item_size(dtype_of(side->array->descr));
             slot = 2;
         }
         nest.operands = slot && x.array && y.array ? 3 : 2;
@@ -131,7 +131,7 @@ struct Closeness {
         bool done = true;
         Expression program = kept;  // without the GIL
         run_long(n, program.length() * cost_of(Op::subtract, t),
-                 [&](Share share) { done = program.run(nest, share); });
+                 [&](WorkSplit split) { done = program.run(nest, split); });
         return done;
     }
 };
@@ -179,7 +179,7 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
         like = f;
         if (f->nd > 1) order &= f->flags;
     }
-    if (!like || !order || size_of(like) == 0) return decline(Why::shape);
+    if (!like || !order || count_of(like) == 0) return decline(Why::shape);
 
     // NumPy makes y a float; the tolerance then has y's dtype, and everything else that of x - y.
     bool const x_number = is_number(given[0]), y_number = is_number(given[1]);

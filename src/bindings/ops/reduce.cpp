@@ -88,8 +88,8 @@ void run_kernel(const Table& table, ReduceFn kernel, Combine combine, const Redu
     if (n >= long_from && combine_info[index(combine)].has(CombineInfo::DECIDES) &&
         first_elements_decide(kernel, nest))
         return;
-    run_long(n, cost_of(combine, types.kernel), [&](Share share) {
-        run_reduce(kernel, nest, joining_of(table, combine, types), share);
+    run_long(n, cost_of(combine, types.kernel), [&](WorkSplit split) {
+        run_reduce(kernel, nest, joining_of(table, combine, types), split);
     });
 }
 
@@ -111,14 +111,14 @@ bool has_nan(const ReduceCall& call, const Table& table, DType t, const Nest& re
 // All elements of a contiguous array, no keywords: straight to the kernel.
 PyObject* reduce_all(const Table& table, ReduceFn kernel, Entry* entry, Fields* f,
                      const ReduceTypes& types, const ReduceCall& given) {
-    npy_intp const n = size_of(f);
+    npy_intp const n = count_of(f);
     char* const centre = given.centre ? given.centre->data : nullptr;
     Element element;
     if (!identity(given.combine(), types.accumulator, element)) {
         if (n == 0) return decline(Why::shape);
-        std::memcpy(element, f->data, static_cast<size_t>(size_of(types.kernel)));
+        std::memcpy(element, f->data, static_cast<size_t>(item_size(types.kernel)));
     }
-    npy_intp const size = size_of(types.kernel);
+    npy_intp const size = item_size(types.kernel);
     auto call = [&] {
         if (n < long_from) [[likely]] {
             kernel({f->data, element, n, size, 1, 0, 0, centre});
@@ -167,7 +167,7 @@ PyObject* reduce_matrix(const Table& table, Entry* entry, Fields* f, const Reduc
     npy_intp const n = f->dimensions[axis], rows = f->dimensions[1 - axis];
     PyObject* const out = new_array(1, &rows, descr_of_num[types.result_num]);
     if (!out) return nullptr;
-    npy_intp const out_size = size_of(types.accumulator);
+    npy_intp const out_size = item_size(types.accumulator);
     ReduceBlock call{f->data,
                      fields(out)->data,
                      n,
@@ -239,7 +239,7 @@ private:
     bool read_start();
     bool make_output();
     void fill();
-    bool run_program(const Nest& nest, Share share) const;
+    bool run_program(const Nest& nest, WorkSplit split) const;
     bool combine();
     bool finish();
     PyObject* result();
@@ -334,11 +334,11 @@ void AnyReduce::fill() {
 }
 
 // Elements that are cast, replaced where they are NaN, and replaced where the mask leaves them out.
-bool AnyReduce::run_program(const Nest& nest, Share share) const {
+bool AnyReduce::run_program(const Nest& nest, WorkSplit split) const {
     Expression program;
     DType const t = types_.kernel;
-    int const size = size_of(t);
-    Expression::Value x = program.operand(0, size_of(t_));
+    int const size = item_size(t);
+    Expression::Value x = program.operand(0, item_size(t_));
     if (t != t_) x = program.cast(table_.cast[index(t_)][index(t)], x, size);
     Kernel const select = kernel_of(table_, Op::where, t);
     if (replaces_nans(call_, t)) {
@@ -348,10 +348,10 @@ bool AnyReduce::run_program(const Nest& nest, Share share) const {
         x = program.apply(select, {nan, program.constant(none, size), x});
     }
     if (mask_)
-        x = program.apply(select, {program.operand(2, size_of(DType::boolean)), x,
+        x = program.apply(select, {program.operand(2, item_size(DType::boolean)), x,
                                    program.constant(neutral_, size)});
     program.reduce(call_.kernel(table_, t), x);
-    return program.run(nest, share);
+    return program.run(nest, split);
 }
 
 // False: out of memory.
@@ -363,7 +363,7 @@ bool AnyReduce::combine() {
         const npy_intp* const strides = mask_ ? mask_strides_ : call_.centre->strides;
         for (int d = 0; d < f_->nd; ++d) nest.strides[2][d] = strides[d];
     }
-    npy_intp const total = size_of(f_);
+    npy_intp const total = count_of(f_);
     if (total == 0) return true;  // outputs keep what they start with
     DType const t = types_.kernel;
     if (!mask_ && t == t_ && !replaces_nans(call_, t)) {
@@ -372,7 +372,7 @@ bool AnyReduce::combine() {
     }
     bool done = true;
     run_long(total, cost_of(call_.combine(), t) + cast_cost,
-             [&](Share share) { done = run_program(nest, share); });
+             [&](WorkSplit split) { done = run_program(nest, split); });
     return done;
 }
 
@@ -445,7 +445,7 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
     ReduceFn const kernel = call.kernel(*act.table, types.kernel);
     if (!kernel) return decline(Why::dtype);
 
-    npy_intp const total = size_of(f);
+    npy_intp const total = count_of(f);
     if (total == 0 && call.divides()) return decline(Why::shape);  // NumPy warns
     bool const plain = is_plain_call(call) && types.kernel == t &&
                        types.accumulator == types.result && !replaces_nans(call, t) &&

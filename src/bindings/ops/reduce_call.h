@@ -10,7 +10,7 @@
 
 namespace raptors {
 
-enum Parameter {
+enum ReduceParameter {
     p_axis,
     p_dtype,
     p_out,

@@ -53,7 +53,7 @@ Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types
         return joining;
     joining.stops = info.has(CombineInfo::DECIDES);
     joining.join = table.elementwise[index(info.ufunc)][index(types.accumulator)];
-    joining.size = size_of(types.accumulator);
+    joining.size = item_size(types.accumulator);
     joining.from_first = info.identity == CombineInfo::NONE;
     joining.neutral = neutrals[index(combine)][index(types.accumulator)];
     return joining;
@@ -70,7 +70,7 @@ bool sums_in(DType wanted, DType t) {
     if (wanted == t) return true;
     // Truncating a wide integer sum equals summing in the narrow type; narrowing floats would raise
     // events in the cast.
-    if (is_inexact(t) && (kind_of(wanted) != kind_of(t) || size_of(wanted) < size_of(t)))
+    if (is_inexact(t) && (kind_of(wanted) != kind_of(t) || item_size(wanted) < item_size(t)))
         return false;
     return !is_inexact(wanted) || divides_in_float64(wanted);
 }

@@ -75,11 +75,11 @@ bool scale_and_round(const Table& table, const Fields* from, const Fields* to, D
     int status[Expression::most_instructions + 1] = {};
     bool done = true;
     if (npy_intp const n = count(nest); n < long_from) {
-        done = program.run(nest, unshared, status);
+        done = program.run(nest, unsplit, status);
     } else {
         double cost = 0;
         for (Op const step : steps) cost += cost_of(step, t);
-        run_long(n, cost, [&](Share share) { done = program.run(nest, share, status); });
+        run_long(n, cost, [&](WorkSplit split) { done = program.run(nest, split, status); });
     }
     if (!done) PyErr_NoMemory();
     for (int k = 0; done && k < 3; ++k) {

@@ -11,16 +11,16 @@
 namespace raptors {
 namespace {
 
-enum Parameter { p_axis, p_dtype, p_out };
+enum ScanParameter { p_axis, p_dtype, p_out };
 Signature const parameters = {3, 3, {"axis", "dtype", "out"}, {}};
 
 // Nanoseconds that an element of a run waits for the one before, beyond what moving it takes.
 constexpr double wait_cost = 0.5;
 
 // One call. Steps that return false have declined it or set an error.
-class Call {
+class ScanCall {
 public:
-    Call(Scan scan, Entry* entry, Fields* array, const Active& act)
+    ScanCall(Scan scan, Entry* entry, Fields* array, const Active& act)
         : scan_(scan),
           info_(scan_info[index(scan)]),
           entry_(entry),
@@ -53,7 +53,7 @@ private:
 };
 
 // NumPy chooses the loop by dtype=, then by the output and the array.
-bool Call::find_dtype(PyObject* dtype, PyObject* out) {
+bool ScanCall::find_dtype(PyObject* dtype, PyObject* out) {
     loop_ = accumulator(scan_, own_);
     loop_num_ = loop_ == own_ ? f_->descr->type_num : num_of_dtype[index(loop_)];
     if (!is_none(dtype)) {
@@ -75,7 +75,7 @@ bool Call::find_dtype(PyObject* dtype, PyObject* out) {
 }
 
 // Whether a given output is one that is written in place. The nest has its shape and the input.
-bool Call::takes(PyObject* out) {
+bool ScanCall::takes(PyObject* out) {
     if (!is_exact(out)) return refuse(Why::type);
     Fields const* const o = fields(out);
     bool fits = dtype_of(o->descr) == loop_ && o->nd == nest_.ndim && is_writeable(o);
@@ -89,7 +89,7 @@ bool Call::takes(PyObject* out) {
 }
 
 // A new output: axes in the input's order, as NumPy's iterator lays it out.
-bool Call::make_output() {
+bool ScanCall::make_output() {
     PyArray_Descr* const descr = descr_of_num[loop_num_];
     if (nest_.ndim == 1) {
         out_ = new_array(1, nest_.shape, descr);
@@ -105,7 +105,7 @@ bool Call::make_output() {
 }
 
 // The array's elements in C order, cast, go to the output, which is then scanned in place.
-void Call::flatten() {
+void ScanCall::flatten() {
     npy_intp strides[max_dims];
     npy_intp step = nest_.strides[1][0];
     for (int d = f_->nd - 1; d >= 0; --d) {
@@ -119,9 +119,9 @@ void Call::flatten() {
     nest_.strides[0][0] = nest_.strides[1][0];
 }
 
-bool Call::scan() {
+bool ScanCall::scan() {
     ScanFn const kernel = table_.scan[index(scan_)][index(loop_)];
-    npy_intp const total = size_of(f_);
+    npy_intp const total = count_of(f_);
     bool done = true;
     auto const call = [&] {
         if (nest_.ndim == 1 && !conversion_.cast && total < long_from) [[likely]] {
@@ -131,8 +131,9 @@ bool Call::scan() {
         }
         double const cost =
             cost_of(info_.combine, loop_) + wait_cost + (conversion_.cast ? cast_cost : 0);
-        run_long(total, cost,
-                 [&](Share share) { done = run_scan(kernel, nest_, axis_, conversion_, share); });
+        run_long(total, cost, [&](WorkSplit split) {
+            done = run_scan(kernel, nest_, axis_, conversion_, split);
+        });
     };
     if (!op_info[index(info_.combine)].reports(loop_)) {
         call();
@@ -145,9 +146,9 @@ bool Call::scan() {
     return done;
 }
 
-PyObject* Call::run(int axis, PyObject* dtype, PyObject* out) {
+PyObject* ScanCall::run(int axis, PyObject* dtype, PyObject* out) {
     if (own_ == no_dtype || !(info_.types >> index(own_) & 1U)) return decline(Why::dtype);
-    npy_intp const total = size_of(f_);
+    npy_intp const total = count_of(f_);
     if (f_->nd == 0 || total == 0) return decline(Why::shape);
     if (!find_dtype(dtype, out)) return nullptr;
     bool const flat = axis < 0 && f_->nd > 1;
@@ -199,7 +200,7 @@ PyObject* ufunc_accumulate(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t
     if (fields(args[0])->nd == 0 ||
         (given[p_axis] && !parse_axis(given[p_axis], fields(args[0])->nd, &axis)))
         return decline(Why::shape);
-    return Call(static_cast<Scan>(ufunc.scan), ufunc.entry, fields(args[0]), act)
+    return ScanCall(static_cast<Scan>(ufunc.scan), ufunc.entry, fields(args[0]), act)
         .run(static_cast<int>(axis), given[p_dtype], single_output(given[p_out]));
 }
 
@@ -213,7 +214,7 @@ PyObject* cumulative_native(int which, Entry* entry, PyObject* self, PyObject* c
     npy_intp axis = -1;
     if (!is_none(given[p_axis]) && !parse_axis(given[p_axis], fields(self)->nd, &axis))
         return decline(Why::shape);
-    return Call(static_cast<Scan>(which), entry, fields(self), act)
+    return ScanCall(static_cast<Scan>(which), entry, fields(self), act)
         .run(static_cast<int>(axis), given[p_dtype],
              is_none(given[p_out]) ? nullptr : given[p_out]);
 }

@@ -15,7 +15,7 @@ Signature clip_signature_2_0 = {3, 3, {"a_min", "a_max", "out"}, {}};
 bool bounds_nothing(PyObject* x, DType t, bool lowest) {
     if (is_none(x)) return true;
     if (!PyLong_CheckExact(x) || is_inexact(t) || t == DType::boolean) return false;
-    int const bits = 8 * size_of(t);
+    int const bits = 8 * item_size(t);
     bool const is_signed = dtype_info[index(t)].kind == 'I';
     int overflow = 0;
     long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);

@@ -144,7 +144,7 @@ PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is
     bool reduced[NPY_MAXDIMS];
     PyObject* const axis = call.given[p_axis];
     if (!is_elementary(t)) return decline(Why::dtype);
-    if (!f->nd || !size_of(f) || !parse_axes(axis, f->nd, reduced)) return decline(Why::shape);
+    if (!f->nd || !count_of(f) || !parse_axes(axis, f->nd, reduced)) return decline(Why::shape);
     double n = 1;
     for (int d = 0; d < f->nd; ++d)
         if (reduced[d]) n *= static_cast<double>(f->dimensions[d]);

@@ -27,7 +27,7 @@ inline PyObject* new_ref(PyObject* o) {
     return o;
 }
 
-inline npy_intp size_of(const Fields* f) {
+inline npy_intp count_of(const Fields* f) {
     npy_intp n = 1;
     for (int i = 0; i < f->nd; ++i) n *= f->dimensions[i];
     return n;
@@ -53,7 +53,6 @@ inline DType dtype_of(PyArray_Descr* descr) {
         return dtype_of_num[num];
     return dtype_of_slow(descr);
 }
-inline int size_of(DType t) { return item_size(t); }
 // Numbers and booleans that the processor computes with: neither complex nor half precision.
 inline bool is_elementary(DType t) { return t != no_dtype && !is_complex(t) && computed(t) == t; }
 // A cast that can neither raise a floating-point event nor lose an imaginary part.

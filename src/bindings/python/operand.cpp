@@ -155,14 +155,14 @@ bool read_operand(PyObject* o, Operand& x) {
         x.code = s->num;
         x.dtype = dtype_of_num[s->num];
         std::memcpy(x.element, reinterpret_cast<char*>(o) + s->offset,
-                    static_cast<size_t>(size_of(x.dtype)));
+                    static_cast<size_t>(item_size(x.dtype)));
         return true;
     }
     declined = Why::type;
     return false;
 }
 
-bool settle(Operand& x, DType t) {
+bool resolve_weak(Operand& x, DType t) {
     if (x.code < n_type_nums) return true;
     x.dtype = t;
     bool const ok = x.code == weak_int     ? store_int(x.object, t, x.element)
@@ -192,7 +192,7 @@ bool convert_scalar(const Table& table, Operand& x, DType t) {
 bool scalar_element(PyObject* x, DType t, void* element) {
     Operand o;
     if (is_exact(x) || !read_operand(x, o)) return false;
-    if (!settle(o, t) || o.dtype != t) return false;
+    if (!resolve_weak(o, t) || o.dtype != t) return false;
     std::memcpy(element, o.element, static_cast<size_t>(item_size(t)));
     return true;
 }

@@ -36,8 +36,8 @@ bool store_complex(PyObject* x, DType t, void* element);
 // Whether x can be an operand; weak scalars are stored once the loop's dtype is known.
 bool read_operand(PyObject* o, Operand& x);
 // A weak operand becomes an element of the loop's dtype.
-bool settle(Operand& x, DType t);
-// A settled scalar becomes an element of dtype t: in the operand, never in a 0-d array.
+bool resolve_weak(Operand& x, DType t);
+// A resolved scalar becomes an element of dtype t: in the operand, never in a 0-d array.
 bool convert_scalar(const Table& table, Operand& x, DType t);
 // A scalar as an element of dtype t (Python and NumPy scalars that fit without a floating-point
 // event): false if it does not.

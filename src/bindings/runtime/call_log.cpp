@@ -27,13 +27,13 @@ Why declined;
 
 namespace {
 
-struct Named {
+struct NamedEntry {
     std::string name;
     Entry entry;
 };
 // Never destroyed: entries are counted into until the very end of the process.
-std::deque<Named>& entries() {
-    static auto* all = new std::deque<Named>;
+std::deque<NamedEntry>& entries() {
+    static auto* all = new std::deque<NamedEntry>;
     return *all;
 }
 
@@ -118,7 +118,7 @@ Entry* new_entry(const char* name, const char* reason) {
     static auto* by_name = new std::unordered_map<std::string, Entry*>;
     auto [it, fresh] = by_name->try_emplace(name, nullptr);
     if (fresh) {
-        Named& named = entries().emplace_back(Named{name, {}});
+        NamedEntry& named = entries().emplace_back(NamedEntry{name, {}});
         named.entry.name = named.name.c_str();
         it->second = &named.entry;
     }
@@ -166,7 +166,7 @@ py::list report_rows() {
         row["strided"] = strided;
         out.append(row);
     };
-    for (const Named& named : entries()) {
+    for (const NamedEntry& named : entries()) {
         const Entry& e = named.entry;
         for (size_t c = 0; c < n_columns; ++c) {
             auto const column = static_cast<Column>(c);
@@ -182,7 +182,7 @@ py::list report_rows() {
 }
 
 void reset_report() {
-    for (Named& named : entries()) {
+    for (NamedEntry& named : entries()) {
         std::memset(named.entry.native, 0, sizeof named.entry.native);
         std::memset(named.entry.blas, 0, sizeof named.entry.blas);
         if (named.entry.numpy)

@@ -127,9 +127,9 @@ int current_threads() {
     return n ? n : processors();
 }
 
-Plan plan_call(Share share, double ns) {
-    last_dispatch.next_threads = static_cast<uint16_t>(share.crew.threads);
-    return {share, forced || ns >= release_ns};
+Plan plan_call(WorkSplit split, double ns) {
+    last_dispatch.next_threads = static_cast<uint16_t>(split.team.threads);
+    return {split, forced || ns >= release_ns};
 }
 
 void init_threads() {

@@ -13,35 +13,35 @@ constexpr double cast_cost = 0.15;  // nanoseconds for an element that is conver
 
 // How a call that costs one thread `ns` is done.
 struct Plan {
-    Share share;
+    WorkSplit split;
     bool release;  // whether others may have the GIL meanwhile
 };
 bool is_worth_planning(double ns);
 int current_threads();  // that a call may use
-Plan plan_call(Share share, double ns);
+Plan plan_call(WorkSplit split, double ns);
 
 // PyEval_RestoreThread. Where the interpreter has ended meanwhile, that would end the thread and
 // run the destructors of all that is around, without the GIL: it waits for the end of the process
 // instead, as Python 3.14 has it.
 void take_gil(PyThreadState* state);
 
-// body(share) by the threads that are worth it, without the GIL where it takes long enough. Nothing
+// body(split) by the threads that are worth it, without the GIL where it takes long enough. Nothing
 // in `body` may touch a Python object. share_by(threads): how the work is shared out. `waits`: the
 // body may wait for other threads, however short it is, and must not keep the GIL meanwhile.
 template <class ShareBy, class Body>
 inline void run_work(double ns, const ShareBy& share_by, const Body& body, bool waits = false) {
     if (!waits && !is_worth_planning(ns)) [[likely]] {
-        body(unshared);
+        body(unsplit);
         return;
     }
     Plan const plan = plan_call(share_by(current_threads()), ns);
     if (!plan.release && !waits) {
-        body(plan.share);
+        body(plan.split);
         end_call();
         return;
     }
     PyThreadState* const state = PyEval_SaveThread();
-    body(plan.share);
+    body(plan.split);
     end_call();
     take_gil(state);
 }
@@ -49,11 +49,11 @@ inline void run_work(double ns, const ShareBy& share_by, const Body& body, bool 
 template <class Body>
 inline void run_long(npy_intp n, double ns, const Body& body) {
     if (n < long_from) [[likely]] {
-        body(unshared);
+        body(unsplit);
         return;
     }
     double const total = static_cast<double>(n) * ns;
-    run_work(total, [&](int threads) { return share_in_turn(n, total, threads); }, body);
+    run_work(total, [&](int threads) { return split_in_turn(n, total, threads); }, body);
 }
 
 // Reads RAPTORS_NUM_THREADS, OMP_NUM_THREADS, RAPTORS_MIN_PARALLEL and RAPTORS_FAIL_THREAD; raises

@@ -19,7 +19,7 @@ constexpr int n_ops = static_cast<int>(Op::count);
 // A null entry, here and in the other tables: no kernel for that dtype.
 struct ElementwiseTable {
     KernelFn elementwise[n_ops][n_dtypes];  // by the loop's dtype T
-    KernelFn term[n_dtypes];                // floats: x * y + 0.0
+    KernelFn product[n_dtypes];             // floats: x * y + 0.0
 };
 
 // What sets a row apart; ops.def says what each means.

@@ -48,9 +48,9 @@ struct MatrixVector {
     bool singly;  // best row by row, as one stream; by_rows' bits are the same either way
 };
 struct Gemm {
-    int rows, columns;   // of a tile of C, in registers
+    int mr, nr;          // of a tile of C, in registers
     int a_size, b_size;  // bytes of a packed element
-    int depth;           // most k of a packed product; bits depend on it, so no cache may decide
+    int kc;              // most k of a packed product; bits depend on it, so no cache may decide
     double ns;           // of a multiplication with its addition
     void (*pack_a)(const Panels&) noexcept;
     void (*pack_b)(const Panels&) noexcept;
@@ -62,7 +62,8 @@ struct Gemm {
     void (*packed)(const PackedProduct&) noexcept;
     void (*small)(const Matrices&,
                   const Series&) noexcept;  // unit b_column, c_column; nullptr: there is none
-    void (*few)(const Matrices&) noexcept;  // unit a_column, b_row, k of a vector or more; as small
+    void (*dot_tile)(
+        const Matrices&) noexcept;  // unit a_column, b_row, k of a vector or more; as small
     void (*dot)(const MatrixVector&) noexcept;         // m = 1
     void (*by_rows)(const MatrixVector&) noexcept;     // rows of A and x are contiguous
     void (*by_columns)(const MatrixVector&) noexcept;  // best if columns of A are

@@ -5,7 +5,7 @@
 namespace raptors {
 
 // out[i] = first + i * step for n contiguous elements; all of the kernel's dtype.
-using RampFn = void (*)(const void* first, const void* step, void* out, ptrdiff_t n) noexcept;
+using ArangeFn = void (*)(const void* first, const void* step, void* out, ptrdiff_t n) noexcept;
 
 // How many of n booleans are true.
 using CountFn = ptrdiff_t (*)(const char* mask, ptrdiff_t n) noexcept;
@@ -16,7 +16,7 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 struct MoveTable {
     KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
     KernelFn copy[5];                   // elements of 1, 2, 4, 8 and 16 bytes
-    RampFn ramp[n_dtypes];
+    ArangeFn arange[n_dtypes];
     CountFn count_true;
     CompressFn compress[5];  // elements of 1, 2, 4, 8 and 16 bytes
 };

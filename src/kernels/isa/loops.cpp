@@ -9,7 +9,7 @@ namespace {
 constexpr ptrdiff_t piece_bytes = 8192;  // of each operand
 constexpr ptrdiff_t long_row = 64;       // elements: from here on a run per row costs little
 
-void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
+void pack_any(int size, char* to, const char* from, const PackLayout& l) noexcept {
     switch (size) {
         case 1:
             return pack<uint8_t>(to, from, l);
@@ -24,7 +24,7 @@ void pack_any(int size, char* to, const char* from, const Layout& l) noexcept {
     }
 }
 
-void unpack_any(int size, char* to, const char* from, const Layout& l) noexcept {
+void unpack_any(int size, char* to, const char* from, const PackLayout& l) noexcept {
     switch (size) {
         case 1:
             return unpack<uint8_t>(to, from, l);
@@ -39,11 +39,11 @@ void unpack_any(int size, char* to, const char* from, const Layout& l) noexcept 
     }
 }
 
-// The core for the largest spelt-out subset of `ones`.
-unsigned subset_with_core(const Cores& cores, unsigned ones) noexcept {
-    if (cores.core[ones]) return ones;
+// The core for the largest covered-out subset of `scalar_mask`.
+unsigned subset_with_core(const Cores& cores, unsigned scalar_mask) noexcept {
+    if (cores.core[scalar_mask]) return scalar_mask;
     for (unsigned drop = 1; drop < 8; drop <<= 1)
-        if ((ones & drop) && cores.core[ones & ~drop]) return ones & ~drop;
+        if ((scalar_mask & drop) && cores.core[scalar_mask & ~drop]) return scalar_mask & ~drop;
     return 0;
 }
 
@@ -74,7 +74,7 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
     return {smaller(capacity / b.n, b.rows), b.n, piece_bytes, false};
 }
 
-enum class Way : uint8_t { direct, one, packed, repeated };
+enum class Access : uint8_t { direct, one, packed, repeated };
 
 void drive_packed(const Block& b, const Cores& cores) noexcept {
     alignas(64) char memory[max_arguments * piece_bytes];
@@ -84,28 +84,28 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
     bool const whole_rows = tile.n == b.n;
 
     // How each operand is read; `repeated`: the packed piece serves all later pieces, too.
-    Way way[max_arguments];
-    unsigned ones = 0;
+    Access access[max_arguments];
+    unsigned scalar_mask = 0;
     for (int i = 0; i < arguments; ++i) {
         bool const run = b.inner[i] == cores.size[i] &&
                          (tile.rows == 1 || tile.by_row || b.outer[i] == b.n * b.inner[i]);
         bool const one =
             i < inputs && b.inner[i] == 0 && (tile.rows == 1 || tile.by_row || b.outer[i] == 0);
-        way[i] = run ? Way::direct : one ? Way::one : Way::packed;
-        if (one) ones |= 1U << i;
+        access[i] = run ? Access::direct : one ? Access::one : Access::packed;
+        if (one) scalar_mask |= 1U << i;
     }
-    unsigned const spelt = subset_with_core(cores, ones);
+    unsigned const covered = subset_with_core(cores, scalar_mask);
     for (int i = 0; i < inputs; ++i) {
-        if (way[i] == Way::one && !((spelt >> i) & 1U)) way[i] = Way::packed;
-        if (way[i] == Way::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0))
-            way[i] = Way::repeated;
+        if (access[i] == Access::one && !((covered >> i) & 1U)) access[i] = Access::packed;
+        if (access[i] == Access::packed && b.outer[i] == 0 && (whole_rows || b.inner[i] == 0))
+            access[i] = Access::repeated;
     }
     char* unused = memory;
     for (int i = 0; i < arguments; ++i) {
         buffer[i] = unused;
-        if (way[i] == Way::packed || way[i] == Way::repeated) unused += tile.bytes;
+        if (access[i] == Access::packed || access[i] == Access::repeated) unused += tile.bytes;
     }
-    Core const core = cores.core[spelt];
+    Core const core = cores.core[covered];
 
     bool first = true;
     auto const piece = [&](ptrdiff_t r, ptrdiff_t c) {
@@ -114,8 +114,9 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
         char* data[max_arguments];
         for (int i = 0; i < arguments; ++i) {
             char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
-            data[i] = way[i] == Way::direct || way[i] == Way::one ? p : buffer[i];
-            if (i < inputs && (way[i] == Way::packed || (way[i] == Way::repeated && first)))
+            data[i] = access[i] == Access::direct || access[i] == Access::one ? p : buffer[i];
+            if (i < inputs &&
+                (access[i] == Access::packed || (access[i] == Access::repeated && first)))
                 pack_any(cores.size[i], buffer[i], p, {rows, n, b.outer[i], b.inner[i]});
         }
         first = false;
@@ -124,13 +125,14 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
         } else {
             ptrdiff_t step[max_arguments];
             for (int i = 0; i < arguments; ++i)
-                step[i] =
-                    way[i] == Way::direct || way[i] == Way::one ? b.outer[i] : n * cores.size[i];
+                step[i] = access[i] == Access::direct || access[i] == Access::one
+                              ? b.outer[i]
+                              : n * cores.size[i];
             for (ptrdiff_t k = 0; k < rows; ++k) {
                 char* row[max_arguments];
                 for (int i = 0; i < arguments; ++i) {
                     row[i] = data[i] + k * step[i];
-                    if (way[i] != Way::direct) continue;
+                    if (access[i] != Access::direct) continue;
                     const char* const next = row[i] + rows * step[i];  // of the piece below
                     for (ptrdiff_t line = 0; line < n * cores.size[i]; line += 64)
                         __builtin_prefetch(next + line);
@@ -139,7 +141,7 @@ void drive_packed(const Block& b, const Cores& cores) noexcept {
             }
         }
         for (int i = inputs; i < arguments; ++i)
-            if (way[i] == Way::packed)
+            if (access[i] == Access::packed)
                 unpack_any(cores.size[i], b.data[i] + r * b.outer[i] + c * b.inner[i], buffer[i],
                            {rows, n, b.outer[i], b.inner[i]});
     };
@@ -161,10 +163,10 @@ void drive_converted(const Block& b, const Cores& cores) noexcept {
     alignas(64) char stored[piece * largest];
     ptrdiff_t const n_piece = smaller(b.n, piece);
     ptrdiff_t const row_piece = smaller(piece / n_piece, b.rows);
-    unsigned ones = 0;
+    unsigned scalar_mask = 0;
     for (int i = 0; i < inputs; ++i)
-        if (b.inner[i] == 0 && (b.rows == 1 || b.outer[i] == 0)) ones |= 1U << i;
-    ones = subset_with_core(cores, ones);
+        if (b.inner[i] == 0 && (b.rows == 1 || b.outer[i] == 0)) scalar_mask |= 1U << i;
+    scalar_mask = subset_with_core(cores, scalar_mask);
     bool first = true;
     for (ptrdiff_t r = 0; r < b.rows; r += row_piece)
         for (ptrdiff_t c = 0; c < b.n; c += n_piece) {
@@ -172,7 +174,7 @@ void drive_converted(const Block& b, const Cores& cores) noexcept {
             char* data[max_arguments];
             for (int i = 0; i < arguments; ++i) {
                 bool const is_converted = (cores.converted >> i & 1U) != 0;
-                bool const one = i < inputs && (ones >> i & 1U) != 0;
+                bool const one = i < inputs && (scalar_mask >> i & 1U) != 0;
                 bool const run =
                     b.inner[i] == cores.size[i] && (rows == 1 || b.outer[i] == n * b.inner[i]);
                 char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
@@ -184,7 +186,7 @@ void drive_converted(const Block& b, const Cores& cores) noexcept {
                 if (is_converted) widen(run || one ? p : packed, computed[i], one ? 1 : rows * n);
             }
             first = false;
-            cores.core[ones](data, rows * n);
+            cores.core[scalar_mask](data, rows * n);
             for (unsigned i = static_cast<unsigned>(inputs); i < static_cast<unsigned>(arguments);
                  ++i) {
                 char* const p = b.data[i] + r * b.outer[i] + c * b.inner[i];
@@ -216,17 +218,18 @@ void drive(const Block& block, const Cores& cores) noexcept {
     }
     if (cores.converted) return drive_converted(b, cores);
 
-    unsigned ones = 0;
+    unsigned scalar_mask = 0;
     bool runs = true;
     for (int i = 0; i < arguments; ++i) {
         if (i < inputs && b.inner[i] == 0)
-            ones |= 1U << i;
+            scalar_mask |= 1U << i;
         else
             runs = runs && b.inner[i] == cores.size[i];
     }
-    if (!runs || !cores.core[ones] || (b.rows > 1 && b.n < long_row)) return drive_packed(b, cores);
+    if (!runs || !cores.core[scalar_mask] || (b.rows > 1 && b.n < long_row))
+        return drive_packed(b, cores);
     for (ptrdiff_t r = 0; r < b.rows; ++r) {
-        cores.core[ones](b.data, b.n);
+        cores.core[scalar_mask](b.data, b.n);
         for (int i = 0; i < arguments; ++i) b.data[i] += b.outer[i];
     }
 }

@@ -16,8 +16,7 @@ using Core = void (*)(char* const* data, ptrdiff_t n) noexcept;
 struct Cores {
     int inputs, outputs;
     int size[max_arguments];
-    Core core[8];  // by the set of inputs that are one element for the whole run; null: not spelt
-                   // out
+    Core core[8];  // by the set of inputs that are one element for the whole run; null: none
     unsigned converted = 0;  // the set of arguments that cores take in another type, as floats
     constexpr int arguments() const { return inputs + outputs; }
 };
@@ -87,20 +86,20 @@ void unary_core(char* const* data, ptrdiff_t n) noexcept {
     for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i]));
 }
 
-template <class F, class Out, class X, class Y, unsigned ones>
+template <class F, class Out, class X, class Y, unsigned scalar_mask>
 void binary_core(char* const* data, ptrdiff_t n) noexcept {
-    Input<X, (ones & 1) != 0> const x(data[0]);
-    Input<Y, (ones & 2) != 0> const y(data[1]);
+    Input<X, (scalar_mask & 1) != 0> const x(data[0]);
+    Input<Y, (scalar_mask & 2) != 0> const y(data[1]);
     Out const out(data + 2);
     RAPTORS_INDEPENDENT
     for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i]));
 }
 
-template <class F, class Out, class X, class Y, unsigned ones>
+template <class F, class Out, class X, class Y, unsigned scalar_mask>
 void ternary_core(char* const* data, ptrdiff_t n) noexcept {
     Run<X> const x(data[0]);
-    Input<Y, (ones & 2) != 0> const y(data[1]);
-    Input<Y, (ones & 4) != 0> const z(data[2]);
+    Input<Y, (scalar_mask & 2) != 0> const y(data[1]);
+    Input<Y, (scalar_mask & 4) != 0> const z(data[2]);
     Out const out(data + 3);
     RAPTORS_INDEPENDENT
     for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i], z[i]));
@@ -112,9 +111,9 @@ constexpr int size_of = static_cast<int>(sizeof(T));
 // ---- signatures
 // The signature of a row of ops.def, such as "TT->?".
 template <size_t n>
-struct Signature {
+struct RowSignature {
     char text[n]{};
-    constexpr Signature(const char (&from)[n]) {  // NOLINT(google-explicit-constructor)
+    constexpr RowSignature(const char (&from)[n]) {  // NOLINT(google-explicit-constructor)
         for (size_t i = 0; i < n; ++i) text[i] = from[i];
     }
     constexpr int inputs() const {
@@ -147,25 +146,25 @@ template <class T>
 struct TypeOfLetter<'R', T> {
     using type = Real<T>;
 };
-template <Signature signature, int argument, class T>
+template <RowSignature signature, int argument, class T>
 using Argument = typename TypeOfLetter<signature.letter(argument), T>::type;
 
-template <Signature signature, int argument, class T>
+template <RowSignature signature, int argument, class T>
 using ComputedArgument = Computed<Argument<signature, argument, T>>;
 
-template <Signature signature, class T, int... output>
+template <RowSignature signature, class T, int... output>
 Outputs<Value<ComputedArgument<signature, signature.inputs() + output, T>>...> outputs_of(
     std::integer_sequence<int, output...>);
-template <Signature signature, class T>
+template <RowSignature signature, class T>
 using OutputsOf =
     decltype(outputs_of<signature, T>(std::make_integer_sequence<int, signature.outputs()>()));
 
-template <Signature signature, class T, int... argument>
+template <RowSignature signature, class T, int... argument>
 constexpr bool is_one_run(const Block& b, std::integer_sequence<int, argument...>) {
     return !is_converted<T> && b.rows == 1 &&
            ((b.inner[argument] == size_of<Argument<signature, argument, T>>) && ...);
 }
-template <Signature signature, class T, int... argument>
+template <RowSignature signature, class T, int... argument>
 constexpr Cores cores_of(std::integer_sequence<int, argument...>, Core none, Core first,
                          Core second) {
     return {signature.inputs(),
@@ -174,11 +173,11 @@ constexpr Cores cores_of(std::integer_sequence<int, argument...>, Core none, Cor
             {none, first, second},
             ((is_converted<Argument<signature, argument, T>> ? 1U << argument : 0U) | ...)};
 }
-template <Signature signature>
+template <RowSignature signature>
 using Arguments = std::make_integer_sequence<int, signature.inputs() + signature.outputs()>;
 
 // Kernels: one contiguous row goes straight to its loop.
-template <class F, Signature signature, class T>
+template <class F, RowSignature signature, class T>
 struct UnaryKernel {
     static constexpr Core core =
         unary_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>>;
@@ -191,12 +190,12 @@ struct UnaryKernel {
     }
 };
 
-template <class F, Signature signature, class T>
+template <class F, RowSignature signature, class T>
 struct BinaryKernel {
-    template <unsigned ones>
+    template <unsigned scalar_mask>
     static constexpr Core core =
         binary_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>,
-                    ComputedArgument<signature, 1, T>, ones>;
+                    ComputedArgument<signature, 1, T>, scalar_mask>;
     static constexpr Cores cores =
         cores_of<signature, T>(Arguments<signature>(), core<0>, core<1>, core<2>);
     static void run(const Block& b, const void*) noexcept {

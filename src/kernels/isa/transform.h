@@ -80,10 +80,10 @@ template <class F, class T>
 void transform_unary(char* const* data, ptrdiff_t n) noexcept {
     transform<F, T>(data[1], n, Source<T, false>{data[0]});
 }
-template <class F, class T, unsigned ones>
+template <class F, class T, unsigned scalar_mask>
 void transform_binary(char* const* data, ptrdiff_t n) noexcept {
-    transform<F, T>(data[2], n, Source<T, (ones & 1) != 0>{data[0]},
-                    Source<T, (ones & 2) != 0>{data[1]});
+    transform<F, T>(data[2], n, Source<T, (scalar_mask & 1) != 0>{data[0]},
+                    Source<T, (scalar_mask & 2) != 0>{data[1]});
 }
 
 template <class F, class T>

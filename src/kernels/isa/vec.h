@@ -127,7 +127,7 @@ RAPTORS_INLINE Vec<To, static_cast<int>(sizeof(V))> as(V v) {
 // One value from all lanes, pairwise: lane i with lane i + half, until one is left. `op` takes two
 // scalars.
 template <class T, class F>
-RAPTORS_INLINE T fold(Vec<T> v, F op) {
+RAPTORS_INLINE T reduce_lanes(Vec<T> v, F op) {
     T lane[lanes<T>];
     memcpy(lane, &v, sizeof v);
     for (int half = lanes<T> / 2; half > 0; half /= 2)

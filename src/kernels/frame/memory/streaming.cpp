@@ -26,7 +26,7 @@ std::atomic<ptrdiff_t> chosen_from{0};  // 0: what is built in
 // Of a bigger cache many cores have a part each.
 ptrdiff_t built_in() noexcept {
     constexpr ptrdiff_t most = ptrdiff_t{64} << 20;
-    ptrdiff_t const bytes = cache_sizes().third / 2 * 3;
+    ptrdiff_t const bytes = cache_sizes().l3 / 2 * 3;
     return bytes < most ? bytes : most;
 }
 

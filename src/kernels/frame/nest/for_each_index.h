@@ -7,8 +7,8 @@ namespace raptors {
 // Calls body() for every index of `axes` axes of at least one element, the last one fastest; the
 // pointers in `data` move along and end where they began. Strides: [axis][operand].
 template <int operands, class Body>
-inline void walk(int axes, const ptrdiff_t* shape, const ptrdiff_t (*strides)[operands],
-                 int used_operands, char** data, Body body) noexcept {
+inline void for_each_index(int axes, const ptrdiff_t* shape, const ptrdiff_t (*strides)[operands],
+                           int used_operands, char** data, Body body) noexcept {
     ptrdiff_t index[max_dims];
     for (int a = 0; a < axes; ++a) index[a] = 0;
     for (;;) {

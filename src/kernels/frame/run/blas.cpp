@@ -32,11 +32,11 @@ constexpr const char* names[n_routines][n_types] = {
 };
 
 // How libraries decorate names; the suffix of OpenBLAS's own functions is the same.
-struct Scheme {
+struct NameScheme {
     const char *prefix, *suffix;
     bool ilp64;  // as far as the names tell
 };
-constexpr Scheme schemes[] = {
+constexpr NameScheme name_schemes[] = {
     {"scipy_", "64_", true},
     {"scipy_", "", false},
     {"", "64_", true},
@@ -59,14 +59,14 @@ struct Library {
 };
 Library library;
 
-void* find(void* handle, const Scheme& s, const char* stem, const char* name) noexcept {
+void* find(void* handle, const NameScheme& s, const char* stem, const char* name) noexcept {
     char symbol[80];
     std::snprintf(symbol, sizeof symbol, "%s%s%s%s", s.prefix, stem, name, s.suffix);
     return dlsym(handle, symbol);
 }
 
 template <class F>
-void find_as(F** function, const Library& l, const Scheme& s, const char* name) noexcept {
+void find_as(F** function, const Library& l, const NameScheme& s, const char* name) noexcept {
     *function = reinterpret_cast<F*>(find(l.handle, s, "openblas_", name));
 }
 
@@ -229,7 +229,7 @@ bool older(const char* text, const long (&than)[4]) noexcept {
 }
 
 // What OpenBLAS says of itself.
-void ask_openblas(Library& l, const Scheme& scheme) noexcept {
+void ask_openblas(Library& l, const NameScheme& scheme) noexcept {
     char* (*config)();
     char* (*core)();
     int (*parallel)();
@@ -261,7 +261,7 @@ void ask_openblas(Library& l, const Scheme& scheme) noexcept {
     if (limit && std::strtol(limit, nullptr, 10) > 0) l.most_threads = l.first_threads;
 }
 
-bool find_routines(Library& l, const Scheme& s) noexcept {
+bool find_routines(Library& l, const NameScheme& s) noexcept {
     for (int r = 0; r < n_routines; ++r)
         for (int t = 0; t < n_types; ++t) {
             l.routines[r][t] = find(l.handle, s, "cblas_", names[r][t]);
@@ -296,7 +296,7 @@ bool load(Library& l) noexcept {
         copy_text(failure, error ? error : "it cannot be loaded");
         return false;
     }
-    for (const Scheme& s : schemes) {
+    for (const NameScheme& s : name_schemes) {
         if (!find_routines(l, s)) continue;
         l.blas = {"BLAS", "", "", "", "", s.prefix, s.suffix, "unknown", s.ilp64, false};
         l.most_threads = INT_MAX;
@@ -571,7 +571,7 @@ bool BlasUse::scal(BlasType t, int64_t n, const void* alpha, const BlasVector& x
 
 namespace {
 
-bool fold(Routine r, BlasType t, int64_t n, const BlasVector& x, double* out) noexcept {
+bool reduce(Routine r, BlasType t, int64_t n, const BlasVector& x, double* out) noexcept {
     auto body = [&]<class T, class Int>() {
         using Real = decltype(std::abs(T()));
         *out = static_cast<double>(call<T, Real>(
@@ -583,10 +583,10 @@ bool fold(Routine r, BlasType t, int64_t n, const BlasVector& x, double* out) no
 }  // namespace
 
 bool BlasUse::asum(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept {
-    return fold(r_asum, t, n, x, out);
+    return reduce(r_asum, t, n, x, out);
 }
 bool BlasUse::nrm2(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept {
-    return fold(r_nrm2, t, n, x, out);
+    return reduce(r_nrm2, t, n, x, out);
 }
 
 }  // namespace raptors

@@ -60,7 +60,7 @@ inline void for_each_block(const Nest& nest, Body body) noexcept {
         for (int i = 0; i < operands; ++i) strides[axes][i] = nest.strides[i][a];
         ++axes;
     }
-    walk(axes, shape, strides, operands, block.data, [&] { body(block); });
+    for_each_index(axes, shape, strides, operands, block.data, [&] { body(block); });
 }
 
 // `block` limited to rows [row, row + rows) and elements [first, first + n).

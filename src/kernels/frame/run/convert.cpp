@@ -30,27 +30,27 @@ void convert(const Kernel& kernel, const Conversion* conversions, Expression& pr
 }  // namespace
 
 bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-         Share share) noexcept {
+         WorkSplit split) noexcept {
     if (!any_cast(conversions, kernel.arguments())) {
-        run(kernel, nest, share);
+        run(kernel, nest, split);
         return true;
     }
     Expression program;
     convert(kernel, conversions, program);
-    return program.run(nest, share);
+    return program.run(nest, split);
 }
 
 bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                Share share) noexcept {
+                WorkSplit split) noexcept {
     if (!any_cast(conversions, kernel.arguments()))
-        return for_parts(nest, share, [&](const Nest& part) {
+        return for_parts(nest, split, [&](const Nest& part) {
             run_masked(kernel, part);
             return true;
         });
     Expression program;
     convert(kernel, conversions, program);
     program.where_last_operand();
-    return program.run(nest, share);
+    return program.run(nest, split);
 }
 
 }  // namespace raptors

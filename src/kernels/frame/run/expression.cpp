@@ -349,7 +349,7 @@ bool ExpressionRun::run_reduce(ReducePlan& plan, ptrdiff_t columns_of_a_tile) no
     return true;
 }
 
-bool Expression::run(const Nest& nest, Share share, int* status) noexcept {
+bool Expression::run(const Nest& nest, WorkSplit split, int* status) noexcept {
     assign_registers();
     auto const with = [&](auto body) {
         ExpressionRun own(*this, status != nullptr);
@@ -358,7 +358,7 @@ bool Expression::run(const Nest& nest, Share share, int* status) noexcept {
         return true;
     };
     if (!reduce_)
-        return for_parts(nest, share, [&](const Nest& part) {
+        return for_parts(nest, split, [&](const Nest& part) {
             return with([&](ExpressionRun& own) { return own.run_elementwise(part); });
         });
     ReducePlan plan;
@@ -368,8 +368,8 @@ bool Expression::run(const Nest& nest, Share share, int* status) noexcept {
         return with([&](ExpressionRun& own) { return own.run_reduce(part, columns); });
     };
     std::atomic<bool> done{true};
-    if (!stops_ && share.grain != unshared.grain &&
-        share_rows(plan, share, tile_columns, [&](ReducePlan& part) {
+    if (!stops_ && split.grain != unsplit.grain &&
+        split_rows(plan, split, tile_columns, [&](ReducePlan& part) {
             if (!reduce(part)) done.store(false, std::memory_order_relaxed);
         }))
         return done.load(std::memory_order_relaxed);

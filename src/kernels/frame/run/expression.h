@@ -1,4 +1,4 @@
-// Expressions: programs of kernels, run piece by piece in the first cache over any layout.
+// Expressions: programs of kernels, run piece by piece in L1 over any layout.
 #pragma once
 #include <string.h>
 
@@ -65,8 +65,8 @@ public:
     // memory, outputs may be partly written. `status`, if not null: the floating-point status of
     // each instruction, and at [length()] of the reduction, is added to what it holds, and the
     // thread's is cleared; otherwise what is raised stays in the thread's. Results do not depend on
-    // the share.
-    [[nodiscard]] bool run(const Nest& nest, Share share = unshared,
+    // the split.
+    [[nodiscard]] bool run(const Nest& nest, WorkSplit split = unsplit,
                            int* status = nullptr) noexcept;
 
 private:

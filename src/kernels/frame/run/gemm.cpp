@@ -15,7 +15,6 @@ namespace {
 const Gemm* gemm_of(const Table& table, DType t) noexcept {
     return table.gemm[static_cast<int>(t)];
 }
-ptrdiff_t size_of(DType t) noexcept { return dtype_info[static_cast<int>(t)].size; }
 
 // C' = B' A'
 Matrices transposed(const Matrices& p) noexcept {
@@ -49,10 +48,10 @@ void simplify(Matrices& p, Batch& batch) noexcept {
     }
 }
 
-enum class Way { vector, small, strips, few, parts, packed };
+enum class Way { vector, small, strips, dot_tile, parts, packed };
 
 // Bytes of a vector in one part of a sum: of one row, and of several, for which it stays in the
-// second cache.
+// L2.
 constexpr ptrdiff_t dot_bytes = ptrdiff_t{512} << 10, rows_bytes = ptrdiff_t{128} << 10;
 
 // In how many parts a long sum is best taken.
@@ -61,10 +60,10 @@ ptrdiff_t parts_of(const GemmCall& call, const Matrices& p) noexcept {
     ptrdiff_t length = 0;
     if (p.n == 1)
         length = p.m > 64 ? 0 : (p.m > 1 ? rows_bytes : dot_bytes) / call.size;
-    else if (are_few(call, p))
-        length = 4 * ptrdiff_t{call.gemm.depth};
+    else if (fits_dot_tile(call, p))
+        length = 4 * ptrdiff_t{call.gemm.kc};
     else if (call.gemm.small && larger(p.m, p.n) <= most_lines)
-        length = call.gemm.depth;
+        length = call.gemm.kc;
     return length && p.k > length ? ceil_div(p.k, length) : 1;
 }
 
@@ -79,17 +78,17 @@ Way way_of(const GemmCall& call, const Matrices& p, ptrdiff_t count) noexcept {
         bool const tiny = call.gemm.small && count > 1 && p.m * p.k <= 64;
         return tiny ? Way::small : Way::vector;
     }
-    if (are_few(call, p)) return Way::few;
+    if (fits_dot_tile(call, p)) return Way::dot_tile;
     if (p.c_column != size || !is_small(call.gemm, size, p.m, p.n, p.k)) return Way::packed;
-    bool const half = is_symmetric(p) && p.n > call.gemm.columns;
+    bool const half = is_symmetric(p) && p.n > call.gemm.nr;
     return p.b_column == size && !half ? Way::small : Way::strips;
 }
 
-bool run_one(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept;
+bool run_one(const GemmCall& call, Way way, const Matrices& p, WorkSplit split) noexcept;
 
 // A long sum in parts that depend on the shape alone, each a product of its own. Every chunk adds
 // up some of them; those sums are added as a tree.
-bool run_parts(const GemmCall& call, const Matrices& p, Share share) noexcept {
+bool run_parts(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept {
     ptrdiff_t const size = call.size, n = p.m * p.n;
     constexpr ptrdiff_t line = 64;  // elements: parts begin as p does within cache lines
     ptrdiff_t const length = round_up(ceil_div(p.k, parts_of(call, p)), line);
@@ -104,7 +103,7 @@ bool run_parts(const GemmCall& call, const Matrices& p, Share share) noexcept {
         call.add({{to, from, to}, {size, size, size}, {}, elements, 1});
     };
     std::atomic<bool> done{true};
-    for_chunks(chunks, share.crew, [&](ptrdiff_t chunk) {
+    for_chunks(chunks, split.team, [&](ptrdiff_t chunk) {
         Scratch const other(per > 1 ? static_cast<size_t>(n * size) : 0);
         bool fine = per == 1 || other.get();
         char* const sum = sums + chunk * step;
@@ -117,7 +116,7 @@ bool run_parts(const GemmCall& call, const Matrices& p, Share share) noexcept {
             part.c = first ? sum : other.get();
             part.c_row = p.n * size;
             part.c_column = size;
-            fine = run_one(call, way_of(call, part, 1), part, unshared);
+            fine = run_one(call, way_of(call, part, 1), part, unsplit);
             if (!first) add(sum, other.get(), n);
         }
         if (!fine) done.store(false, std::memory_order_relaxed);
@@ -139,14 +138,14 @@ bool lies_across(const GemmCall& call, const Matrices& p) noexcept {
 }
 
 // Complex elements of C that lie apart come together first.
-bool run_aside(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
+bool run_aside(const GemmCall& call, Way way, const Matrices& p, WorkSplit split) noexcept {
     char* const c = block_new(static_cast<size_t>(p.m * p.n * call.size));
     if (!c) return false;
     Matrices aside = p;
     aside.c = c;
     aside.c_row = p.n * call.size;
     aside.c_column = call.size;
-    bool const done = run_one(call, way, aside, share);
+    bool const done = run_one(call, way, aside, split);
     ptrdiff_t const part = call.size / call.parts;
     for (ptrdiff_t h = 0; done && h < call.parts; ++h)
         call.copy({{c + h * part, p.c + h * part},
@@ -158,34 +157,34 @@ bool run_aside(const GemmCall& call, Way way, const Matrices& p, Share share) no
     return done;
 }
 
-bool run_one(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
-    if (call.parts > 1 && p.c_column != call.size) return run_aside(call, way, p, share);
+bool run_one(const GemmCall& call, Way way, const Matrices& p, WorkSplit split) noexcept {
+    if (call.parts > 1 && p.c_column != call.size) return run_aside(call, way, p, split);
     switch (way) {
         case Way::vector:
-            return run_vector(call, p, share);
+            return run_vector(call, p, split);
         case Way::small:
             call.gemm.small(p, once);
             return true;
         case Way::strips:
-            return run_strips(call, p, share);
-        case Way::few:
-            return run_few(call, p, share);
+            return run_strips(call, p, split);
+        case Way::dot_tile:
+            return run_dot_tile(call, p, split);
         case Way::parts:
-            return run_parts(call, p, share);
+            return run_parts(call, p, split);
         default:
-            return run_packed(call, p, share);
+            return run_packed(call, p, split);
     }
 }
 
 // A single small product, cut along its longer side.
-bool share_small(const GemmCall& call, Way way, const Matrices& p, Share share) noexcept {
+bool split_small(const GemmCall& call, Way way, const Matrices& p, WorkSplit split) noexcept {
     bool const by_rows = p.m >= p.n;
     ptrdiff_t const length = by_rows ? p.m : p.n;
-    ptrdiff_t const unit = by_rows ? call.gemm.rows : call.gemm.columns;
+    ptrdiff_t const unit = by_rows ? call.gemm.mr : call.gemm.nr;
     ptrdiff_t const grain = round_up(
-        larger(share.grain / (p.k * (by_rows ? p.n : p.m)), ceil_div(length, most_chunks)), unit);
+        larger(split.grain / (p.k * (by_rows ? p.n : p.m)), ceil_div(length, most_chunks)), unit);
     std::atomic<bool> done{true};
-    for_chunks(ceil_div(length, grain), share.crew, [&](ptrdiff_t i) {
+    for_chunks(ceil_div(length, grain), split.team, [&](ptrdiff_t i) {
         Matrices part = p;
         (by_rows ? part.m : part.n) = smaller(grain, length - i * grain);
         if (by_rows) {
@@ -195,13 +194,13 @@ bool share_small(const GemmCall& call, Way way, const Matrices& p, Share share) 
             part.b += i * grain * p.b_column;
             part.c += i * grain * p.c_column;
         }
-        if (!run_one(call, way, part, unshared)) done.store(false, std::memory_order_relaxed);
+        if (!run_one(call, way, part, unsplit)) done.store(false, std::memory_order_relaxed);
     });
     return done.load(std::memory_order_relaxed);
 }
 
-bool run_batch(const GemmCall& call, Way way, const Matrices& p, const Batch& batch, Share share,
-               ptrdiff_t begin, ptrdiff_t end) noexcept {
+bool run_batch(const GemmCall& call, Way way, const Matrices& p, const Batch& batch,
+               WorkSplit split, ptrdiff_t begin, ptrdiff_t end) noexcept {
     int const last = batch.dims - 1;
     return for_runs(batch, p.a, p.b, p.c, begin, end,
                     [&](const char* a, const char* b, char* c, ptrdiff_t count) {
@@ -215,7 +214,7 @@ bool run_batch(const GemmCall& call, Way way, const Matrices& p, const Batch& ba
                             return true;
                         }
                         for (; count > 0; --count) {
-                            if (!run_one(call, way, part, share)) return false;
+                            if (!run_one(call, way, part, split)) return false;
                             part.a += batch.a[last];
                             part.b += batch.b[last];
                             part.c += batch.c[last];
@@ -230,7 +229,7 @@ void fill_zeros(ptrdiff_t size, const Matrices& p) noexcept {
             memset(p.c + i * p.c_row + j * p.c_column, 0, static_cast<size_t>(size));
 }
 
-bool run_general(const GemmCall& call, const Product& product, Share share) noexcept {
+bool run_general(const GemmCall& call, const Product& product, WorkSplit split) noexcept {
     Matrices p = product;
     Batch batch;
     batch.dims = product.batch_dims;
@@ -269,18 +268,18 @@ bool run_general(const GemmCall& call, const Product& product, Share share) noex
     Way const way = way_of(call, p, batch.count);
     if (!batch.dims) {
         if ((way == Way::small || (way == Way::strips && !is_symmetric(p))) &&
-            share.crew.threads > 1)
-            return share_small(call, way, p, share);
-        return run_one(call, way, p, share);
+            split.team.threads > 1)
+            return split_small(call, way, p, split);
+        return run_one(call, way, p, split);
     }
-    if (share.crew.threads < 2 ||
-        (batch.count < 2 * share.crew.threads && (way == Way::packed || way == Way::vector)))
-        return run_batch(call, way, p, batch, share, 0, batch.count);
+    if (split.team.threads < 2 ||
+        (batch.count < 2 * split.team.threads && (way == Way::packed || way == Way::vector)))
+        return run_batch(call, way, p, batch, split, 0, batch.count);
     ptrdiff_t const per =
-        larger(larger(share.grain / (p.m * p.n * p.k), 1), ceil_div(batch.count, most_chunks));
+        larger(larger(split.grain / (p.m * p.n * p.k), 1), ceil_div(batch.count, most_chunks));
     std::atomic<bool> done{true};
-    for_chunks(ceil_div(batch.count, per), share.crew, [&](ptrdiff_t i) {
-        if (!run_batch(call, way, p, batch, unshared, i * per, smaller((i + 1) * per, batch.count)))
+    for_chunks(ceil_div(batch.count, per), split.team, [&](ptrdiff_t i) {
+        if (!run_batch(call, way, p, batch, unsplit, i * per, smaller((i + 1) * per, batch.count)))
             done.store(false, std::memory_order_relaxed);
     });
     return done.load(std::memory_order_relaxed);
@@ -290,11 +289,11 @@ bool run_general(const GemmCall& call, const Product& product, Share share) noex
 
 bool has_gemm(const Table& table, DType t) noexcept { return gemm_of(table, t) != nullptr; }
 
-bool multiply(const Table& table, Numbers of, const Product& p, Share share) noexcept {
+bool multiply(const Table& table, ElementType of, const Product& p, WorkSplit split) noexcept {
     const Gemm& gemm = *gemm_of(table, of.part);
-    ptrdiff_t const size = size_of(of.part);
+    ptrdiff_t const size = item_size(of.part);
     // Without a detour: what takes a few nanoseconds.
-    if (!of.are_complex && p.batch_dims == 0 && share.crew.threads < 2 && p.m > 0 && p.k > 0) {
+    if (!of.are_complex && p.batch_dims == 0 && split.team.threads < 2 && p.m > 0 && p.k > 0) {
         if (p.n == 1 &&
             (p.m == 1 ? p.k * size <= dot_bytes : p.a_column == size && p.b_row == size)) {
             (p.m == 1 ? gemm.dot : gemm.by_rows)(vector_product(p, size));
@@ -311,11 +310,11 @@ bool multiply(const Table& table, Numbers of, const Product& p, Share share) noe
     Kernel const copy{table.cast[i][i]};
     if (of.are_complex)
         return run_general({gemm, 2 * size, add, copy, 2, gemm.pack_pairs_a, gemm.pack_pairs_b}, p,
-                           share);
-    return run_general({gemm, size, add, copy, 1, gemm.pack_a, gemm.pack_b}, p, share);
+                           split);
+    return run_general({gemm, size, add, copy, 1, gemm.pack_a, gemm.pack_b}, p, split);
 }
 
-double cost_of(const Table& table, Numbers of, const Product& p) noexcept {
+double cost_of(const Table& table, ElementType of, const Product& p) noexcept {
     double products = 1;
     for (int i = 0; i < p.batch_dims; ++i) products *= static_cast<double>(p.batch_shape[i]);
     double const m = static_cast<double>(p.m), n = static_cast<double>(p.n),
@@ -323,21 +322,21 @@ double cost_of(const Table& table, Numbers of, const Product& p) noexcept {
     // Matrix x vector takes as long as its matrix takes to arrive.
     constexpr double ns_per_byte = 0.02;
     double const moved =
-        (m * k + k * n + m * n) * static_cast<double>(size_of(of.part)) * ns_per_byte;
+        (m * k + k * n + m * n) * static_cast<double>(item_size(of.part)) * ns_per_byte;
     double const ns = gemm_of(table, of.part)->ns;
     return products * (of.are_complex ? 4 * m * n * k * ns + 2 * moved : m * n * k * ns + moved);
 }
 
-Share share_for(const Table& table, Numbers of, const Product& p, int threads) noexcept {
+WorkSplit split_for(const Table& table, ElementType of, const Product& p, int threads) noexcept {
     // Not worth the arithmetic.
-    constexpr ptrdiff_t few = 64;
-    if (threads < 2 || (p.batch_dims == 0 && p.m <= few && p.n <= few && p.k <= few))
-        return unshared;
+    constexpr ptrdiff_t small = 64;
+    if (threads < 2 || (p.batch_dims == 0 && p.m <= small && p.n <= small && p.k <= small))
+        return unsplit;
     double multiplications =
         static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
     for (int i = 0; i < p.batch_dims; ++i) multiplications *= static_cast<double>(p.batch_shape[i]);
     constexpr double most = 0x1p62;
-    return share_for(static_cast<ptrdiff_t>(multiplications < most ? multiplications : most),
+    return split_for(static_cast<ptrdiff_t>(multiplications < most ? multiplications : most),
                      cost_of(table, of, p), threads);
 }
 

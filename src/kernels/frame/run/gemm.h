@@ -15,10 +15,10 @@ struct Product : Matrices {
 };
 
 // What is multiplied: numbers of a dtype, or complex ones whose parts are of a floating dtype.
-struct Numbers {
+struct ElementType {
     DType part;
     bool are_complex;
-    Numbers(DType t, bool pairs = false) noexcept : part(t), are_complex(pairs) {}
+    ElementType(DType t, bool pairs = false) noexcept : part(t), are_complex(pairs) {}
 };
 
 bool has_gemm(const Table& table, DType t) noexcept;
@@ -28,12 +28,13 @@ bool has_gemm(const Table& table, DType t) noexcept;
 // raised that such a loop, summing in some order, could not raise. The bits depend on the shape, on
 // the layout and on the ISA, never on who works, on alignment, or on the place in a batch. False:
 // out of memory, C may be partly written.
-[[nodiscard]] bool multiply(const Table& table, Numbers of, const Product& product,
-                            Share share) noexcept;
+[[nodiscard]] bool multiply(const Table& table, ElementType of, const Product& product,
+                            WorkSplit split) noexcept;
 
 // Nanoseconds that one thread takes, and how a call is best shared; elements of a grain are
 // multiplications.
-double cost_of(const Table& table, Numbers of, const Product& product) noexcept;
-Share share_for(const Table& table, Numbers of, const Product& product, int threads) noexcept;
+double cost_of(const Table& table, ElementType of, const Product& product) noexcept;
+WorkSplit split_for(const Table& table, ElementType of, const Product& product,
+                    int threads) noexcept;
 
 }  // namespace raptors

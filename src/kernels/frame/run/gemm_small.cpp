@@ -7,11 +7,11 @@
 namespace raptors {
 
 // By strips of C, for which B's columns are packed where they lie apart, or are complex.
-bool run_strips(const GemmCall& call, const Matrices& p, Share share) noexcept {
+bool run_strips(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept {
     const Gemm& gemm = call.gemm;
     bool const pack = call.parts > 1 || p.b_column != call.size;
     bool const symmetric = call.parts == 1 && is_symmetric(p);
-    ptrdiff_t const lanes = gemm.columns / 3, part = call.size / call.parts;
+    ptrdiff_t const lanes = gemm.nr / 3, part = call.size / call.parts;
     ptrdiff_t const all_n = p.n * call.parts, k = p.k * call.parts;
     // Pairs of A that lie apart.
     bool const apart = call.parts > 1 && p.a_column != call.size;
@@ -30,9 +30,9 @@ bool run_strips(const GemmCall& call, const Matrices& p, Share share) noexcept {
         real.a_row = k * part;
     }
     std::atomic<bool> done{true};
-    for_chunks(ceil_div(all_n, gemm.columns), share.crew, [&](ptrdiff_t strip) {
-        ptrdiff_t const j = strip * gemm.columns, first = symmetric ? j : 0;
-        ptrdiff_t const n = smaller(gemm.columns, all_n - j), width = round_up(n, lanes);
+    for_chunks(ceil_div(all_n, gemm.nr), split.team, [&](ptrdiff_t strip) {
+        ptrdiff_t const j = strip * gemm.nr, first = symmetric ? j : 0;
+        ptrdiff_t const n = smaller(gemm.nr, all_n - j), width = round_up(n, lanes);
         Matrices own = real;
         own.m -= first;
         own.n = n;
@@ -54,17 +54,17 @@ bool run_strips(const GemmCall& call, const Matrices& p, Share share) noexcept {
 }
 
 // Rows times columns that are contiguous, too few to be packed for.
-bool are_few(const GemmCall& call, const Matrices& p) noexcept {
+bool fits_dot_tile(const GemmCall& call, const Matrices& p) noexcept {
     constexpr ptrdiff_t most = 48, least_k = 64;
     ptrdiff_t const lines = larger(p.m, p.n);
-    return call.gemm.few && smaller(p.m, p.n) > 1 && lines <= most && p.k >= least_k &&
+    return call.gemm.dot_tile && smaller(p.m, p.n) > 1 && lines <= most && p.k >= least_k &&
            p.k >= 8 * lines && p.a_column == call.size && p.b_row == call.size;
 }
 
-bool run_few(const GemmCall& call, const Matrices& p, Share share) noexcept {
+bool run_dot_tile(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept {
     constexpr ptrdiff_t width = 4;
     bool const symmetric = is_symmetric(p);
-    for_chunks(ceil_div(p.n, width), share.crew, [&](ptrdiff_t strip) {
+    for_chunks(ceil_div(p.n, width), split.team, [&](ptrdiff_t strip) {
         ptrdiff_t const j = strip * width, first = symmetric ? j : 0;
         Matrices part = p;
         part.n = smaller(width, p.n - j);
@@ -72,7 +72,7 @@ bool run_few(const GemmCall& call, const Matrices& p, Share share) noexcept {
         part.a += first * p.a_row;
         part.b += j * p.b_column;
         part.c += first * p.c_row + j * p.c_column;
-        call.gemm.few(part);
+        call.gemm.dot_tile(part);
         if (symmetric) mirror(call, p, j + part.n, j, p.m - j - part.n, part.n);
     });
     return true;

@@ -22,7 +22,7 @@ private:
 };
 }  // namespace
 
-bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept {
+bool run_vector(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept {
     ptrdiff_t const size = call.size;
     MatrixVector v = vector_product(p, size);
     if (p.m == 1) {
@@ -34,7 +34,7 @@ bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept {
     auto run_pieces = [&](ptrdiff_t grain, ptrdiff_t least, auto kernel) {
         ptrdiff_t const wanted = larger(ceil_div(p.m - least + 1, grain), 1);
         ptrdiff_t const pieces = smaller(wanted, most_chunks);
-        for_chunks(pieces, share.crew, [&](ptrdiff_t i) {
+        for_chunks(pieces, split.team, [&](ptrdiff_t i) {
             MatrixVector part = v;
             part.m = i == pieces - 1 ? p.m - i * grain : grain;
             part.a += i * grain * p.a_row;
@@ -43,7 +43,7 @@ bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept {
         });
         return true;
     };
-    ptrdiff_t const rows = smaller(share.grain, PTRDIFF_MAX / 2) / p.k;
+    ptrdiff_t const rows = smaller(split.grain, PTRDIFF_MAX / 2) / p.k;
     // Long pieces of columns: they are read one after the other. The kernel sums columns of a few
     // vectors in another order, so no piece is short unless the whole is.
     if (!by_rows || (p.k == 1 && p.a_row == size))

@@ -43,32 +43,32 @@ inline void mirror(const GemmCall& call, const Matrices& p, ptrdiff_t row, ptrdi
 
 // ---- Small products
 
-// B stays in the second cache, and A or what is read of it for a strip of C; rows of A and C are
+// B stays in L2, and A or what is read of it for a strip of C; rows of A and C are
 // read and written as they lie. (Measured against packing: a tenth faster at 100, equal at 512
 // KiB.)
 inline bool is_small(const Gemm& gemm, ptrdiff_t size, ptrdiff_t m, ptrdiff_t n,
                      ptrdiff_t k) noexcept {
-    if (!gemm.small || k > gemm.depth) return false;
+    if (!gemm.small || k > gemm.kc) return false;
     ptrdiff_t const a = m * k * size, b = k * n * size;
     constexpr ptrdiff_t certainly = ptrdiff_t{32} * 1024;
-    if (b <= certainly && (a <= certainly || n <= gemm.columns)) return true;
-    ptrdiff_t const most = cache_sizes().second / 3;
-    return m <= 2 * gemm.rows || (b <= most && (a <= most || n <= gemm.columns));
+    if (b <= certainly && (a <= certainly || n <= gemm.nr)) return true;
+    ptrdiff_t const most = cache_sizes().l2 / 3;
+    return m <= 2 * gemm.mr || (b <= most && (a <= most || n <= gemm.nr));
 }
 
 constexpr Series once = {1, 0, 0, 0};
 
 // ---- Matrix x vector
 
-// From a third cache a matrix comes up to a fifth faster as one stream (with AVX-512; kernels of
+// From L3 a matrix comes up to a fifth faster as one stream (with AVX-512; kernels of
 // fewer registers look away); from memory or from a cache of many cores several rows at once do,
-// and where it is in the second cache nothing is waited for.
+// and where it is in L2 nothing is waited for.
 inline bool comes_as_one_stream(ptrdiff_t size, ptrdiff_t m, ptrdiff_t k) noexcept {
     constexpr ptrdiff_t least_row = 1024, most_third = ptrdiff_t{64} << 20;
     CacheSizes const cache = cache_sizes();
-    if (k * size < least_row || cache.third > most_third) return false;
+    if (k * size < least_row || cache.l3 > most_third) return false;
     ptrdiff_t const bytes = m * k * size;
-    return bytes > cache.second && bytes <= cache.third / 4 * 3;
+    return bytes > cache.l2 && bytes <= cache.l3 / 4 * 3;
 }
 
 inline MatrixVector vector_product(const Matrices& p, ptrdiff_t size) noexcept {
@@ -79,16 +79,16 @@ inline MatrixVector vector_product(const Matrices& p, ptrdiff_t size) noexcept {
 // ---- The ways. False: out of memory.
 
 // Small products, by strips of C.
-bool run_strips(const GemmCall& call, const Matrices& p, Share share) noexcept;
+bool run_strips(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept;
 
 // Few rows times few columns.
-bool are_few(const GemmCall& call, const Matrices& p) noexcept;
-bool run_few(const GemmCall& call, const Matrices& p, Share share) noexcept;
+bool fits_dot_tile(const GemmCall& call, const Matrices& p) noexcept;
+bool run_dot_tile(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept;
 
 // By rows.
-bool run_vector(const GemmCall& call, const Matrices& p, Share share) noexcept;
+bool run_vector(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept;
 
 // By blocks of A and of B.
-bool run_packed(const GemmCall& call, const Matrices& p, Share share) noexcept;
+bool run_packed(const GemmCall& call, const Matrices& p, WorkSplit split) noexcept;
 
 }  // namespace raptors

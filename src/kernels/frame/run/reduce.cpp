@@ -13,7 +13,7 @@ namespace {
 constexpr int in = ReducePlan::in, out = ReducePlan::out, centre = ReducePlan::centre;
 
 // Axes of one kind.
-struct Axes {
+struct ReduceAxes {
     int count = 0;
     ReduceAxis axis[max_dims];
 
@@ -57,7 +57,7 @@ bool make_plan(const Nest& nest, int axis, ReducePlan& plan) noexcept {
         }
         return nest.shape[0] != 0;
     }
-    Axes reduced, kept;
+    ReduceAxes reduced, kept;
     for (int a = 0; a < nest.ndim; ++a) {
         ptrdiff_t const length = nest.shape[a];
         if (length == 0) return false;
@@ -65,7 +65,7 @@ bool make_plan(const Nest& nest, int axis, ReducePlan& plan) noexcept {
         ReduceAxis own{length, {}};
         for (int i = 0; i < nest.operands; ++i) own.strides[i] = nest.strides[i][a];
         bool const reduces = axis < 0 ? own.strides[out] == 0 : a == axis;
-        Axes& axes = reduces ? reduced : kept;
+        ReduceAxes& axes = reduces ? reduced : kept;
         axes.axis[axes.count++] = own;
     }
     // Runs of reduced elements keep their direction: the order of a floating-point sum is the
@@ -137,10 +137,10 @@ constexpr ptrdiff_t node_least = 4096;  // elements: the kernels halve further d
 constexpr int levels_most = 10;
 
 // How often rows are halved, for nodes of about the grain; 0: they are not.
-int levels_for(ptrdiff_t n, ptrdiff_t rows, Share share) noexcept {
-    if (share.grain == unshared.grain) return 0;
+int levels_for(ptrdiff_t n, ptrdiff_t rows, WorkSplit split) noexcept {
+    if (split.grain == unsplit.grain) return 0;
     int levels = 0;
-    while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > share.grain &&
+    while (levels < levels_most && n >> (levels + 1) >= node_least && n >> levels > split.grain &&
            rows << (levels + 1) <= most_chunks)
         ++levels;
     return rows << levels <= most_chunks ? levels : 0;
@@ -164,15 +164,15 @@ void join_nodes(KernelFn join, char* parts, ptrdiff_t nodes, ptrdiff_t size) noe
 
 // Long rows along one axis: nodes of each are reduced, then joined two by two. False: not done.
 bool reduce_by_nodes(ReduceFn kernel, const ReducePlan& plan, const Joining& joining,
-                     Share share) noexcept {
+                     WorkSplit split) noexcept {
     ptrdiff_t const n = plan.reduced.length, rows = plan.row.length;
     ptrdiff_t const step = plan.reduced.strides[in];
     if (!joining.join || plan.axes ||
         (rows > 1 && magnitude(step) > magnitude(plan.row.strides[in])))
         return false;
     // One thread stops where it is decided; several rows may each end early.
-    if (joining.stops && (rows > 1 || share.crew.threads < 2)) return false;
-    int const levels = levels_for(n, rows, share);
+    if (joining.stops && (rows > 1 || split.team.threads < 2)) return false;
+    int const levels = levels_for(n, rows, split);
     if (!levels) return false;
     ptrdiff_t const nodes = ptrdiff_t{1} << levels, size = joining.size;
     Scratch scratch(static_cast<size_t>(rows * nodes * size));
@@ -191,9 +191,9 @@ bool reduce_by_nodes(ReduceFn kernel, const ReducePlan& plan, const Joining& joi
         return joining.stops &&
                memcmp(part.bytes, joining.neutral.bytes, static_cast<size_t>(size)) != 0;
     };
-    Crew crew = share.crew;
-    crew.forwards = joining.stops;
-    for_chunks(rows * nodes, crew, [&](ptrdiff_t i) {
+    Team team = split.team;
+    team.forwards = joining.stops;
+    for_chunks(rows * nodes, team, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i % nodes, lo, hi);
         ptrdiff_t const row = i / nodes;
@@ -212,29 +212,30 @@ bool reduce_by_nodes(ReduceFn kernel, const ReducePlan& plan, const Joining& joi
 
 }  // namespace
 
-void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept {
-    if (share.grain == unshared.grain) return run_reduce(kernel, nest);
+void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining,
+                WorkSplit split) noexcept {
+    if (split.grain == unsplit.grain) return run_reduce(kernel, nest);
     ReducePlan plan;
     if (!make_plan(nest, -1, plan)) return;
-    if (share_rows(plan, share, 1,
+    if (split_rows(plan, split, 1,
                    [&](ReducePlan& part) { for_each_call(part, [&] { kernel(whole(part)); }); }) ||
-        reduce_by_nodes(kernel, plan, joining, share))
+        reduce_by_nodes(kernel, plan, joining, split))
         return;
     for_each_call(plan, [&] { kernel(whole(plan)); });
 }
 
 int64_t run_argreduce(ReduceFn kernel, const char* in_data, ptrdiff_t n, int size,
-                      Share share) noexcept {
+                      WorkSplit split) noexcept {
     auto arg = [&](const char* from, ptrdiff_t elements) {
         int64_t where = 0;
         kernel({from, reinterpret_cast<char*>(&where), elements, size, 1, 0, 0});
         return where;
     };
-    int const levels = levels_for(n, 1, share);
+    int const levels = levels_for(n, 1, split);
     if (!levels) return arg(in_data, n);
     ptrdiff_t const nodes = ptrdiff_t{1} << levels;
     int64_t found[1 << levels_most];
-    for_chunks(nodes, share.crew, [&](ptrdiff_t i) {
+    for_chunks(nodes, split.team, [&](ptrdiff_t i) {
         ptrdiff_t lo, hi;
         find_node(n, levels, i, lo, hi);
         found[i] = lo + arg(in_data + lo * size, hi - lo);

@@ -39,7 +39,7 @@ void for_each_call(ReducePlan& plan, Body body) noexcept {
     if (plan.axes == 0)
         body();
     else
-        walk(plan.axes, plan.shape, plan.strides, plan.operands, plan.data, body);
+        for_each_index(plan.axes, plan.shape, plan.strides, plan.operands, plan.data, body);
 }
 
 // Few columns are added in a way that depends on how many there are.
@@ -51,7 +51,8 @@ constexpr ptrdiff_t stream_bytes = 2048;
 // call(part) for parts of the plan, cut along its longest kept axis, columns at multiples of
 // `tile`. False: not done.
 template <class Call>
-bool share_rows(const ReducePlan& plan, Share share, ptrdiff_t tile, const Call& call) noexcept {
+bool split_rows(const ReducePlan& plan, WorkSplit split, ptrdiff_t tile,
+                const Call& call) noexcept {
     bool const columns = plan.columns();
     int cut = -1;  // of the other axes; -1: the rows
     ptrdiff_t length = plan.row.length;
@@ -64,11 +65,11 @@ bool share_rows(const ReducePlan& plan, Share share, ptrdiff_t tile, const Call&
         cut = a;
     }
     // Pieces of rows are no streams that the processor would see.
-    if (length < share.crew.threads || (columns && share.crew.threads < 2)) return false;
-    ptrdiff_t per = share.grain / (elements / length);
+    if (length < split.team.threads || (columns && split.team.threads < 2)) return false;
+    ptrdiff_t per = split.grain / (elements / length);
     if (per < 1) per = 1;
     if (cut < 0 && columns) {
-        ptrdiff_t const even = (length + share.crew.threads - 1) / share.crew.threads;
+        ptrdiff_t const even = (length + split.team.threads - 1) / split.team.threads;
         ptrdiff_t const width = magnitude(plan.row.strides[plan.in]);
         ptrdiff_t const stream = width ? stream_bytes / width : 0;
         per = std::max({per, std::min(even, stream), least_columns});
@@ -77,7 +78,7 @@ bool share_rows(const ReducePlan& plan, Share share, ptrdiff_t tile, const Call&
     ptrdiff_t pieces = (length + per - 1) / per;
     if (cut < 0 && columns && length - (pieces - 1) * per < least_columns) --pieces;
     if (pieces < 2 || pieces > most_chunks) return false;
-    for_chunks(pieces, share.crew, [&](ptrdiff_t i) {
+    for_chunks(pieces, split.team, [&](ptrdiff_t i) {
         ptrdiff_t const first = i * per, count = (i + 1 == pieces ? length : first + per) - first;
         ReducePlan part = plan;
         for (int k = 0; k < plan.operands; ++k)

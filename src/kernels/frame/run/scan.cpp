@@ -68,7 +68,7 @@ bool scan_from(ScanFn kernel, const Nest& starts, ScanBlock block,
         for (int i = 0; i < operands; ++i) strides[a][i] = starts.strides[i][a];
     char* data[operands] = {starts.data[in], starts.data[out]};
     if (!conversion.cast) {
-        walk(axes, starts.shape, strides, operands, data, [&] {
+        for_each_index(axes, starts.shape, strides, operands, data, [&] {
             block.in = data[in];
             block.out = data[out];
             kernel(block);
@@ -77,7 +77,7 @@ bool scan_from(ScanFn kernel, const Nest& starts, ScanBlock block,
     }
     Scratch const buffer(static_cast<size_t>(piece_elements * conversion.size));
     if (!buffer.get()) return false;
-    walk(axes, starts.shape, strides, operands, data, [&] {
+    for_each_index(axes, starts.shape, strides, operands, data, [&] {
         block.in = data[in];
         block.out = data[out];
         scan_pieces(kernel, block, conversion, buffer.get());
@@ -88,7 +88,7 @@ bool scan_from(ScanFn kernel, const Nest& starts, ScanBlock block,
 }  // namespace
 
 bool run_scan(ScanFn kernel, const Nest& nest, int axis, const Conversion& conversion,
-              Share share) noexcept {
+              WorkSplit split) noexcept {
     ScanBlock block{};
     block.n = nest.shape[axis];
     block.in_stride = nest.strides[in][axis];
@@ -105,13 +105,13 @@ bool run_scan(ScanFn kernel, const Nest& nest, int axis, const Conversion& conve
     }
     simplify(starts);
     if (block.n == 0 || count(starts) == 0) return true;
-    if (share.crew.threads < 2) return scan_from(kernel, starts, block, conversion);
-    share.grain = (share.grain - 1) / block.n + 1;
+    if (split.team.threads < 2) return scan_from(kernel, starts, block, conversion);
+    split.grain = (split.grain - 1) / block.n + 1;
     // Runs that lie side by side are on the same cache lines.
     bool const side_by_side = starts.ndim && magnitude(starts.strides[out][starts.ndim - 1]) <
                                                  magnitude(block.out_stride);
-    if (side_by_side && share.grain < piece_rows) share.grain = piece_rows;
-    return for_parts(starts, share,
+    if (side_by_side && split.grain < piece_rows) split.grain = piece_rows;
+    return for_parts(starts, split,
                      [&](const Nest& part) { return scan_from(kernel, part, block, conversion); });
 }
 

@@ -10,6 +10,6 @@ namespace raptors {
 // conversion the input is cast first, piece by piece. Results do not depend on who works. False:
 // out of memory, the output may be partly written.
 [[nodiscard]] bool run_scan(ScanFn kernel, const Nest& nest, int axis, const Conversion& conversion,
-                            Share share) noexcept;
+                            WorkSplit split) noexcept;
 
 }  // namespace raptors

@@ -15,7 +15,7 @@ ptrdiff_t count_of(const EquationStack& stack) noexcept {
 
 }  // namespace
 
-bool run(EquationsFn kernel, const EquationStack& stack, Share share) noexcept {
+bool run(EquationsFn kernel, const EquationStack& stack, WorkSplit split) noexcept {
     Batch batch;
     batch.dims = stack.dims;
     ptrdiff_t step = stack.out_bytes;
@@ -53,13 +53,13 @@ bool run(EquationsFn kernel, const EquationStack& stack, Share share) noexcept {
                             return kernel(run);
                         });
     };
-    if (share.crew.threads < 2) return run_part(0, batch.count);
+    if (split.team.threads < 2) return run_part(0, batch.count);
     constexpr ptrdiff_t unit = 8;  // lanes of the widest vectors
     ptrdiff_t const least = (batch.count + most_chunks - 1) / most_chunks;
-    ptrdiff_t const grain = share.grain > least ? share.grain : least;
+    ptrdiff_t const grain = split.grain > least ? split.grain : least;
     ptrdiff_t const per = grain >= batch.count ? batch.count : (grain + unit - 1) / unit * unit;
     std::atomic<bool> sound{true};
-    for_chunks((batch.count + per - 1) / per, share.crew, [&](ptrdiff_t i) {
+    for_chunks((batch.count + per - 1) / per, split.team, [&](ptrdiff_t i) {
         ptrdiff_t const begin = i * per, left = batch.count - begin;
         if (!run_part(begin, begin + (left < per ? left : per)))
             sound.store(false, std::memory_order_relaxed);
@@ -74,9 +74,9 @@ double cost_of(const EquationStack& stack) noexcept {
            ns;
 }
 
-Share share_for(const EquationStack& stack, int threads) noexcept {
+WorkSplit split_for(const EquationStack& stack, int threads) noexcept {
     ptrdiff_t const count = count_of(stack);
-    return share_for(count > 1 ? count : stack.columns, cost_of(stack), threads);
+    return split_for(count > 1 ? count : stack.columns, cost_of(stack), threads);
 }
 
 }  // namespace raptors

@@ -16,10 +16,10 @@ struct EquationStack : Equations {
 
 // False where a result is not to be used (see EquationsFn). The bits depend on the ISA, never on
 // who works, on alignment, on the layout or on the place in a stack.
-[[nodiscard]] bool run(EquationsFn kernel, const EquationStack& stack, Share share) noexcept;
+[[nodiscard]] bool run(EquationsFn kernel, const EquationStack& stack, WorkSplit split) noexcept;
 
 // Nanoseconds that one thread takes, and how a call is best shared.
 double cost_of(const EquationStack& stack) noexcept;
-Share share_for(const EquationStack& stack, int threads) noexcept;
+WorkSplit split_for(const EquationStack& stack, int threads) noexcept;
 
 }  // namespace raptors

@@ -111,29 +111,29 @@ namespace {
 // Chunks of a few microseconds: so many that a thread that comes late or is slow does little harm,
 // so few that taking them (0.1 us) does not count. As many for each thread: who takes another's in
 // the end has to fetch it from that one's cache.
-Share cut(ptrdiff_t elements, double ns, Crew crew) noexcept {
+WorkSplit cut(ptrdiff_t elements, double ns, Team team) noexcept {
     constexpr double shortest = 2'000, longest = 30'000;
-    double wanted = ns / (8 * crew.threads);
+    double wanted = ns / (8 * team.threads);
     wanted = wanted < shortest ? shortest : wanted > longest ? longest : wanted;
     double chunks = ns / wanted;
     constexpr double most = 0.25 * most_chunks;  // cuts along several axes may make some more
     if (chunks > most) chunks = most;
-    ptrdiff_t const each = (static_cast<ptrdiff_t>(chunks) + crew.threads / 2) / crew.threads;
-    ptrdiff_t const all = crew.threads * (each < 1 ? 1 : each);
-    return {crew, elements / all + (elements % all != 0)};
+    ptrdiff_t const each = (static_cast<ptrdiff_t>(chunks) + team.threads / 2) / team.threads;
+    ptrdiff_t const all = team.threads * (each < 1 ? 1 : each);
+    return {team, elements / all + (elements % all != 0)};
 }
 
 }  // namespace
 
-Share share_for(ptrdiff_t elements, double ns, int threads) noexcept {
-    Crew const crew = crew_for(ns, threads);
-    return crew.threads < 2 ? unshared : cut(elements, ns, crew);
+WorkSplit split_for(ptrdiff_t elements, double ns, int threads) noexcept {
+    Team const team = team_for(ns, threads);
+    return team.threads < 2 ? unsplit : cut(elements, ns, team);
 }
 
-Share share_in_turn(ptrdiff_t elements, double ns, int threads) noexcept {
-    Share const share = share_for(elements, ns, threads);
+WorkSplit split_in_turn(ptrdiff_t elements, double ns, int threads) noexcept {
+    WorkSplit const split = split_for(elements, ns, threads);
     constexpr double least = 20'000;  // what takes less is in L2 as a whole
-    if (share.crew.threads > 1 || ns < least) return share;
+    if (split.team.threads > 1 || ns < least) return split;
     return cut(elements, ns, {1, false, ns});
 }
 

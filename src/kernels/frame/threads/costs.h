@@ -22,14 +22,14 @@ double measure_cost(const Table& table, Op op, DType t) noexcept;
 double measure_cost(const Table& table, Combine combine, DType t) noexcept;
 
 // How a call's work is shared out.
-struct Share {
-    Crew crew;
+struct WorkSplit {
+    Team team;
     ptrdiff_t grain;  // elements of a chunk
 };
-constexpr Share unshared = {alone, PTRDIFF_MAX};
-Share share_for(ptrdiff_t elements, double ns, int threads) noexcept;
+constexpr WorkSplit unsplit = {alone, PTRDIFF_MAX};
+WorkSplit split_for(ptrdiff_t elements, double ns, int threads) noexcept;
 // The same of operands that are gone through once: one thread takes a long call in chunks, too, in
 // alternating order, since it finds there what the call before left in its caches.
-Share share_in_turn(ptrdiff_t elements, double ns, int threads) noexcept;
+WorkSplit split_in_turn(ptrdiff_t elements, double ns, int threads) noexcept;
 
 }  // namespace raptors

@@ -22,7 +22,7 @@ HandOff measure_hand_off() noexcept {
         here.store(0);
         uint64_t const helped = pool_stats().helped;
         int64_t const begin = now_ns();
-        for_chunks(2, Crew{2, true}, meet);
+        for_chunks(2, Team{2, true}, meet);
         int64_t const taken = now_ns() - begin;
         return pool_stats().helped > helped ? static_cast<double>(taken) : 0.0;
     };

@@ -59,7 +59,7 @@ struct Pool {
     int64_t refused = 0;  // when the system last refused a thread
 
     std::atomic<int64_t> last_rest{0};  // the end of the last worker's rest
-    std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a crew
+    std::atomic<int64_t> last_end{0};   // of a call that was long enough to ask for a team
     std::atomic<double> close{0};       // nanoseconds of a run of calls close after one another
     std::atomic<int64_t> since{0};      // as if the run had begun then, without gaps; 0: no call
     std::atomic<uint64_t> shared{0}, lonely{0}, chunks{0}, helped{0}, stalls{0};
@@ -419,7 +419,7 @@ bool all_rest(int64_t time) noexcept {
 
 }  // namespace
 
-Crew crew_for(double ns, int threads) noexcept {
+Team team_for(double ns, int threads) noexcept {
     if (threads < 2) return alone;
     double const hot = hot_limit.load(std::memory_order_relaxed);
     double const parked = parked_limit.load(std::memory_order_relaxed);
@@ -436,7 +436,7 @@ Crew crew_for(double ns, int threads) noexcept {
     pool.since.store(time - static_cast<int64_t>(before), std::memory_order_relaxed);
     pool.close.store(run, std::memory_order_relaxed);
     if (run >= parked) return {threads, true, ns};
-    return pool.awake.load(std::memory_order_relaxed) ? Crew{threads, false, ns} : alone;
+    return pool.awake.load(std::memory_order_relaxed) ? Team{threads, false, ns} : alone;
 }
 
 void end_call() noexcept {
@@ -450,17 +450,17 @@ void end_call() noexcept {
     }
 }
 
-void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexcept {
+void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Team team) noexcept {
     // From either end in turn: what the call before has left in the caches comes first.
-    bool const backwards = crew.ns > 0 && !crew.forwards && !last_went_backwards;
-    if (crew.ns > 0) last_went_backwards = backwards;
-    if (chunks < 2 || crew.threads < 2) return run_alone(chunks, chunk, context, backwards);
+    bool const backwards = team.ns > 0 && !team.forwards && !last_went_backwards;
+    if (team.ns > 0) last_went_backwards = backwards;
+    if (chunks < 2 || team.threads < 2) return run_alone(chunks, chunk, context, backwards);
     if (pthread_mutex_trylock(&pool.mutex)) {
         pool.lonely.fetch_add(1, std::memory_order_relaxed);
         return run_alone(chunks, chunk, context, backwards);
     }
-    int members = (crew.threads < chunks ? crew.threads : static_cast<int>(chunks)) - 1;
-    if (crew.wake) start_workers(members);
+    int members = (team.threads < chunks ? team.threads : static_cast<int>(chunks)) - 1;
+    if (team.wake) start_workers(members);
     int const count = pool.workers.load(std::memory_order_relaxed);
     if (members > count) members = count;
     if (members < 1) {
@@ -478,9 +478,9 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
         order.chunk.store(chunk, std::memory_order_relaxed);
         order.context.store(context, std::memory_order_relaxed);
         order.members.store(members, std::memory_order_relaxed);
-        order.wake.store(crew.wake, std::memory_order_relaxed);
+        order.wake.store(team.wake, std::memory_order_relaxed);
         order.backwards.store(backwards, std::memory_order_relaxed);
-        order.expected.store(crew.ns / static_cast<double>(chunks), std::memory_order_relaxed);
+        order.expected.store(team.ns / static_cast<double>(chunks), std::memory_order_relaxed);
         order.done.store(0, std::memory_order_relaxed);
         ptrdiff_t first = chunks * number / (members + 1);
         ptrdiff_t end = chunks * (number + 1) / (members + 1);
@@ -492,7 +492,7 @@ void run_chunks(ptrdiff_t chunks, ChunkFn chunk, void* context, Crew crew) noexc
     }
     int64_t const time = now_ns();
     // A worker that goes to sleep at this moment misses the job, and the next one wakes it.
-    if (crew.wake && pool.awake.load(std::memory_order_relaxed) < count) {
+    if (team.wake && pool.awake.load(std::memory_order_relaxed) < count) {
         pool.job.store(job, std::memory_order_seq_cst);
         wake_next(0, members, time);
     } else {

@@ -122,15 +122,15 @@ int usable_processors(const char* root) noexcept {
 CacheSizes cache_sizes() noexcept {
 #if defined(_SC_LEVEL2_CACHE_SIZE)
     static CacheSizes const sizes = [] {
-        // sysconf adds up the third caches of the whole machine.
-        auto const third =
+        // sysconf adds up the L3s of the whole machine.
+        auto const l3 =
             static_cast<long>(number_in("/sys/devices/system/cpu/cpu0/cache/index3", "size") << 10);
         auto const usual = [](long bytes, ptrdiff_t least, ptrdiff_t otherwise) {
             return bytes >= least ? static_cast<ptrdiff_t>(bytes) : otherwise;
         };
         return CacheSizes{usual(sysconf(_SC_LEVEL1_DCACHE_SIZE), 8 << 10, 32 << 10),
                           usual(sysconf(_SC_LEVEL2_CACHE_SIZE), 128 << 10, 512 << 10),
-                          usual(third ? third : sysconf(_SC_LEVEL3_CACHE_SIZE), 1 << 20, 8 << 20)};
+                          usual(l3 ? l3 : sysconf(_SC_LEVEL3_CACHE_SIZE), 1 << 20, 8 << 20)};
     }();
     return sizes;
 #else

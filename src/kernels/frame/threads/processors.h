@@ -8,10 +8,10 @@ namespace raptors {
 // `root` stands for "/", for tests.
 int usable_processors(const char* root = "") noexcept;
 
-// Bytes of a processor's own first and second data cache, and of the third, which it shares; of
+// Bytes of a processor's own L1 (of data) and L2, and of L3, which it shares; of
 // usual ones where the system does not say.
 struct CacheSizes {
-    ptrdiff_t first, second, third;
+    ptrdiff_t l1, l2, l3;
 };
 CacheSizes cache_sizes() noexcept;
 

@@ -21,9 +21,9 @@ Block block_of(const Nest& nest) noexcept {
 
 }  // namespace
 
-void run(const Kernel& kernel, const Nest& nest, Share share) noexcept {
+void run(const Kernel& kernel, const Nest& nest, WorkSplit split) noexcept {
     bool const streaming = nest.ndim && nest.ndim <= 2 && streams(kernel, block_of(nest));
-    for_parts(nest, share, [&](const Nest& part) {
+    for_parts(nest, split, [&](const Nest& part) {
         if (streaming)
             run_streaming(kernel, block_of(part));
         else

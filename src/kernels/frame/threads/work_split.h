@@ -8,15 +8,15 @@
 namespace raptors {
 
 // Elementwise over a simplified nest. Results do not depend on who works.
-void run(const Kernel& kernel, const Nest& nest, Share share) noexcept;
+void run(const Kernel& kernel, const Nest& nest, WorkSplit split) noexcept;
 // run(part) for every part of a simplified nest. False if one said so.
 template <class Run>
-bool for_parts(const Nest& nest, Share share, const Run& run) noexcept {
-    if (share.grain == unshared.grain) return run(nest);
-    Chunks const chunks(nest, share.grain);
+bool for_parts(const Nest& nest, WorkSplit split, const Run& run) noexcept {
+    if (split.grain == unsplit.grain) return run(nest);
+    Chunks const chunks(nest, split.grain);
     if (chunks.count() < 2 || chunks.count() > most_chunks) return run(nest);
     std::atomic<bool> done{true};
-    for_chunks(chunks.count(), share.crew, [&](ptrdiff_t i) {
+    for_chunks(chunks.count(), split.team, [&](ptrdiff_t i) {
         Nest part;
         chunks.part(i, part);
         if (!run(part)) done.store(false, std::memory_order_relaxed);
@@ -31,10 +31,10 @@ struct Conversion {
 };
 // The same with casts; false: out of memory, the output may be partly written.
 [[nodiscard]] bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                       Share share = unshared) noexcept;
+                       WorkSplit split = unsplit) noexcept;
 // where=: the last operand is the boolean mask. Conversions may be nullptr.
 [[nodiscard]] bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
-                              Share share = unshared) noexcept;
+                              WorkSplit split = unsplit) noexcept;
 
 // How the parts of a long row come together.
 struct Joining {
@@ -47,9 +47,11 @@ struct Joining {
 // As run_reduce without casts; a third operand is the centre that Table::deviation takes, with
 // stride 0 along the reduced axes. Results do not depend on who works: parts are nodes of the tree
 // by which a kernel adds.
-void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining, Share share) noexcept;
+void run_reduce(ReduceFn kernel, const Nest& nest, const Joining& joining,
+                WorkSplit split) noexcept;
 
 // Where the extreme of n contiguous elements of `size` bytes is.
-int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size, Share share) noexcept;
+int64_t run_argreduce(ReduceFn kernel, const char* in, ptrdiff_t n, int size,
+                      WorkSplit split) noexcept;
 
 }  // namespace raptors

@@ -33,7 +33,7 @@ namespace {
 // clang-format on
 #include "tables/ops.def"
 
-template <template <class, Signature, class> class Kernel, class F, Signature signature,
+template <template <class, RowSignature, class> class Kernel, class F, RowSignature signature,
           uint32_t types>
 inline void fill_row(KernelFn* row) {
 #define DTYPE(id, type, ...)                  \

@@ -44,7 +44,7 @@ void few_tile(const Matrices& s, const char* a, const char* b, char* c) {
 }
 
 template <class C>
-void few(const Matrices& s) noexcept {
+void dot_tile(const Matrices& s) noexcept {
     for (ptrdiff_t j = 0; j < s.n;) {
         bool const wide = s.n - j >= few_columns;
         const char* const b = s.b + j * s.b_column;

@@ -19,11 +19,11 @@ struct Kernels {
 
     static constexpr Gemm make() {
         Gemm gemm{};
-        gemm.rows = tile_rows;
-        gemm.columns = tile_columns<C>;
+        gemm.mr = tile_rows;
+        gemm.nr = tile_columns<C>;
         gemm.a_size = sizeof(Spread<C>);
         gemm.b_size = sizeof(Lane<C>);
-        gemm.depth = sizeof(C) == 8 ? 384 : 512;
+        gemm.kc = sizeof(C) == 8 ? 384 : 512;
         // A vector a cycle of a third of a nanosecond; 64-bit integers take several instructions.
         gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
         gemm.pack_a = pack_a<E, C>;
@@ -35,7 +35,7 @@ struct Kernels {
         gemm.packed = packed<E, C>;
         if constexpr (has_small) {
             gemm.small = small<C>;
-            gemm.few = few<C>;
+            gemm.dot_tile = dot_tile<C>;
         }
         gemm.dot = dot<E>;
         gemm.by_rows = by_rows<E>;

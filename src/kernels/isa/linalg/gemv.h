@@ -154,7 +154,7 @@ void dot_any_short_rows(const MatrixVector& s) {
     dot_short_rows<C, 0>(s);
 }
 
-// A long row as three, which are read at the same time: memory, and a third cache that others use,
+// A long row as three, which are read at the same time: memory, and L3 that others use,
 // too, give more to several streams (Zen 3). Not 2^n apart: of pieces 128 KiB apart reading takes
 // twice as long.
 template <class C>
@@ -200,7 +200,7 @@ RAPTORS_INLINE void dot_last_rows(const MatrixVector& s, ptrdiff_t row) {
 }
 
 // As many rows at once as there are registers for sums: several streams come faster than one from
-// memory, and where registers are few from a third cache, too (Zen 3).
+// memory, and where registers are few from L3, too (Zen 3).
 template <class C>
 void by_rows(const MatrixVector& given) noexcept {
     MatrixVector const s = given;  // our own, which no element of y can be part of

@@ -14,9 +14,9 @@ constexpr int n_lanes = lanes<double>;
 
 // Where the operand of each lane begins. Lanes without one repeat the last, which raises no
 // floating-point status of its own.
-struct Places {
+struct LanePointers {
     const char* lane[n_lanes];
-    Places(const char* first, ptrdiff_t next, ptrdiff_t count) {
+    LanePointers(const char* first, ptrdiff_t next, ptrdiff_t count) {
         for (int i = 0; i < n_lanes; ++i) lane[i] = first + (i < count ? i : count - 1) * next;
     }
 };
@@ -27,11 +27,12 @@ template <class T>
 using Stored = Vec<T, stored_bytes<T>>;
 
 template <class T, int... i>
-RAPTORS_INLINE V gather(const Places& from, ptrdiff_t offset, std::integer_sequence<int, i...>) {
+RAPTORS_INLINE V gather(const LanePointers& from, ptrdiff_t offset,
+                        std::integer_sequence<int, i...>) {
     return __builtin_convertvector((Stored<T>{get<T>(from.lane[i] + offset)...}), V);
 }
 template <class T>
-RAPTORS_INLINE V gather(const Places& from, ptrdiff_t offset) {
+RAPTORS_INLINE V gather(const LanePointers& from, ptrdiff_t offset) {
     return gather<T>(from, offset, std::make_integer_sequence<int, n_lanes>());
 }
 
@@ -47,7 +48,7 @@ RAPTORS_INLINE void scatter(V v, char* to, ptrdiff_t next, ptrdiff_t count) {
 
 // In all lanes.
 RAPTORS_INLINE bool holds(Mask m) {
-    return fold<int64_t>(as<int64_t>(m), [](int64_t x, int64_t y) { return x & y; }) != 0;
+    return reduce_lanes<int64_t>(as<int64_t>(m), [](int64_t x, int64_t y) { return x & y; }) != 0;
 }
 
 RAPTORS_INLINE V magnitude(V x) { return as<double>(as<int64_t>(x) & INT64_MAX); }
@@ -71,7 +72,7 @@ struct Factors {
 
 template <class T, int order>
 RAPTORS_INLINE void read(Factors<order>& f, int n, const Equations& s, ptrdiff_t begin) {
-    Places const from(s.a + begin * s.a_next, s.a_next, s.count - begin);
+    LanePointers const from(s.a + begin * s.a_next, s.a_next, s.count - begin);
     for (int i = 0; i < n; ++i) {
         f.row[i] = Mask{} + i;
         for (int j = 0; j < n; ++j) f.a[i][j] = gather<T>(from, i * s.a_row + j * s.a_column);
@@ -131,7 +132,7 @@ RAPTORS_INLINE bool solve(const Equations& s) {
             factorise(f, n);
             sound &= f.loss <= most_loss;
         }
-        Places const b(s.b + begin * s.b_next, s.b_next, s.count - begin);
+        LanePointers const b(s.b + begin * s.b_next, s.b_next, s.count - begin);
         V nothing{};
         for (ptrdiff_t c = 0; c < s.columns; ++c) {
             V x[f.most];

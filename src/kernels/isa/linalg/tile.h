@@ -106,7 +106,7 @@ void pack_pairs_a(const Panels& m) noexcept {
 
 // -im, re of each pair re, im.
 template <class C, int... i>
-RAPTORS_INLINE Vec<C> turned(Vec<C> v, std::integer_sequence<int, i...>) {
+RAPTORS_INLINE Vec<C> transposed_lanes(Vec<C> v, std::integer_sequence<int, i...>) {
     return __builtin_shufflevector(v, -v, (i % 2 ? i - 1 : int{sizeof...(i)} + i + 1)...);
 }
 
@@ -127,7 +127,7 @@ void pack_pairs_b(const Panels& m) noexcept {
                 for (ptrdiff_t at = 0; at < width * size; at += vector_bytes) {
                     Vec<C> const v = get<Vec<C>>(from + at);
                     put(to + at, v);
-                    put(below + at, turned<C>(v, std::make_integer_sequence<int, w>()));
+                    put(below + at, transposed_lanes<C>(v, std::make_integer_sequence<int, w>()));
                 }
                 continue;
             }

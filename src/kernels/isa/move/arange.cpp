@@ -11,7 +11,7 @@ constexpr ptrdiff_t piece = 1 << 16;
 
 // Two roundings, as NumPy: the product, then the sum. Integers wrap.
 template <class T>
-void ramp(const void* first_element, const void* step_element, void* to, ptrdiff_t n) noexcept {
+void arange(const void* first_element, const void* step_element, void* to, ptrdiff_t n) noexcept {
     T const first = *static_cast<const Unaligned<T>*>(first_element);
     T const step = *static_cast<const Unaligned<T>*>(step_element);
     auto* const out = static_cast<Unaligned<T>*>(to);
@@ -37,7 +37,7 @@ void ramp(const void* first_element, const void* step_element, void* to, ptrdiff
 template <class T>
 void fill(MoveTable& table, DType t) {
     if constexpr (is_elementary<T> && !std::is_same_v<T, boolean>)
-        table.ramp[static_cast<int>(t)] = &ramp<T>;
+        table.arange[static_cast<int>(t)] = &arange<T>;
 }
 
 }  // namespace

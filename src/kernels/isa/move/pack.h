@@ -8,7 +8,7 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-struct Layout {
+struct PackLayout {
     ptrdiff_t rows, n;       // extents
     ptrdiff_t outer, inner;  // byte strides of the strided side
 };
@@ -161,7 +161,7 @@ void scatter(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
 
 // Strided -> packed (rows of n elements, one after another).
 template <class U>
-void pack(char* to, const char* from, const Layout& l) noexcept {
+void pack(char* to, const char* from, const PackLayout& l) noexcept {
     using E = Unaligned<U>;
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
     if (l.outer == size && is_column_like(l.outer, l.inner))
@@ -181,7 +181,7 @@ void pack(char* to, const char* from, const Layout& l) noexcept {
 
 // Packed -> strided.
 template <class U>
-void unpack(char* to, const char* from, const Layout& l) noexcept {
+void unpack(char* to, const char* from, const PackLayout& l) noexcept {
     using E = Unaligned<U>;
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(U));
     if (l.outer == size && is_column_like(l.outer, l.inner))

@@ -1,13 +1,13 @@
 // The smaller or the larger of elements.
 #pragma once
-#include "isa/reduce/fold.h"
+#include "isa/reduce/reduction.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
 
 // One lane from all, by vectors of half the length.
 template <class T, int bytes, class V, class Op>
-inline T fold_lanes(V v, Op op) {
+inline T reduce_lanes(V v, Op op) {
     if constexpr (bytes == 16) {
         T lane[16 / sizeof(T)];
         put(lane, v);
@@ -17,7 +17,7 @@ inline T fold_lanes(V v, Op op) {
     } else {
         typedef T Half __attribute__((vector_size(bytes / 2)));
         const char* const p = reinterpret_cast<const char*>(&v);
-        return fold_lanes<T, bytes / 2>(op(get<Half>(p), get<Half>(p + bytes / 2)), op);
+        return reduce_lanes<T, bytes / 2>(op(get<Half>(p), get<Half>(p + bytes / 2)), op);
     }
 }
 
@@ -72,11 +72,11 @@ struct Extreme {
         if (i < n) take(p + (n - 4 * w) * size_of<T>);  // some elements again
         T const infinity = static_cast<T>(__builtin_inf());
         U const limit = static_cast<U>(get<U>(&infinity) << 1);
-        U const most = fold_lanes<U, vector_bytes>(
+        U const most = reduce_lanes<U, vector_bytes>(
             greater(greater(high[0], high[1]), greater(high[2], high[3])),
             [](auto a, auto x) { return x > a ? x : a; });
         *extreme =
-            fold_lanes<T, vector_bytes>(better(better(m[0], m[1]), better(m[2], m[3])), better);
+            reduce_lanes<T, vector_bytes>(better(better(m[0], m[1]), better(m[2], m[3])), better);
         return most <= limit;
     }
 
@@ -106,8 +106,8 @@ struct Extreme {
             }
             for (; i + w <= n; i += w) m = pick(m, get<V>(p + i * size_of<T>));
             if (i < n) m = pick(m, get<V>(p + (n - w) * size_of<T>));  // some lanes again
-            return pick(a,
-                        fold_lanes<T, vector_bytes>(m, [](auto x, auto y) { return pick(x, y); }));
+            return pick(
+                a, reduce_lanes<T, vector_bytes>(m, [](auto x, auto y) { return pick(x, y); }));
         }
         for (; i < n; ++i) a = pick(a, get<T>(p + i * size_of<T>));
         return a;

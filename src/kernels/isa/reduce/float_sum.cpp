@@ -1,5 +1,5 @@
 // Sums of floats, and products.
-#include "isa/reduce/fold.h"
+#include "isa/reduce/reduction.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -420,7 +420,7 @@ template <class T>
 void fill(ReduceTable& table, DType t) {
     int const column = static_cast<int>(t);
     table.reduce[static_cast<int>(Combine::add)][column] = sum<T>;
-    table.reduce[static_cast<int>(Combine::multiply)][column] = fold_all<FloatProduct<T>>;
+    table.reduce[static_cast<int>(Combine::multiply)][column] = reduce_all<FloatProduct<T>>;
     table.deviation[column] = deviation<T>;
 }
 

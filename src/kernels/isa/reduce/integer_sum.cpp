@@ -1,5 +1,5 @@
 // Sums and products of integers: 64 bits wide, exact, so that order does not matter.
-#include "isa/reduce/fold.h"
+#include "isa/reduce/reduction.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -44,7 +44,7 @@ inline uint64_t wide<boolean>(boolean x) {
 template <class U>
 inline uint64_t lane_sum(Vec<U> v) {
     if constexpr (sizeof(U) == 8) {
-        return fold<U>(v, [](U a, U b) { return a + b; });
+        return reduce_lanes<U>(v, [](U a, U b) { return a + b; });
     } else {
         using Twice = typename Widened<U>::Twice;
         Vec<Twice> const w = get<Vec<Twice>>(&v);
@@ -140,9 +140,9 @@ template <class T>
 void fill(ReduceTable& table, DType t) {
     if constexpr (is_elementary<T> && !floating<T>) {
         int const column = static_cast<int>(t);
-        table.reduce[static_cast<int>(Combine::add)][column] = fold_all<IntegerSum<WrapsAs<T>>>;
+        table.reduce[static_cast<int>(Combine::add)][column] = reduce_all<IntegerSum<WrapsAs<T>>>;
         table.reduce[static_cast<int>(Combine::multiply)][column] =
-            fold_all<IntegerProduct<WrapsAs<T>>>;
+            reduce_all<IntegerProduct<WrapsAs<T>>>;
     }
 }
 

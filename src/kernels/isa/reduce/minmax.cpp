@@ -17,10 +17,10 @@ void fill(ReduceTable& table, DType t) {
         auto const row = [&](Combine combine) -> ReduceFn& {
             return table.reduce[static_cast<int>(combine)][column];
         };
-        row(Combine::minimum) = fold_all<Kernel<T, false, false>>;
-        row(Combine::maximum) = fold_all<Kernel<T, true, false>>;
-        row(Combine::fmin) = fold_all<Kernel<T, false, true>>;
-        row(Combine::fmax) = fold_all<Kernel<T, true, true>>;
+        row(Combine::minimum) = reduce_all<Kernel<T, false, false>>;
+        row(Combine::maximum) = reduce_all<Kernel<T, true, false>>;
+        row(Combine::fmin) = reduce_all<Kernel<T, false, true>>;
+        row(Combine::fmax) = reduce_all<Kernel<T, true, true>>;
     }
 }
 

@@ -8,8 +8,8 @@ template <class T>
 void fill(ReduceTable& table, DType t) {
     if constexpr (is_elementary<T>) {
         int const column = static_cast<int>(t);
-        table.reduce[static_cast<int>(Combine::logical_or)][column] = fold_all<Truth<T, false>>;
-        table.reduce[static_cast<int>(Combine::logical_and)][column] = fold_all<Truth<T, true>>;
+        table.reduce[static_cast<int>(Combine::logical_or)][column] = reduce_all<Truth<T, false>>;
+        table.reduce[static_cast<int>(Combine::logical_and)][column] = reduce_all<Truth<T, true>>;
     }
 }
 

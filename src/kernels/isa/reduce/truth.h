@@ -1,6 +1,6 @@
 // Whether any, or every, element is true.
 #pragma once
-#include "isa/reduce/fold.h"
+#include "isa/reduce/reduction.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {

@@ -1,4 +1,4 @@
-// Along rows or down columns: what the reductions share. A fold's elements go into an accumulator
+// Along rows or down columns: what the reductions share. Elements go into an accumulator
 // one after the other: next(accumulator, element) -> accumulator.
 #pragma once
 #include <stddef.h>
@@ -22,7 +22,7 @@ constexpr bool floating = is_floating<T>;
 template <class T>
 constexpr ptrdiff_t size_of = static_cast<ptrdiff_t>(sizeof(T));
 
-// Folds run along rows if their elements lie closer together than neighbouring folds do.
+// A reduction goes along rows if its elements lie closer together than its neighbours do.
 inline bool by_row(const ReduceBlock& r) {
     return r.rows == 1 || (r.n > 1 && magnitude(r.in_stride) <= magnitude(r.in_row));
 }
@@ -40,7 +40,7 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
 }
 
 // Are the rows to come asked for while a group of rows is read? From memory that makes sums 1.2 to
-// 1.7 times as fast (Zen 4, rows of 2 to 16 KiB), from the third cache a tenth slower. Into L2: two
+// 1.7 times as fast (Zen 4, rows of 2 to 16 KiB), from L3 a tenth slower. Into L2: two
 // groups of long rows fill L1.
 bool asks_ahead(const ReduceBlock& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
 
@@ -50,7 +50,7 @@ void ask_for(const char* p, ptrdiff_t stride) {
 }
 
 template <class F>
-void fold_rows(const ReduceBlock& r) {
+void reduce_rows(const ReduceBlock& r) {
     using T = typename F::Element;
     using A = typename F::Accumulator;
     constexpr ptrdiff_t most = 4096 / size_of<T>;
@@ -74,8 +74,9 @@ void fold_rows(const ReduceBlock& r) {
 }
 
 template <class F, bool dense_columns>
-void fold_down(typename F::Accumulator* __restrict acc, const char* __restrict p, ptrdiff_t stride,
-               ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t column, bool ahead) {
+void reduce_down(typename F::Accumulator* __restrict acc, const char* __restrict p,
+                 ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t column,
+                 bool ahead) {
     using T = typename F::Element;
     if (dense_columns) column = size_of<T>;
     ptrdiff_t i = 0;
@@ -109,7 +110,7 @@ void fold_down(typename F::Accumulator* __restrict acc, const char* __restrict p
 }
 
 template <class F>
-void fold_columns(const ReduceBlock& r) {
+void reduce_columns(const ReduceBlock& r) {
     using T = typename F::Element;
     using A = typename F::Accumulator;
     constexpr ptrdiff_t width = 1024;
@@ -120,17 +121,17 @@ void fold_columns(const ReduceBlock& r) {
         const char* const in = r.in + column * r.in_row;
         for (ptrdiff_t j = 0; j < columns; ++j) acc[j] = get<A>(out + j * r.out_row);
         if (r.in_row == size_of<T>)
-            fold_down<F, true>(acc, in, r.in_stride, r.n, columns, r.in_row, asks_ahead(r));
+            reduce_down<F, true>(acc, in, r.in_stride, r.n, columns, r.in_row, asks_ahead(r));
         else
-            fold_down<F, false>(acc, in, r.in_stride, r.n, columns, r.in_row, false);
+            reduce_down<F, false>(acc, in, r.in_stride, r.n, columns, r.in_row, false);
         for (ptrdiff_t j = 0; j < columns; ++j) put<A>(out + j * r.out_row, acc[j]);
     }
 }
 
 template <class F>
-void fold_all(const ReduceBlock& r) noexcept {
+void reduce_all(const ReduceBlock& r) noexcept {
     if (r.n <= 0) return;
-    by_row(r) ? fold_rows<F>(r) : fold_columns<F>(r);
+    by_row(r) ? reduce_rows<F>(r) : reduce_columns<F>(r);
 }
 
 }  // namespace

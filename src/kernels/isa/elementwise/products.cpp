@@ -6,7 +6,7 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-struct Term {
+struct ProductPlusZero {
     template <class T>
     static RAPTORS_INLINE T apply(T x, T y) {
         return x * y + T{0};
@@ -16,7 +16,7 @@ struct Term {
 template <class T>
 void fill(ElementwiseTable& table, DType t) {
     if constexpr (is_floating<T>)
-        table.term[static_cast<int>(t)] = &BinaryKernel<Term, "TT->T", T>::run;
+        table.product[static_cast<int>(t)] = &BinaryKernel<ProductPlusZero, "TT->T", T>::run;
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ T element(T first, T step, ptrdiff_t i) {
 
 template <class T>
 void compare(Isa isa, DType dtype, T first, T step, ptrdiff_t n, ptrdiff_t offset) {
-    RampFn const kernel = table(isa)->ramp[static_cast<int>(dtype)];
+    ArangeFn const kernel = table(isa)->arange[static_cast<int>(dtype)];
     ptrdiff_t const bytes = n * static_cast<ptrdiff_t>(sizeof(T));
     std::vector<char> memory(static_cast<size_t>(bytes + offset + 2 * margin), canary);
     char* const out = memory.data() + margin + offset;
@@ -68,5 +68,5 @@ int main() {
             with_elementary_type(static_cast<DType>(t),
                                  [&]<class T>(TypeTag<T>) { all<T>(isa, static_cast<DType>(t)); });
     }
-    return checks.report("ramp");
+    return checks.report("arange");
 }
