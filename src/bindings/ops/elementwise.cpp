@@ -271,7 +271,7 @@ PyObject* UfuncCall::run_one_block(Block& block, bool fortran, const Fields* lik
         else
             run_row(*kernel_, cost(), block);
     };
-    bool const again = may_repeat(block, nin(), nout());
+    bool const again = reports_ && may_repeat(block, nin(), nout());
     if (run_reported(again, kernel_->context != nullptr, call) < 0) return nullptr;
     return results(layout);
 }

@@ -162,8 +162,7 @@ bool read_operand(PyObject* o, Operand& x) {
     return false;
 }
 
-bool resolve_weak(Operand& x, DType t) {
-    if (x.code < n_type_nums) return true;
+bool store_weak(Operand& x, DType t) {
     x.dtype = t;
     bool const ok = x.code == weak_int     ? store_int(x.object, t, x.element)
                     : x.code == weak_float ? store_float(PyFloat_AS_DOUBLE(x.object), t, x.element)

@@ -35,8 +35,9 @@ bool store_complex(PyObject* x, DType t, void* element);
 
 // Whether x can be an operand; weak scalars are stored once the loop's dtype is known.
 bool read_operand(PyObject* o, Operand& x);
-// A weak operand becomes an element of the loop's dtype.
-bool resolve_weak(Operand& x, DType t);
+// A weak operand becomes an element of the loop's dtype; others are that already.
+bool store_weak(Operand& x, DType t);
+inline bool resolve_weak(Operand& x, DType t) { return x.code < weak_int || store_weak(x, t); }
 // A resolved scalar becomes an element of dtype t: in the operand, never in a 0-d array.
 bool convert_scalar(const Table& table, Operand& x, DType t);
 // A scalar as an element of dtype t (Python and NumPy scalars that fit without a floating-point

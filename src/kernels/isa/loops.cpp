@@ -202,11 +202,26 @@ void drive_converted(const Block& b, const Cores& cores) noexcept {
         }
 }
 
+// The core that takes rows of this block as they are; nullptr: there is none.
+RAPTORS_INLINE Core core_for_rows(const Block& b, const Cores& cores) {
+    unsigned scalar_mask = 0;
+    bool runs = true;
+    for (int i = 0; i < cores.arguments(); ++i) {
+        if (i < cores.inputs && b.inner[i] == 0)
+            scalar_mask |= 1U << i;
+        else
+            runs = runs && b.inner[i] == cores.size[i];
+    }
+    return runs ? cores.core[scalar_mask] : nullptr;
+}
+
 }  // namespace
 
 void drive(const Block& block, const Cores& cores) noexcept {
     if (block.n <= 0 || block.rows <= 0) return;
-    int const inputs = cores.inputs, arguments = cores.arguments();
+    if (block.rows == 1 && !cores.converted)  // such as a scalar operand
+        if (Core const core = core_for_rows(block, cores)) return core(block.data, block.n);
+    int const arguments = cores.arguments();
     Block b = block;
     bool one_run = true;
     for (int i = 0; i < arguments; ++i) one_run = one_run && b.outer[i] == b.n * b.inner[i];
@@ -217,19 +232,10 @@ void drive(const Block& block, const Cores& cores) noexcept {
         b.rows = 1;
     }
     if (cores.converted) return drive_converted(b, cores);
-
-    unsigned scalar_mask = 0;
-    bool runs = true;
-    for (int i = 0; i < arguments; ++i) {
-        if (i < inputs && b.inner[i] == 0)
-            scalar_mask |= 1U << i;
-        else
-            runs = runs && b.inner[i] == cores.size[i];
-    }
-    if (!runs || !cores.core[scalar_mask] || (b.rows > 1 && b.n < long_row))
-        return drive_packed(b, cores);
+    Core const core = core_for_rows(b, cores);
+    if (!core || (b.rows > 1 && b.n < long_row)) return drive_packed(b, cores);
     for (ptrdiff_t r = 0; r < b.rows; ++r) {
-        cores.core[scalar_mask](b.data, b.n);
+        core(b.data, b.n);
         for (int i = 0; i < arguments; ++i) b.data[i] += b.outer[i];
     }
 }

@@ -23,7 +23,7 @@ Value Expression::apply(const Kernel& kernel, const Value* inputs) noexcept {
         own.sizes[o] = static_cast<uint8_t>(kernel.size(kernel.inputs + o));
         own.stored[o] = -1;
     }
-    return {Value::result, static_cast<uint8_t>(length_++), 0, own.sizes[0]};
+    return value(number_of_result(length_++, 0), own.sizes[0]);
 }
 
 // A register is free again after the last instruction that reads it. The outputs of an instruction
@@ -34,10 +34,10 @@ void Expression::assign_registers() noexcept {
     for (int k = 0; k < length_; ++k) {
         for (int o = 0; o < max_outputs; ++o) last_read[k][o] = k;
         for (int i = 0; i < instructions_[k].inputs; ++i)
-            if (Value const v = instructions_[k].arguments[i]; v.home == Value::result)
-                last_read[v.index][v.output] = k;
+            if (Value const v = instructions_[k].arguments[i]; v.is_result())
+                last_read[v.instruction()][v.output()] = k;
     }
-    if (reduce_) last_read[reduced_.index][reduced_.output] = length_;
+    if (reduce_) last_read[reduced_.instruction()][reduced_.output()] = length_;
     uint32_t taken = 0;
     auto const release = [&](int index, int output, int now) {
         const Instruction& of = instructions_[index];
@@ -55,8 +55,8 @@ void Expression::assign_registers() noexcept {
             if (own.sizes[o] > widest_) widest_ = own.sizes[o];
         }
         for (int i = 0; i < own.inputs; ++i)
-            if (Value const v = own.arguments[i]; v.home == Value::result)
-                release(v.index, v.output, k);
+            if (Value const v = own.arguments[i]; v.is_result())
+                release(v.instruction(), v.output(), k);
         for (int o = 0; o < own.outputs; ++o) release(k, o, k);
     }
     assigned_ = true;
@@ -79,9 +79,12 @@ ptrdiff_t up_to_lines(ptrdiff_t bytes) { return (bytes + 63) & ~ptrdiff_t{63}; }
 // One thread's run over a part of the nest.
 class ExpressionRun {
 public:
-    ExpressionRun(const Expression& program, bool watches) noexcept
-        : program_(program), watches_(watches) {
+    ExpressionRun(const Expression& program, int operands, bool watches) noexcept
+        : program_(program), operands_(operands), watches_(watches) {
         for (int8_t& operand : moved_) operand = -1;
+        for (int i = 0; i < program.n_constants_; ++i)
+            places_[Expression::first_constant + i] = {
+                const_cast<char*>(program.constants_[i].bytes), 0, 0};
         if (watches)
             for (int& status : status_) status = 0;
     }
@@ -100,14 +103,6 @@ private:
         ptrdiff_t inner, outer;
     };
 
-    Location of_operand(int i, const WideBlock& own) const noexcept {
-        return {own.data[i], own.inner[i], own.outer[i]};
-    }
-    Location find(Value v, const WideBlock& own) const noexcept {
-        if (v.home == Value::operand) return of_operand(v.index, own);
-        if (v.home == Value::result) return results_[v.index][v.output];
-        return {const_cast<char*>(program_.constants_[v.index].bytes), 0, 0};
-    }
     void clear_status() const noexcept {
         if (watches_) clear_fp_status();
     }
@@ -119,74 +114,72 @@ private:
         }
     }
     void execute(const WideBlock& own) noexcept;
-    void call(int number, Block& block) noexcept;
     ptrdiff_t find_repeated(const Nest& nest, ptrdiff_t* bytes) const noexcept;
     void load_repeated(const Nest& nest, const ptrdiff_t* bytes, char* memory,
                        Nest& inside) noexcept;
 
     const Expression& program_;
+    int operands_;
     bool const watches_;
     char* registers_ = nullptr;
     ptrdiff_t register_bytes_ = 0;
-    Location results_[Expression::most_instructions][max_outputs];
+    Location places_[Expression::most_values];     // of the piece at hand
     int8_t moved_[Expression::most_instructions];  // operand that holds a result already; -1: none
     int status_[Expression::most_instructions + 1];  // if it watches
 };
 
-// Longest runs first: a column becomes a row, rows without gaps become one.
-void ExpressionRun::call(int number, Block& block) noexcept {
-    const Expression::Instruction& own = program_.instructions_[number];
-    int const arguments = own.inputs + own.outputs;
-    if (block.rows > 1) {
-        bool one = true;
-        for (int a = 0; a < arguments; ++a)
-            one &= block.n == 1 || block.outer[a] == block.inner[a] * block.n;
-        if (one) {
-            if (block.n == 1)
-                for (int a = 0; a < arguments; ++a) block.inner[a] = block.outer[a];
-            block.n *= block.rows;
-            block.rows = 1;
-        }
-    }
-    own.function(block, own.context);
-    note_status(number);
+namespace {
+
+// A column becomes a row, rows without gaps become one.
+void lengthen(Block& block, int arguments) noexcept {
+    bool one = true;
+    for (int a = 0; a < arguments; ++a)
+        one &= block.n == 1 || block.outer[a] == block.inner[a] * block.n;
+    if (!one) return;
+    if (block.n == 1)
+        for (int a = 0; a < arguments; ++a) block.inner[a] = block.outer[a];
+    block.n *= block.rows;
+    block.rows = 1;
 }
 
+}  // namespace
+
 void ExpressionRun::execute(const WideBlock& own) noexcept {
+    for (int i = 0; i < operands_; ++i) places_[i] = {own.data[i], own.inner[i], own.outer[i]};
     for (int k = 0; k < program_.length_; ++k) {
         const Expression::Instruction& instruction = program_.instructions_[k];
+        Location* const results = &places_[Expression::number_of_result(k, 0)];
         if (moved_[k] >= 0) {
-            results_[k][0] = of_operand(moved_[k], own);
+            results[0] = places_[moved_[k]];
             continue;
         }
         Block block;
         // What repeats along an axis of the piece is computed once.
-        bool along = instruction.is_whole, down = instruction.is_whole;
+        ptrdiff_t along = instruction.is_whole, down = instruction.is_whole;
         int a = 0;
         for (; a < instruction.inputs; ++a) {
-            Location const from = find(instruction.arguments[a], own);
+            const Location& from = places_[instruction.arguments[a].number];
             block.data[a] = from.data;
-            block.inner[a] = from.inner;
-            block.outer[a] = from.outer;
-            along |= from.inner != 0;
-            down |= from.outer != 0;
+            along |= block.inner[a] = from.inner;
+            down |= block.outer[a] = from.outer;
         }
         block.n = along ? own.n : 1;
         block.rows = down ? own.rows : 1;
         for (int o = 0; o < instruction.outputs; ++o, ++a) {
-            Location& to = results_[k][o];
             if (instruction.stored[o] >= 0) {
-                to = of_operand(instruction.stored[o], own);
+                results[o] = places_[instruction.stored[o]];
             } else {
                 ptrdiff_t const size = instruction.sizes[o];
-                to = {registers_ + instruction.registers[o] * register_bytes_, along ? size : 0,
-                      down ? size * block.n : 0};
+                results[o] = {registers_ + instruction.registers[o] * register_bytes_,
+                              along ? size : 0, down ? size * block.n : 0};
             }
-            block.data[a] = to.data;
-            block.inner[a] = to.inner;
-            block.outer[a] = to.outer;
+            block.data[a] = results[o].data;
+            block.inner[a] = results[o].inner;
+            block.outer[a] = results[o].outer;
         }
-        call(k, block);
+        if (block.rows > 1) lengthen(block, a);
+        instruction.function(block, instruction.context);
+        note_status(k);
     }
 }
 
@@ -200,11 +193,11 @@ ptrdiff_t ExpressionRun::find_repeated(const Nest& nest, ptrdiff_t* bytes) const
         const Expression::Instruction& own = program_.instructions_[k];
         bytes[k] = 0;
         if (own.inputs != 1 || own.outputs != 1 || own.is_whole || operands == max_nest_operands ||
-            own.arguments[0].home != Value::operand)
+            !own.arguments[0].is_operand())
             continue;
         ptrdiff_t distinct = 1;
         for (int a = 0; a < nest.ndim; ++a)
-            if (nest.strides[own.arguments[0].index][a]) distinct *= nest.shape[a];
+            if (nest.strides[own.arguments[0].number][a]) distinct *= nest.shape[a];
         if (distinct > most_repeated || distinct > all / 2) continue;
         bytes[k] = up_to_lines(distinct * own.sizes[0]);
         total += bytes[k];
@@ -221,7 +214,7 @@ void ExpressionRun::load_repeated(const Nest& nest, const ptrdiff_t* bytes, char
     for (int k = 0; k < program_.length_; ++k) {
         if (!bytes[k]) continue;
         const Expression::Instruction& own = program_.instructions_[k];
-        int const from = own.arguments[0].index;
+        int const from = own.arguments[0].number;
         int const to = program_.masked_ ? inside.operands - 1 : inside.operands;
         moved_[k] = static_cast<int8_t>(to);
         ++inside.operands;
@@ -267,6 +260,7 @@ bool ExpressionRun::run_elementwise(const Nest& nest) noexcept {
     Nest inside;
     if (repeated) load_repeated(nest, bytes, scratch.get(), inside);
     const Nest& own = repeated ? inside : nest;
+    operands_ = own.operands;
     auto const run_pieces = [&](const WideBlock& block) {
         for_each_piece(block, own.operands, piece, [&](const WideBlock& part) { execute(part); });
     };
@@ -331,7 +325,7 @@ bool ExpressionRun::run_reduce(ReducePlan& plan, ptrdiff_t columns_of_a_tile) no
     auto const reduce = [&](ptrdiff_t row, ptrdiff_t rows, ptrdiff_t first, ptrdiff_t n) {
         WideBlock const own = piece_of(plan, pieces.by_row, row, rows, first, n);
         execute(own);
-        Location const from = find(program_.reduced_, own);
+        const Location& from = places_[program_.reduced_.number];
         char* const out = plan.data[ReducePlan::out] + row * out_row;
         ptrdiff_t const outer = size * own.n;
         program_.reduce_({from.data, out, n, pieces.by_row ? size : outer, rows,
@@ -352,7 +346,7 @@ bool ExpressionRun::run_reduce(ReducePlan& plan, ptrdiff_t columns_of_a_tile) no
 bool Expression::run(const Nest& nest, WorkSplit split, int* status) noexcept {
     assign_registers();
     auto const with = [&](auto body) {
-        ExpressionRun own(*this, status != nullptr);
+        ExpressionRun own(*this, nest.operands, status != nullptr);
         if (!body(own)) return false;
         if (status) own.add_status_to(status);
         return true;

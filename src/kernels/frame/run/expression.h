@@ -15,17 +15,19 @@ class Expression {
 public:
     static constexpr int most_instructions = 16, most_constants = 4;
 
-    // What an instruction reads.
+    // What an instruction reads: an operand, a constant or an output of another instruction, in
+    // this order.
     struct Value {
-        enum Home : uint8_t { operand, constant, result } home;
-        uint8_t index;   // of the operand, the constant or the instruction
-        uint8_t output;  // of the instruction
-        uint8_t size;    // bytes of an element
+        uint8_t number;
+        uint8_t size;  // bytes of an element
+
+        bool is_operand() const noexcept { return number < first_constant; }
+        bool is_result() const noexcept { return number >= first_result; }
+        int instruction() const noexcept { return (number - first_result) / max_outputs; }
+        int output() const noexcept { return (number - first_result) % max_outputs; }
     };
 
-    Value operand(int index, int size) noexcept {
-        return {Value::operand, static_cast<uint8_t>(index), 0, static_cast<uint8_t>(size)};
-    }
+    Value operand(int index, int size) noexcept { return value(index, size); }
     // `element` is copied.
     Value constant(const void* element, int size) noexcept;
     // The first output; output(value, 1) is the second.
@@ -58,7 +60,7 @@ public:
     void prepare() noexcept { assign_registers(); }
 
     // The number of an instruction, for its status.
-    static int number(Value result) noexcept { return result.index; }
+    static int number(Value result) noexcept { return result.instruction(); }
     int length() const noexcept { return length_; }
 
     // Over a simplified nest; with a reduction, its axes may come in any order. False: out of
@@ -71,6 +73,17 @@ public:
 
 private:
     friend class ExpressionRun;
+    static constexpr int first_constant = max_nest_operands;
+    static constexpr int first_result = first_constant + most_constants;
+    static constexpr int most_values = first_result + most_instructions * max_outputs;
+
+    static constexpr Value value(int number, int size) noexcept {
+        return {static_cast<uint8_t>(number), static_cast<uint8_t>(size)};
+    }
+    static constexpr int number_of_result(int instruction, int output) noexcept {
+        return first_result + instruction * max_outputs + output;
+    }
+
     struct Instruction {
         KernelFn function;
         const void* context;
@@ -96,12 +109,11 @@ private:
 
 inline Expression::Value Expression::constant(const void* element, int size) noexcept {
     memcpy(constants_[n_constants_].bytes, element, static_cast<size_t>(size));
-    return {Value::constant, static_cast<uint8_t>(n_constants_++), 0, static_cast<uint8_t>(size)};
+    return value(first_constant + n_constants_++, size);
 }
 
 inline Expression::Value Expression::output(Value first, int number) const noexcept {
-    return {Value::result, first.index, static_cast<uint8_t>(number),
-            instructions_[first.index].sizes[number]};
+    return value(first.number + number, instructions_[first.instruction()].sizes[number]);
 }
 
 inline Expression::Value Expression::cast(KernelFn kernel, Value x, int size) noexcept {
@@ -109,13 +121,13 @@ inline Expression::Value Expression::cast(KernelFn kernel, Value x, int size) no
     one.function = kernel;
     one.inputs = one.outputs = 1;
     Value result = apply(one, &x);
-    result.size = instructions_[result.index].sizes[0] = static_cast<uint8_t>(size);
+    result.size = instructions_[result.instruction()].sizes[0] = static_cast<uint8_t>(size);
     return result;
 }
 
 inline void Expression::store(Value result, int operand) noexcept {
-    Instruction& of = instructions_[result.index];
-    of.stored[result.output] = static_cast<int8_t>(operand);
+    Instruction& of = instructions_[result.instruction()];
+    of.stored[result.output()] = static_cast<int8_t>(operand);
     of.is_whole = true;
 }
 
@@ -125,7 +137,7 @@ inline void Expression::reduce(ReduceFn kernel, Value result, ptrdiff_t piece,
     reduced_ = result;
     reduce_piece_ = piece;
     stops_ = stops;
-    instructions_[result.index].is_whole = true;
+    instructions_[result.instruction()].is_whole = true;
 }
 
 }  // namespace raptors
