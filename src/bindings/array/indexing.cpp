@@ -111,9 +111,11 @@ bool is_mask(PyObject* key) {
 }
 
 // a[mask]: a mask of the array's own shape, both without gaps.
-PyObject* compressed(const Table& table, const Fields* f, DType t, PyObject* key) {
+PyObject* compressed(const Table& table, const Fields* f, PyObject* key) {
     Fields const* const mask = fields(key);
-    if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num]) return decline(Why::dtype);
+    auto const size = static_cast<unsigned long long>(PyDataType_ELSIZE(f->descr));
+    if (!is_movable(f->descr) || size > sizeof(Element) || (size & (size - 1)))
+        return decline(Why::dtype);
     if (!f->nd || mask->nd != f->nd || !(f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS))
         return decline(Why::index);
     for (int d = 0; d < f->nd; ++d)
@@ -122,9 +124,8 @@ PyObject* compressed(const Table& table, const Fields* f, DType t, PyObject* key
     npy_intp const total = table.count_true(mask->data, n);
     PyObject* const out = new_array(1, &total, f->descr);
     if (!out) return nullptr;
-    auto const which = __builtin_ctzll(static_cast<unsigned long long>(item_size(t)));
-    table.compress[which](mask->data, f->data, fields(out)->data, n, total);
-    count_native(getitem_entry, t, Layout::contiguous, f->nd, f->dimensions);
+    table.compress[__builtin_ctzll(size)](mask->data, f->data, fields(out)->data, n, total);
+    count_native(getitem_entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
     return out;
 }
 
@@ -140,7 +141,7 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         count_native(getitem_entry, t, Layout::scalar, 1, f->dimensions);
         return element(f, t, f->data + at * f->strides[0]);
     }
-    if (is_mask(key)) return compressed(*active().table, f, t, key);
+    if (is_mask(key)) return compressed(*active().table, f, key);
     Selection part;
     switch (parse(f, key, part)) {
         case Parsed::error:
@@ -172,9 +173,10 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         return 1;
     };
     if (!active().table) return refuse(Why::disabled);
-    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write))
+    if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
+        (t == no_dtype && !is_exact(value)))
         return refuse(Why::dtype);
-    if (f->nd == 1 && is_index(key)) {
+    if (f->nd == 1 && is_index(key) && t != no_dtype) {
         npy_intp at;
         if (!wrap_index(key, f->dimensions[0], &at)) return refuse(Why::index);
         Element bytes;
@@ -198,10 +200,10 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         case Parsed::yes:
             break;
     }
-    int const done = assign(part.data, part.nd, part.dims, part.strides, t, value);
+    int const done = assign(part.data, part.nd, part.dims, part.strides, f->descr, value);
     if (done == 0)
-        count_native(setitem_entry, t, part.element ? Layout::scalar : Layout::strided, f->nd,
-                     f->dimensions);
+        count_native(setitem_entry, column_of(f->descr),
+                     part.element ? Layout::scalar : Layout::strided, f->nd, f->dimensions);
     return done == 1 ? refuse(Why::value) : done;
 }
 

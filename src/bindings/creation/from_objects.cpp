@@ -41,6 +41,17 @@ Nest pair(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides
     return nest;
 }
 
+// Elements of `size` bytes as they are.
+void move_nest(Nest& nest, ptrdiff_t size) {
+    const Table& table = *active().table;
+    bool const has_kernel = size <= ptrdiff_t{sizeof(Element)} && (size & (size - 1)) == 0;
+    simplify(nest);
+    if (has_kernel)
+        run({table.copy[__builtin_ctzll(static_cast<unsigned long long>(size))]}, nest);
+    else
+        run({table.copy_sized, &size}, nest);
+}
+
 // ---- nested lists of numbers
 constexpr int deepest = 8;
 
@@ -183,14 +194,19 @@ PyObject* from_sequence(Entry* entry, PyObject* sequence, PyArray_Descr* descr) 
 // A copy of an exact array in its own dtype.
 PyObject* copied(PyObject* self, bool keep) {
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num])
-        return decline(Why::dtype);  // keeps the very instance
-    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f))
-        return converted(self, f->descr, keep);
-    PyObject* out = new_array(f->nd, f->dimensions, f->descr);
-    if (out)
-        std::memcpy(fields(out)->data, f->data, static_cast<size_t>(count_of(f) * item_size(t)));
+    if (!is_movable(f->descr)) return decline(Why::dtype);
+    bool const flat = (f->flags & NPY_ARRAY_C_CONTIGUOUS) != 0;
+    int perm[NPY_MAXDIMS];
+    for (int d = 0; d < f->nd; ++d) perm[d] = d;
+    if (keep && !flat) stride_order(f, perm);
+    PyObject* const out = new_array_ordered(f->nd, f->dimensions, perm, f->descr);
+    if (!out) return nullptr;
+    npy_intp const size = PyDataType_ELSIZE(f->descr);
+    if (flat)
+        std::memcpy(fields(out)->data, f->data, static_cast<size_t>(count_of(f) * size));
+    else
+        move_elements(f->nd, f->dimensions, f->data, f->strides, fields(out)->data,
+                      fields(out)->strides, size);
     return out;
 }
 
@@ -210,6 +226,12 @@ void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
     Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
     simplify(nest);
     run({table.cast[index(from_t)][index(to_t)]}, nest);
+}
+
+void move_elements(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, char* to,
+                   const npy_intp* to_strides, npy_intp size) {
+    Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
+    move_nest(nest, size);
 }
 
 void stride_order(const Fields* f, int* perm) {
@@ -274,8 +296,9 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     if (copy == Py_None && same)
         return keep || f->flags & NPY_ARRAY_C_CONTIGUOUS ? counted(entry, as_ours(self))
                                                          : decline(Why::keyword);
-    if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
-    return counted(entry, same ? copied(self, keep) : converted(self, descr, keep));
+    if (same) return counted(entry, copied(self, keep));
+    return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
+                                          : counted(entry, converted(self, descr, keep));
 }
 
 PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -298,8 +321,9 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     if (!same && dtype_of(descr) == dtype_of(f->descr)) return decline(Why::dtype);
     if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
         return counted(entry, as_ours(self));
-    if (dtype_of(f->descr) == no_dtype) return decline(Why::dtype);
-    return counted(entry, same ? copied(self, false) : converted(self, descr, !contiguous));
+    if (same) return counted(entry, copied(self, false));
+    return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
+                                          : counted(entry, converted(self, descr, !contiguous));
 }
 
 PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -312,7 +336,7 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!parse_order(slots[0], &keep)) return decline(Why::keyword);
     PyObject* out = copied(self, keep);
     Fields* const f = fields(self);
-    if (out) count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return out;
 }
 
@@ -447,22 +471,26 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     Py_RETURN_NONE;
 }
 
-int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,
+int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
            PyObject* from) {
     const Active& act = active();
     if (!act.table) return 1;
+    DType const t = dtype_of(descr);
     npy_intp from_strides[NPY_MAXDIMS] = {};
     if (!is_exact(from)) {
         Element element;
-        if (!scalar_element(from, t, element)) return 1;
+        if (t == no_dtype || !scalar_element(from, t, element)) return 1;
         copy_nest(*act.table, nd, dims, element, from_strides, t, data, strides, t);
         return 0;
     }
     Fields* const f = fields(from);
     DType const u = dtype_of(f->descr);
-    if (u == no_dtype || !quiet_cast(u, t) || f->nd > nd) return 1;
+    bool const moves = t == no_dtype || u == t;
+    if (f->nd > nd || !(moves ? is_movable(descr) && PyArray_EquivTypes(f->descr, descr)
+                              : u != no_dtype && quiet_cast(u, t)))
+        return 1;
     int const first = nd - f->nd;
-    bool same = u == t && f->data == data && f->nd == nd;
+    bool same = moves && f->data == data && f->nd == nd;
     for (int d = 0; d < f->nd; ++d) {
         if (f->dimensions[d] == 1) {
             same = same && dims[d] == 1;
@@ -474,9 +502,14 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DT
     }
     if (same) return 0;  // `a[s] += b` ends in a[s] = a[s]
     Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
-    if (overlaps(nest, 0, item_size(u), 1, item_size(t))) return 1;
-    simplify(nest);
-    run({act.table->cast[index(u)][index(t)]}, nest);
+    int const size = static_cast<int>(PyDataType_ELSIZE(descr));
+    if (overlaps(nest, 0, static_cast<int>(PyDataType_ELSIZE(f->descr)), 1, size)) return 1;
+    if (moves) {
+        move_nest(nest, size);
+    } else {
+        simplify(nest);
+        run({act.table->cast[index(u)][index(t)]}, nest);
+    }
     return 0;
 }
 

@@ -17,6 +17,9 @@ RAPTORS_NATIVE(fromiter_native);
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
                const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
                DType to_t);
+// Elements of `size` bytes as they are, whatever they mean; same shape.
+void move_elements(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, char* to,
+                   const npy_intp* to_strides, npy_intp size);
 // The axes of an array by falling |stride|, ties in C order: what NumPy's copies (not its ufuncs)
 // call order 'K'.
 void stride_order(const Fields* f, int* perm);
@@ -26,10 +29,10 @@ void stride_order(const Fields* f, int* perm);
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep);
 // A new C-ordered array with the elements of an exact array whose dtype has kernels.
 PyObject* c_ordered(PyObject* self);
-// Copies `from` into memory of the given shape and strides (same shape, after broadcasting `from`);
-// both exact arrays with kernels and no floating-point event possible. 0 done, 1 declined, -1
-// error.
-int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, DType t,
+// Copies `from` into memory of the given shape and strides (same shape, after broadcasting `from`):
+// an exact array whose elements can be moved, or converted without a floating-point event, or a
+// scalar. 0 done, 1 declined, -1 error.
+int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
            PyObject* from);
 
 }  // namespace raptors

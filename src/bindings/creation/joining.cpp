@@ -6,6 +6,8 @@
 #include "creation/from_objects.h"
 #include "frame/nest/axes.h"
 
+namespace py = pybind11;
+
 namespace raptors {
 namespace {
 
@@ -42,29 +44,36 @@ void falling_strides(const Piece* pieces, Py_ssize_t n, int nd, int* perm) {
     });
 }
 
-// The dtype of the result, borrowed from NumPy's own; nullptr: declined.
-PyArray_Descr* common_dtype(const Piece* pieces, Py_ssize_t n) {
+// The dtype of the result; null: declined.
+py::object common_dtype(const Piece* pieces, Py_ssize_t n) {
     PyArray_Descr* const first = pieces[0].f->descr;
-    bool same = dtype_of(first) != no_dtype;
+    auto const owned = [](PyArray_Descr* descr) {
+        return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(descr));
+    };
+    bool same = dtype_of(first) != no_dtype && descr_of_num[first->type_num] == first;
     for (Py_ssize_t k = 1; k < n; ++k) same = same && pieces[k].f->descr == first;
-    if (same && descr_of_num[first->type_num] == first) return first;
+    if (same) return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(first));
     PyArrayObject* arrays[NPY_MAXARGS];
-    if (n > NPY_MAXARGS) return nullptr;
+    if (n > NPY_MAXARGS) return {};
     for (Py_ssize_t k = 0; k < n; ++k) {
-        if (dtype_of(pieces[k].f->descr) == no_dtype) return nullptr;
+        if (!is_movable(pieces[k].f->descr)) return {};
         arrays[k] = reinterpret_cast<PyArrayObject*>(const_cast<Fields*>(pieces[k].f));
     }
-    PyArray_Descr* common = PyArray_ResultType(n, arrays, 0, nullptr);
-    if (!common) {
+    py::object found = owned(PyArray_ResultType(n, arrays, 0, nullptr));
+    if (!found) {
         PyErr_Clear();
-        return nullptr;
+        return {};
     }
+    auto* const common = reinterpret_cast<PyArray_Descr*>(found.ptr());
     DType const t = dtype_of(common);
-    PyArray_Descr* const own = t == no_dtype ? nullptr : descr_of_num[common->type_num];
-    Py_DECREF(common);
-    for (Py_ssize_t k = 0; own && k < n; ++k)
-        if (!quiet_cast(dtype_of(pieces[k].f->descr), t)) return nullptr;
-    return own;
+    for (Py_ssize_t k = 0; k < n; ++k) {
+        DType const u = dtype_of(pieces[k].f->descr);
+        bool const fits = t == no_dtype || u == no_dtype
+                              ? is_movable(common) && PyArray_EquivTypes(pieces[k].f->descr, common)
+                              : quiet_cast(u, t);
+        if (!fits) return {};
+    }
+    return found;
 }
 
 PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
@@ -86,9 +95,11 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
         }
         flat = flat && (pieces[k].f->flags & NPY_ARRAY_C_CONTIGUOUS);
     }
-    PyArray_Descr* const descr = common_dtype(pieces, n);
-    if (!descr) return decline(Why::dtype);
+    py::object const common = common_dtype(pieces, n);
+    if (!common) return decline(Why::dtype);
+    auto* const descr = reinterpret_cast<PyArray_Descr*>(common.ptr());
     DType const t = dtype_of(descr);
+    npy_intp const size = PyDataType_ELSIZE(descr);
     PyObject* out;
     if (flat) {
         out = new_array(nd, dims, descr);
@@ -105,7 +116,7 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
         const Piece& p = pieces[k];
         DType const u = dtype_of(p.f->descr);
         if (one_run && u == t && (p.f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
-            auto const bytes = static_cast<size_t>(count_of(p.f) * item_size(t));
+            auto const bytes = static_cast<size_t>(count_of(p.f) * size);
             std::memcpy(to, p.f->data, bytes);
             to += bytes;
             continue;
@@ -115,10 +126,13 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
             part[d] = p.dim(d);
             strides[d] = p.stride(d);
         }
-        copy_nest(table, nd, part, p.f->data, strides, u, to, o->strides, t);
+        if (u == t)
+            move_elements(nd, part, p.f->data, strides, to, o->strides, size);
+        else
+            copy_nest(table, nd, part, p.f->data, strides, u, to, o->strides, t);
         to += part[axis] * o->strides[axis];
     }
-    count_native(entry, t, flat ? Layout::contiguous : Layout::strided, nd, dims);
+    count_native(entry, column_of(descr), flat ? Layout::contiguous : Layout::strided, nd, dims);
     return out;
 }
 

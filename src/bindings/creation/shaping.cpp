@@ -24,19 +24,17 @@ PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims) {
 // The elements in C order, in new memory.
 PyObject* flattened(PyObject* self) {
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (t == no_dtype || f->descr != descr_of_num[f->descr->type_num]) return decline(Why::dtype);
-    npy_intp const n = count_of(f);
+    if (!is_movable(f->descr)) return decline(Why::dtype);
+    npy_intp const n = count_of(f), size = PyDataType_ELSIZE(f->descr);
     PyObject* out = new_array(1, &n, f->descr);
     if (!out) return nullptr;
     npy_intp strides[NPY_MAXDIMS];
-    npy_intp stride = item_size(t);
+    npy_intp stride = size;
     for (int i = f->nd - 1; i >= 0; --i) {
         strides[i] = stride;
         stride *= f->dimensions[i];
     }
-    copy_nest(*active().table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
-              strides, t);
+    move_elements(f->nd, f->dimensions, f->data, f->strides, fields(out)->data, strides, size);
     return out;
 }
 

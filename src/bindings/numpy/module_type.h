@@ -18,7 +18,6 @@ pybind11::object ask(const pybind11::object& source, const pybind11::object& own
                      const pybind11::object& name);
 // What stands for what is found: translate(path of `own`, name, NumPy's value).
 pybind11::object ask_and_translate(const pybind11::object& source, const pybind11::object& own,
-                                   const pybind11::object& translate,
-                                   const pybind11::object& name);
+                                   const pybind11::object& translate, const pybind11::object& name);
 
 }  // namespace raptors

@@ -67,6 +67,12 @@ inline size_t index(E t)
 
 void init_dtypes();  // needs NumPy's API
 
+// Whether elements are bytes that may simply be copied: neither references nor memory of their own.
+inline bool is_movable(PyArray_Descr* descr) {
+    return descr->type_num < n_type_nums && !PyDataType_REFCHK(descr) &&
+           PyDataType_ELSIZE(descr) > 0;
+}
+
 inline bool same_shape(const Fields* f, const Fields* g) {
     if (f->nd != g->nd) return false;
     for (int d = 0; d < f->nd; ++d)

@@ -16,6 +16,7 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 struct MoveTable {
     KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
     KernelFn copy[5];                   // elements of 1, 2, 4, 8 and 16 bytes
+    KernelFn copy_sized;                // of any other size, a ptrdiff_t that is the context
     ArangeFn arange[n_dtypes];
     CountFn count_true;
     CompressFn compress[5];  // elements of 1, 2, 4, 8 and 16 bytes

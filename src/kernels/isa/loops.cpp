@@ -9,37 +9,32 @@ namespace {
 constexpr ptrdiff_t piece_bytes = 8192;  // of each operand
 constexpr ptrdiff_t long_row = 64;       // elements: from here on a run per row costs little
 
-void pack_any(int size, char* to, const char* from, const PackLayout& l) noexcept {
+// body(an unsigned value of `size` bytes)
+template <class Body>
+RAPTORS_INLINE void with_size(int size, Body body) {
     switch (size) {
         case 1:
-            return pack<uint8_t>(to, from, l);
+            return body(uint8_t{});
         case 2:
-            return pack<uint16_t>(to, from, l);
+            return body(uint16_t{});
         case 4:
-            return pack<uint32_t>(to, from, l);
+            return body(uint32_t{});
         case 8:
-            return pack<uint64_t>(to, from, l);
+            return body(uint64_t{});
         default:
-            return pack<UnsignedOf<16>::type>(to, from, l);
+            return body(UnsignedOf<16>::type{});
     }
+}
+
+void pack_any(int size, char* to, const char* from, const PackLayout& l) noexcept {
+    with_size(size, [&](auto element) { pack<decltype(element)>(to, from, l); });
 }
 
 void unpack_any(int size, char* to, const char* from, const PackLayout& l) noexcept {
-    switch (size) {
-        case 1:
-            return unpack<uint8_t>(to, from, l);
-        case 2:
-            return unpack<uint16_t>(to, from, l);
-        case 4:
-            return unpack<uint32_t>(to, from, l);
-        case 8:
-            return unpack<uint64_t>(to, from, l);
-        default:
-            return unpack<UnsignedOf<16>::type>(to, from, l);
-    }
+    with_size(size, [&](auto element) { unpack<decltype(element)>(to, from, l); });
 }
 
-// The core for the largest covered-out subset of `scalar_mask`.
+// The core for the largest subset of `scalar_mask` that has one.
 unsigned subset_with_core(const Cores& cores, unsigned scalar_mask) noexcept {
     if (cores.core[scalar_mask]) return scalar_mask;
     for (unsigned drop = 1; drop < 8; drop <<= 1)

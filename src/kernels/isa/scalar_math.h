@@ -175,33 +175,27 @@ RAPTORS_INLINE T reciprocal(T x) {
 }
 
 // Extremes. The second operand wins if both are equal (0.0 and -0.0), the first if both are NaN.
+// x where it is better, and where `decider` is NaN.
+template <class T>
+RAPTORS_INLINE T better_of(bool better, T decider, T x, T y) {
+    if constexpr (is_floating<T>) better |= decider != decider;
+    return pick(better, x, y);
+}
 template <class T>
 RAPTORS_INLINE T minimum(T x, T y) {
-    if constexpr (is_floating<T>)
-        return pick((x < y) | (x != x), x, y);
-    else
-        return pick(x < y, x, y);
+    return better_of(x < y, x, x, y);
 }
 template <class T>
 RAPTORS_INLINE T maximum(T x, T y) {
-    if constexpr (is_floating<T>)
-        return pick((x > y) | (x != x), x, y);
-    else
-        return pick(x > y, x, y);
+    return better_of(x > y, x, x, y);
 }
 template <class T>
 RAPTORS_INLINE T fmin(T x, T y) {
-    if constexpr (is_floating<T>)
-        return pick((x < y) | (y != y), x, y);
-    else
-        return pick(x < y, x, y);
+    return better_of(x < y, y, x, y);
 }
 template <class T>
 RAPTORS_INLINE T fmax(T x, T y) {
-    if constexpr (is_floating<T>)
-        return pick((x > y) | (y != y), x, y);
-    else
-        return pick(x > y, x, y);
+    return better_of(x > y, y, x, y);
 }
 
 // Logic and bits

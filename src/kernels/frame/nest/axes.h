@@ -1,7 +1,5 @@
 // Axes of loops: the one sort and the one merge.
 #pragma once
-#include <algorithm>
-
 #include "api/types.h"
 
 namespace raptors {
@@ -30,7 +28,9 @@ void sort_axes(int ndim, Compare compare, Rotate rotate) {
 // Brings the last of [place, i] to its front.
 template <class T>
 void rotate_to(T* axes, int place, int i) {
-    std::rotate(axes + place, axes + i, axes + i + 1);
+    T const moved = axes[i];
+    for (; i > place; --i) axes[i] = axes[i - 1];
+    axes[place] = moved;
 }
 
 // The same of numbers of axes, of which compare(axis, other) is asked.

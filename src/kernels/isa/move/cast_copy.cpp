@@ -147,6 +147,47 @@ void copy(const Block& b, const void*) noexcept {
     }
 }
 
+// An element of one to two U.
+template <class U>
+struct CopyEnds {
+    ptrdiff_t beyond;  // the size less that of a U
+    RAPTORS_INLINE void operator()(char* to, const char* from) const {
+        U const first = get<U>(from), last = get<U>(from + beyond);
+        put(to, first);
+        put(to + beyond, last);
+    }
+};
+
+void copy_sized(const Block& b, const void* context) noexcept {
+    ptrdiff_t const size = *static_cast<const ptrdiff_t*>(context);
+    auto const packed = [&](int i) {
+        return b.inner[i] == size && (b.rows == 1 || b.outer[i] == b.n * size);
+    };
+    if (packed(0) && packed(1)) {
+        memcpy(b.data[1], b.data[0], static_cast<size_t>(b.rows * b.n * size));
+        return;
+    }
+    if (b.inner[0] == size && b.inner[1] == size && b.n * size >= 64) {
+        for (ptrdiff_t r = 0; r < b.rows; ++r)
+            memcpy(b.data[1] + r * b.outer[1], b.data[0] + r * b.outer[0],
+                   static_cast<size_t>(b.n * size));
+        return;
+    }
+    auto const with = [&](auto copy_one) {
+        for (ptrdiff_t r = 0; r < b.rows; ++r) {
+            char* const to = b.data[1] + r * b.outer[1];
+            const char* const from = b.data[0] + r * b.outer[0];
+            for (ptrdiff_t i = 0; i < b.n; ++i)
+                copy_one(to + i * b.inner[1], from + i * b.inner[0]);
+        }
+    };
+    if (size <= 4) return with(CopyEnds<uint16_t>{size - 2});
+    if (size <= 8) return with(CopyEnds<uint32_t>{size - 4});
+    if (size <= 16) return with(CopyEnds<uint64_t>{size - 8});
+    if (size <= 32) return with(CopyEnds<UnsignedOf<16>::type>{size - 16});
+    with([size](char* to, const char* from) { memcpy(to, from, static_cast<size_t>(size)); });
+}
+
 template <class From, class To>
 constexpr KernelFn cast() {
     if constexpr (std::is_same_v<From, To>)
@@ -166,6 +207,7 @@ void fill_from(KernelFn* row) {
 void fill_cast(MoveTable& table) noexcept {
 #define DTYPE(id, type, ...) fill_from<type>(table.cast[static_cast<int>(DType::id)]);
 #include "tables/dtypes.def"
+    table.copy_sized = &copy_sized;
     table.copy[0] = &copy<uint8_t>;
     table.copy[1] = &copy<uint16_t>;
     table.copy[2] = &copy<uint32_t>;

@@ -1,0 +1,164 @@
+"""What only moves elements goes by their size: every dtype whose elements are bytes, every layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+import pytest
+import samples
+from helpers import mine
+from parity import attempt, numpy_parity
+
+#: Of every size with a kernel of its own, of others, with parts that are padding, of the other byte order.
+DTYPES: dict[str, Any] = {
+    **{
+        name: numpy.dtype(name)
+        for name in ("M8[ns]", "m8[s]", "g", "G", "f2", "c16", "?", ">f8", ">i4", ">c16")
+    },
+    **{
+        name: numpy.dtype(name)
+        for name in ("S1", "S3", "S5", "S16", "S20", "U1", "U2", "U3", ">U2", "V7", "V40")
+    },
+    "packed": numpy.dtype([("a", "i4"), ("b", "f8")]),
+    "padded": numpy.dtype([("a", "i1"), ("b", "f8")], align=True),
+    "texts": numpy.dtype([("a", "S3"), ("b", "U1")]),
+    "array": numpy.dtype([("x", "f4", (2, 3)), ("y", ">i2")]),
+}
+SHAPES = ((6,), (4, 6), (1, 6), (0, 3), (70, 33), (2, 3, 4), (3, 1, 5))
+
+
+def elements(dtype: Any, shape: tuple[int, ...]) -> Any:
+    rng = samples.generator(f"moves {dtype} {shape}")
+    n = math.prod(shape)
+    if dtype.kind == "U":
+        return numpy.array([str(i) for i in range(n)], dtype).reshape(shape)
+    if dtype.kind in "fc":
+        return rng.normal(size=n).astype(dtype).reshape(shape)
+    a = numpy.frombuffer(rng.integers(0, 2, n * dtype.itemsize, "u1").tobytes(), dtype).reshape(shape).copy()
+    if dtype.names:  # padding is anything
+        b = numpy.zeros(shape, dtype)
+        for name in dtype.names:
+            b[name] = b[name] if "U" in str(dtype[name]) else a[name]
+        return b
+    return a
+
+
+def layouts(a: Any) -> Iterator[tuple[str, Any]]:
+    yield "as it is", a
+    yield "transposed", a.T
+    yield "backwards", a[::-1]
+    yield "every second", a[..., ::2]
+    yield "one", a[..., :1]
+    yield "repeated", numpy.broadcast_to(a[None], (2, *a.shape)).transpose()
+    raw = numpy.zeros(a.nbytes + 1, "u1")
+    unaligned = raw[1:].view(a.dtype).reshape(a.shape)
+    unaligned[...] = a
+    yield "unaligned", unaligned
+
+
+def cases(dtype: str) -> Iterator[tuple[str, Any]]:
+    for shape in SHAPES:
+        for layout, a in layouts(elements(DTYPES[dtype], shape)):
+            yield f"{shape} {layout}", a
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity()
+def test_copies(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for label, value in cases(dtype):
+        a = mine(xp, value)
+        yield (f"copy {label}", a.copy())
+        yield (f"copy in order K {label}", xp.copy(a))
+        yield (f"array {label}", xp.array(a))
+        yield (f"flatten {label}", a.flatten())
+        if a.size:
+            yield (f"ravel {label}", a.ravel())
+            yield (f"ascontiguousarray {label}", xp.ascontiguousarray(a))
+
+
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if name != "padded"])
+@numpy_parity(
+    native=lambda dtype: 0.0 if ">" in dtype or dtype == "array" else 1.0, reason="results are native"
+)
+def test_joins(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for label, value in cases(dtype):
+        a = mine(xp, value)
+        yield (f"concatenate {label}", xp.concatenate([a, a]))
+        yield (f"last axis {label}", xp.concatenate([a, a[..., :1]], axis=-1))
+        yield (f"stack {label}", xp.stack([a, a], axis=-1))
+
+
+@numpy_parity(native=0.0, reason="the result has no padding")
+def test_joins_of_padded_records(xp: Any) -> Iterator[Any]:
+    a = mine(xp, elements(DTYPES["padded"], (3, 4)))
+    yield ("concatenate", xp.concatenate([a, a]))
+    yield ("with others", attempt(xp.concatenate, [a, mine(xp, numpy.zeros((1, 4)))]))
+
+
+@numpy_parity(native=0.0, reason="mixtures are NumPy's")
+def test_joins_of_several_dtypes(xp: Any) -> Iterator[Any]:
+    arrays = [mine(xp, elements(dtype, (2, 3))) for dtype in DTYPES.values()]
+    for i, a in enumerate(arrays):
+        for j, b in enumerate(arrays):
+            yield ((i, j), attempt(xp.concatenate, [a, b]))
+
+
+@pytest.mark.parametrize("dtype", [name for name, d in DTYPES.items() if d.itemsize in (1, 2, 4, 8, 16)])
+@numpy_parity()
+def test_selection_by_a_mask(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for shape in SHAPES:
+        a = mine(xp, elements(DTYPES[dtype], shape))
+        mask = mine(xp, samples.generator(f"{dtype} {shape}").random(shape) < 0.5)
+        yield (shape, a[mask])
+        yield (f"{shape}: none", a[xp.zeros(shape, bool)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity(of="__setitem__")
+def test_assignment_of_arrays(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for label, value in cases(dtype):
+        a = mine(xp, value)
+        to = xp.empty(a.shape, a.dtype)
+        to[...] = a
+        yield (label, to)
+        if a.ndim > 1:
+            to[:] = a[-1:] if a.shape[0] else a
+            yield (f"{label}: a row", to)
+
+
+@numpy_parity(of="__setitem__", native=0.25, reason="overlapping and unequal dtypes are NumPy's")
+def test_assignment_declines(xp: Any) -> Iterator[Any]:
+    a = mine(xp, elements(DTYPES["U3"], (8,)))
+    a[1:] = a[:-1]
+    yield ("overlap", a)
+    a[::2] = a[1::2]
+    yield ("interleaved", a)
+    days, seconds = mine(xp, numpy.arange(4).astype("M8[D]")), mine(xp, numpy.arange(4).astype("M8[s]"))
+    seconds[:] = days
+    yield ("days to seconds", seconds)
+    yield ("shapes", attempt(a.__setitem__, slice(None), a[:3]))
+    read_only = mine(xp, numpy.broadcast_to(numpy.array("a", "U3"), (8,)))
+    yield ("read-only", attempt(read_only.__setitem__, slice(None), a))
+    seconds[::-1] = mine(xp, numpy.arange(4).astype("M8[s]"))
+    yield ("backwards", seconds)
+    texts = mine(xp, numpy.array(["a", "b"], "U1"))
+    a[:2] = texts
+    yield ("longer texts", a)
+
+
+@numpy_parity(native=0.0, reason="objects and StringDType own memory: NumPy's")
+def test_what_cannot_be_moved(xp: Any) -> Iterator[Any]:
+    objects = mine(xp, numpy.array([[1, None, "a"], [(), [], 2.5]], object))
+    texts = mine(xp, numpy.array(["a", "bc", "def" * 20], numpy.dtypes.StringDType()))
+    records = mine(xp, numpy.zeros(3, [("a", "O"), ("b", "i4")]))
+    for a in (objects, texts, records):
+        yield (f"copy of {a.dtype}", a.copy())
+        yield (f"ravel of {a.dtype}", a.T.ravel())
+        yield (f"concatenate of {a.dtype}", xp.concatenate([a, a]))
+        yield (f"selection of {a.dtype}", a[xp.ones(a.shape, bool)])
+        to = a.copy()
+        to[::-1] = a
+        yield (f"assignment of {a.dtype}", to)
