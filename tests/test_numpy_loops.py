@@ -228,6 +228,12 @@ def test_integers_to_negative_powers() -> None:
     found.check("array", lambda xp: xp.array([1, 2]) ** xp.array([1, -1]))
     found.check("scalar", lambda xp: xp.power(2, -1))
     found.check("long", lambda xp: xp.power(xp.full(5000, 2), xp.full(5000, -1)))
+    exponents = numpy.zeros(300_000, int)
+    for at in (0, 150_000, 299_999):  # by no thread of the pool, whose exceptions nobody would see
+        exponents[:] = 0
+        exponents[at] = -1
+        with raptors.threads(4):
+            found.check(at, lambda xp: xp.power(mine(xp, exponents + 2), mine(xp, exponents)))
     found.done()
 
 

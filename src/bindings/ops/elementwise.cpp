@@ -394,8 +394,7 @@ bool UfuncCall::run_nest() {
     for (const Conversion& conversion : conversions_)
         if (conversion.cast) cost += cast_cost;
     auto const call = [&] {
-        run_long(count(nest_), cost, [&](WorkSplit given) {
-            WorkSplit const split = kernel_->shareable ? given : unsplit;
+        run_long(count(nest_), cost, [&](WorkSplit split) {
             if (masked_)
                 done = run_masked(*kernel_, nest_, converting_ ? conversions_ : nullptr, split);
             else if (converting_)

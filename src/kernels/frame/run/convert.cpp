@@ -37,20 +37,20 @@ bool run(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
     }
     Expression program;
     convert(kernel, conversions, program);
-    return program.run(nest, split);
+    return program.run(nest, split_of(kernel, split));
 }
 
 bool run_masked(const Kernel& kernel, const Nest& nest, const Conversion* conversions,
                 WorkSplit split) noexcept {
     if (!any_cast(conversions, kernel.arguments()))
-        return for_parts(nest, split, [&](const Nest& part) {
+        return for_parts(nest, split_of(kernel, split), [&](const Nest& part) {
             run_masked(kernel, part);
             return true;
         });
     Expression program;
     convert(kernel, conversions, program);
     program.where_last_operand();
-    return program.run(nest, split);
+    return program.run(nest, split_of(kernel, split));
 }
 
 }  // namespace raptors

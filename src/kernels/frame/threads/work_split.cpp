@@ -23,7 +23,7 @@ Block block_of(const Nest& nest) noexcept {
 
 void run(const Kernel& kernel, const Nest& nest, WorkSplit split) noexcept {
     bool const streaming = nest.ndim && nest.ndim <= 2 && streams(kernel, block_of(nest));
-    for_parts(nest, split, [&](const Nest& part) {
+    for_parts(nest, split_of(kernel, split), [&](const Nest& part) {
         if (streaming)
             run_streaming(kernel, block_of(part));
         else

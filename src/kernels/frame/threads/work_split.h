@@ -7,6 +7,11 @@
 
 namespace raptors {
 
+// A kernel that is not shareable is run by the caller alone, and uncut.
+inline WorkSplit split_of(const Kernel& kernel, WorkSplit split) noexcept {
+    return kernel.shareable ? split : unsplit;
+}
+
 // Elementwise over a simplified nest. Results do not depend on who works.
 void run(const Kernel& kernel, const Nest& nest, WorkSplit split) noexcept;
 // run(part) for every part of a simplified nest. False if one said so.
