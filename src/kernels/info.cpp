@@ -55,11 +55,14 @@ constexpr OpInfo elementwise_row(const char* name, uint32_t types, const char* s
                                  const char* doc) {
     uint32_t const events = (traits & INTEGER_EVENTS) != 0 ? types : FLOATING | COMPLEX;
     uint32_t const reporting = reports ? types & events : 0;
-    OpInfo row{name,     signature, 0,  0, {}, types, reporting, static_cast<uint8_t>(traits),
+    OpInfo row{name,     signature, 0,  0, {}, 0, types, reporting, static_cast<uint8_t>(traits),
                accuracy, cost,      doc};
     const char* s = signature;
     for (; *s != '-'; ++s) row.letters[row.inputs++] = *s;
     for (s += 2; *s; ++s) row.letters[row.inputs + row.outputs++] = *s;
+    row.uniform = row.outputs == 1 ? row.letters[row.inputs] : '\0';
+    for (int i = 0; i < row.inputs; ++i)
+        if (row.letters[i] != 'T') row.uniform = '\0';
     return row;
 }
 

@@ -158,7 +158,7 @@ void test_syrk(const Blas& b, BlasType t, int64_t n, int64_t k, int layouts, int
 }
 
 template <class T>
-void test_gemv_ger(const Blas& b, BlasType t, int64_t m, int64_t n, int layouts, int threads) {
+void test_gemv(const Blas& b, BlasType t, int64_t m, int64_t n, int layouts, int threads) {
     Matrix<T> a(m, n, layouts & 1, layouts, 6);
     Vector<T> x(n, layouts & 2 ? 3 : 1, 7), y(m, layouts & 4 ? 2 : 1, 8);
     BlasUse const use(b, threads);
@@ -170,53 +170,22 @@ void test_gemv_ger(const Blas& b, BlasType t, int64_t m, int64_t n, int layouts,
         for (int64_t j = 0; j < n; ++j) sum += a(i, j) * x(j);
         wrong += !near(y(i), Real<T>(2) * sum - old(i), 2 * n);
     }
-    Matrix<T> before = a;
-    CHECK(use.ger(t, m, n, 0.5, y.blas(t), x.blas(t), a.blas(t)));
-    for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < n; ++j)
-            wrong += !near(a(i, j), before(i, j) + Real<T>(0.5) * y(i) * x(j), 40);
-    CHECK_MESSAGE(wrong == 0, "gemv, ger type %d %ld %ld layouts %d: %ld wrong",
-                  static_cast<int>(t), static_cast<long>(m), static_cast<long>(n), layouts, wrong);
+    CHECK_MESSAGE(wrong == 0, "gemv type %d %ld %ld layouts %d: %ld wrong", static_cast<int>(t),
+                  static_cast<long>(m), static_cast<long>(n), layouts, wrong);
 }
 
 template <class T>
 void test_vectors(const Blas& b, BlasType t, int64_t n, int64_t step_x, int64_t step_y,
                   int threads) {
     Vector<T> x(n, step_x, 9), y(n, step_y, 10);
-    uint64_t seed = 11;
-    T const alpha = number<T>(seed);
     T sum = 0, conjugated = 0, got = 0;
-    double absolute = 0, squares = 0;
     for (int64_t i = 0; i < n; ++i) {
         sum += x(i) * y(i);
         conjugated += conjugate(x(i)) * y(i);
-        squares += std::norm(x(i));
-        if constexpr (is_complex<T>)
-            absolute += std::abs(x(i).real()) + std::abs(x(i).imag());
-        else
-            absolute += std::abs(x(i));
     }
     BlasUse const use(b, threads);
     CHECK(use.dot(t, n, x.blas(t), y.blas(t), false, &got) && near(got, sum, n));
     CHECK(use.dot(t, n, x.blas(t), y.blas(t), true, &got) && near(got, conjugated, n));
-    double real = -1;
-    CHECK(use.asum(t, n, x.blas(t), &real) &&
-          near(static_cast<Real<T>>(real), static_cast<Real<T>>(absolute), n * 2));
-    CHECK(use.nrm2(t, n, x.blas(t), &real) &&
-          near(static_cast<Real<T>>(real), static_cast<Real<T>>(std::sqrt(squares)), n));
-    Vector<T> old = y;
-    CHECK(use.axpy(t, n, &alpha, x.blas(t), y.blas(t)));
-    Vector<T> scaled = x;
-    CHECK(use.scal(t, n, &alpha, scaled.blas(t)));
-    long wrong = 0;
-    for (int64_t i = 0; i < n; ++i)
-        wrong += !near(y(i), old(i) + alpha * x(i), 2) || !near(scaled(i), alpha * x(i), 2);
-    // What lies between the elements stays.
-    for (size_t i = 0; i < y.memory.size(); ++i)
-        wrong += i % static_cast<size_t>(step_y) != 0 && y.memory[i] != old.memory[i];
-    CHECK_MESSAGE(wrong == 0, "axpy, scal type %d %ld steps %ld %ld: %ld wrong",
-                  static_cast<int>(t), static_cast<long>(n), static_cast<long>(step_x),
-                  static_cast<long>(step_y), wrong);
 }
 
 void test_layouts() {
@@ -345,7 +314,7 @@ void test_library(const Blas& b) {
         CHECK(one.threads() == 1);
         BlasVector const v = {nullptr, 1};
         double result;
-        if (!b.ilp64) CHECK(!one.nrm2(BlasType::float64, int64_t{1} << 31, v, &result));
+        if (!b.ilp64) CHECK(!one.dot(BlasType::float64, int64_t{1} << 31, v, v, false, &result));
     }
     CHECK(blas_stats().calls == before.calls + 1 && blas_stats().copied == before.copied + 1);
     for (int const threads : {1, 3})
@@ -362,9 +331,9 @@ void test_library(const Blas& b) {
             for (int layouts = 0; layouts < 4; ++layouts)
                 for (int64_t const n : {1, 5, 33, 150}) test_syrk<T>(b, t, n, 40, layouts, threads);
             for (int layouts = 0; layouts < 8; ++layouts) {
-                test_gemv_ger<T>(b, t, 1, 1, layouts, threads);
-                test_gemv_ger<T>(b, t, 31, 17, layouts, threads);
-                test_gemv_ger<T>(b, t, 400, 500, layouts, threads);
+                test_gemv<T>(b, t, 1, 1, layouts, threads);
+                test_gemv<T>(b, t, 31, 17, layouts, threads);
+                test_gemv<T>(b, t, 400, 500, layouts, threads);
             }
             for (int64_t const n : {1, 2, 100, 20001}) {
                 test_vectors<T>(b, t, n, 1, 1, threads);

@@ -485,10 +485,10 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, Py
     }
     Fields* const f = fields(from);
     DType const u = dtype_of(f->descr);
-    bool const moves = t == no_dtype || u == t;
-    if (f->nd > nd || !(moves ? is_movable(descr) && PyArray_EquivTypes(f->descr, descr)
-                              : u != no_dtype && quiet_cast(u, t)))
-        return 1;
+    bool const moves =
+        t != no_dtype ? u == t : is_movable(descr) && PyArray_EquivTypes(f->descr, descr);
+    bool const converts = t != no_dtype && u != no_dtype && quiet_cast(u, t);
+    if (f->nd > nd || !(moves || converts)) return 1;
     int const first = nd - f->nd;
     bool same = moves && f->data == data && f->nd == nd;
     for (int d = 0; d < f->nd; ++d) {

@@ -40,12 +40,14 @@ inline int run_flat(KernelFn kernel, const Table& table, Op op, DType t, const B
 
 // The dtype of the one output where that is the operands' or boolean; nullptr: tier 1 knows.
 inline PyArray_Descr* result_descr(Op op, PyArray_Descr* descr) {
-    const OpInfo& info = op_info[index(op)];
-    char const letter = info.letters[info.inputs];
-    // Tier 0 compares the operands' dtypes with each other, not with the signature.
-    if (info.inputs == 2 && info.letters[1] != 'T') [[unlikely]]
-        return nullptr;
+    char const letter = op_info[index(op)].uniform;
     return letter == 'T' ? descr : letter == '?' ? descr_of_num[NPY_BOOL] : nullptr;
+}
+
+PyObject* tier_1(Op op, PyObject* const* inputs, bool is_operator) {
+    ElementwiseOptions options{};
+    options.is_operator = is_operator;
+    return elementwise(op, inputs, options);
 }
 
 }  // namespace
@@ -56,9 +58,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
     bool const ours_l = is_ours(l), ours_r = is_ours(r);
     PyObject* const like = ours_l ? l : r;
     PyObject* const inputs[2] = {l, r};
-    ElementwiseOptions options{};
-    options.is_operator = is_operator;
-    if (!is_ours(like)) return elementwise(op, inputs, options);
+    if (!is_ours(like)) return tier_1(op, inputs, is_operator);
     Fields* const f = fields(like);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
@@ -97,7 +97,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
         return out;
     }
 general:
-    return elementwise(op, inputs, options);
+    return tier_1(op, inputs, is_operator);
 }
 
 PyObject* unary(Op op, PyObject* x, bool is_operator) {
@@ -128,9 +128,7 @@ PyObject* unary(Op op, PyObject* x, bool is_operator) {
             return out;
         }
     }
-    ElementwiseOptions options{};
-    options.is_operator = is_operator;
-    return elementwise(op, &x, options);
+    return tier_1(op, &x, is_operator);
 }
 
 PyObject* in_place(Op op, PyObject* l, PyObject* r) {

@@ -1,4 +1,4 @@
-// The ledger: which call ran natively, which went to NumPy and why.
+// The call log: which call ran natively, which went to NumPy and why.
 #pragma once
 #include "python/array.h"
 

@@ -42,8 +42,9 @@ struct OpInfo {
     const char* signature;  // "TT->?"
     uint8_t inputs, outputs;
     char letters[max_arguments];  // the signature's, inputs first
-    uint32_t types;               // bit per DType that has a kernel
-    uint32_t reporting;           // of those, whose floating-point status goes to errstate
+    char uniform;        // the one output's letter where all inputs have the kernel's dtype; else 0
+    uint32_t types;      // bit per DType that has a kernel
+    uint32_t reporting;  // of those, whose floating-point status goes to errstate
     uint8_t traits;
     Accuracy accuracy;
     Cost cost;

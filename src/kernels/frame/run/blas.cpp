@@ -20,15 +20,13 @@ namespace {
 
 // ---- symbols
 
-enum Routine { r_gemm, r_syrk, r_gemv, r_ger, r_dot, r_dotc, r_axpy, r_scal, r_asum, r_nrm2 };
-constexpr int n_routines = r_nrm2 + 1, n_types = 4;
+enum Routine { r_gemm, r_syrk, r_gemv, r_dot, r_dotc };
+constexpr int n_routines = r_dotc + 1, n_types = 4;
 // Complex products of vectors return their result through a pointer: compilers disagree on others.
 constexpr const char* names[n_routines][n_types] = {
     {"sgemm", "dgemm", "cgemm", "zgemm"},       {"ssyrk", "dsyrk", "csyrk", "zsyrk"},
-    {"sgemv", "dgemv", "cgemv", "zgemv"},       {"sger", "dger", "cgeru", "zgeru"},
-    {"sdot", "ddot", "cdotu_sub", "zdotu_sub"}, {"sdot", "ddot", "cdotc_sub", "zdotc_sub"},
-    {"saxpy", "daxpy", "caxpy", "zaxpy"},       {"sscal", "dscal", "cscal", "zscal"},
-    {"sasum", "dasum", "scasum", "dzasum"},     {"snrm2", "dnrm2", "scnrm2", "dznrm2"},
+    {"sgemv", "dgemv", "cgemv", "zgemv"},       {"sdot", "ddot", "cdotu_sub", "zdotu_sub"},
+    {"sdot", "ddot", "cdotc_sub", "zdotc_sub"},
 };
 
 // How libraries decorate names; the suffix of OpenBLAS's own functions is the same.
@@ -338,12 +336,6 @@ T as(double value) noexcept {
     else
         return static_cast<T>(value);
 }
-template <class T>
-T element(const void* p) noexcept {
-    T value;
-    std::memcpy(&value, p, sizeof value);
-    return value;
-}
 
 template <class T>
 constexpr BlasType type_of = std::is_same_v<T, float>    ? BlasType::float32
@@ -519,18 +511,6 @@ bool BlasUse::gemv(BlasType t, int64_t m, int64_t n, double alpha, const BlasMat
     return with_types(t, body, m, n, a.leading, x.step, y.step);
 }
 
-bool BlasUse::ger(BlasType t, int64_t m, int64_t n, double alpha, const BlasVector& x,
-                  const BlasVector& y, const BlasMatrix& a) const noexcept {
-    auto body = [&]<class T, class Int>() {
-        T const p = as<T>(alpha);
-        call<T, void>(r_ger, order_of(a), static_cast<Int>(m), static_cast<Int>(n), scalar(p),
-                      static_cast<const void*>(x.data), static_cast<Int>(x.step),
-                      static_cast<const void*>(y.data), static_cast<Int>(y.step),
-                      static_cast<void*>(a.data), static_cast<Int>(a.leading));
-    };
-    return with_types(t, body, m, n, x.step, y.step, a.leading);
-}
-
 bool BlasUse::dot(BlasType t, int64_t n, const BlasVector& x, const BlasVector& y, bool conjugate,
                   void* out) const noexcept {
     Routine const r = conjugate ? r_dotc : r_dot;
@@ -547,46 +527,6 @@ bool BlasUse::dot(BlasType t, int64_t n, const BlasVector& x, const BlasVector& 
         std::memcpy(out, &result, sizeof result);
     };
     return with_types(t, body, n, x.step, y.step);
-}
-
-bool BlasUse::axpy(BlasType t, int64_t n, const void* alpha, const BlasVector& x,
-                   const BlasVector& y) const noexcept {
-    auto body = [&]<class T, class Int>() {
-        T const p = element<T>(alpha);
-        call<T, void>(r_axpy, static_cast<Int>(n), scalar(p), static_cast<const void*>(x.data),
-                      static_cast<Int>(x.step), static_cast<void*>(y.data),
-                      static_cast<Int>(y.step));
-    };
-    return with_types(t, body, n, x.step, y.step);
-}
-
-bool BlasUse::scal(BlasType t, int64_t n, const void* alpha, const BlasVector& x) const noexcept {
-    auto body = [&]<class T, class Int>() {
-        T const p = element<T>(alpha);
-        call<T, void>(r_scal, static_cast<Int>(n), scalar(p), static_cast<void*>(x.data),
-                      static_cast<Int>(x.step));
-    };
-    return with_types(t, body, n, x.step);
-}
-
-namespace {
-
-bool reduce(Routine r, BlasType t, int64_t n, const BlasVector& x, double* out) noexcept {
-    auto body = [&]<class T, class Int>() {
-        using Real = decltype(std::abs(T()));
-        *out = static_cast<double>(call<T, Real>(
-            r, static_cast<Int>(n), static_cast<const void*>(x.data), static_cast<Int>(x.step)));
-    };
-    return with_types(t, body, n, x.step);
-}
-
-}  // namespace
-
-bool BlasUse::asum(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept {
-    return reduce(r_asum, t, n, x, out);
-}
-bool BlasUse::nrm2(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept {
-    return reduce(r_nrm2, t, n, x, out);
 }
 
 }  // namespace raptors

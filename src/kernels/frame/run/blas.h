@@ -84,19 +84,9 @@ public:
     // y (m) = alpha * a (m, n) @ x (n) + beta * y
     bool gemv(BlasType t, int64_t m, int64_t n, double alpha, const BlasMatrix& a,
               const BlasVector& x, double beta, const BlasVector& y) const noexcept;
-    // a (m, n) += alpha * outer(x (m), y (n)), nothing conjugated
-    bool ger(BlasType t, int64_t m, int64_t n, double alpha, const BlasVector& x,
-             const BlasVector& y, const BlasMatrix& a) const noexcept;
     // *out (an element) = the sum of x * y, or of conj(x) * y
     bool dot(BlasType t, int64_t n, const BlasVector& x, const BlasVector& y, bool conjugate,
              void* out) const noexcept;
-    // y += *alpha * x; x *= *alpha (elements)
-    bool axpy(BlasType t, int64_t n, const void* alpha, const BlasVector& x,
-              const BlasVector& y) const noexcept;
-    bool scal(BlasType t, int64_t n, const void* alpha, const BlasVector& x) const noexcept;
-    // Sum of absolute values (complex: of both parts'); root of the sum of squares.
-    bool asum(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept;
-    bool nrm2(BlasType t, int64_t n, const BlasVector& x, double* out) const noexcept;
 
 private:
     const Blas& blas_;
