@@ -441,7 +441,8 @@ def test_every_dtype_is_named(dtype: str, name: str) -> None:
     with counted() as count:
         _ = a[1:], raptors.concatenate([a, a]), raptors.take(a, [0]), a.take([0]), raptors.zeros(3, dtype)
     assert {row["dtype"] for row in count.rows} == {name}
-    assert (count.native, count.total) == (1, 5)
+    joins = dtype not in ("O", "T")  # elements that are moved by their size
+    assert (count.native, count.total) == (1 + joins, 5)
     assert raptors.explain_last_dispatch()["dtype"] == name
 
 
@@ -456,7 +457,7 @@ def test_a_call_without_arrays_is_named_by_its_result() -> None:
         (lambda: raptors.frombuffer(b"1234", ">i2"), "int16"),
         (lambda: raptors.multiply(2, numpy.ones(3, "G")), "clongdouble"),
         (lambda: numpy.multiply(2, ours(numpy.ones(3, "G"))), "clongdouble"),
-        (lambda: raptors.concatenate([numpy.ones(3, "g")]), "longdouble"),
+        (lambda: raptors.concatenate([numpy.ones(3, "O")]), "object"),
         (lambda: raptors.result_type("f4", "f8"), "none"),
     ]
     for call, dtype in calls:
