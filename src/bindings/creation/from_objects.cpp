@@ -471,6 +471,27 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     Py_RETURN_NONE;
 }
 
+namespace {
+
+// Whether every byte of an element belongs to a field. What lies between the fields of a view
+// may be other fields.
+bool has_no_holes(PyArray_Descr* descr) {
+    if (PyDataType_HASSUBARRAY(descr)) return has_no_holes(PyDataType_SUBARRAY(descr)->base);
+    if (!PyDataType_HASFIELDS(descr)) return true;
+    PyObject *fields = PyDataType_FIELDS(descr), *names = PyDataType_NAMES(descr);
+    npy_intp end = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+        PyObject* const field = PyDict_GetItem(fields, PyTuple_GET_ITEM(names, i));
+        auto* const own = reinterpret_cast<PyArray_Descr*>(PyTuple_GET_ITEM(field, 0));
+        if (PyLong_AsLongLong(PyTuple_GET_ITEM(field, 1)) != end || !has_no_holes(own))
+            return false;
+        end += PyDataType_ELSIZE(own);
+    }
+    return end == PyDataType_ELSIZE(descr);
+}
+
+}  // namespace
+
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
            PyObject* from) {
     const Active& act = active();
@@ -485,8 +506,9 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, Py
     }
     Fields* const f = fields(from);
     DType const u = dtype_of(f->descr);
-    bool const moves =
-        t != no_dtype ? u == t : is_movable(descr) && PyArray_EquivTypes(f->descr, descr);
+    bool const moves = t != no_dtype ? u == t
+                                     : is_movable(descr) && PyArray_EquivTypes(f->descr, descr) &&
+                                           has_no_holes(descr);
     bool const converts = t != no_dtype && u != no_dtype && quiet_cast(u, t);
     if (f->nd > nd || !(moves || converts)) return 1;
     int const first = nd - f->nd;
