@@ -232,8 +232,12 @@ std::string facts_of(const OpInfo& info) {
     std::string text = "\n\nIn raptors: " + std::string(info.doc) + "\nKernels for";
     for (int t = 0; t < n_dtypes; ++t)
         if (info.types >> t & 1U) text += std::string(" ") + dtype_info[t].name;
+    uint32_t complex_types = 0;
+    for (int t = 0; t < n_dtypes; ++t)
+        complex_types |= static_cast<uint32_t>(is_complex(static_cast<DType>(t))) << t;
     if (info.accuracy.exact()) {
-        text += "; the bits are NumPy's.";
+        bool const all = !(info.types & complex_types);
+        text += all ? "; the bits are NumPy's." : "; of real numbers the bits are NumPy's.";
     } else {
         char bounds[80];
         std::snprintf(bounds, sizeof bounds, "; within %g ULP in float32, %g in float64.",

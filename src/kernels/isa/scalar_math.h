@@ -1,6 +1,7 @@
 // The functions that formulas of ops.def may call, over one element; loops.h vectorises them with
 // the compiler's help. T is the loop's C type; booleans arrive as uint8_t 0 or 1. Bit-identical to
-// NumPy on every ISA. Both operands of a selection are computed first: with strict FP flags the
+// NumPy on every ISA, but for products of complex numbers, which are fused where the ISA can, and
+// their absolute values. Both operands of a selection are computed first: with strict FP flags the
 // compiler keeps a branch otherwise.
 #pragma once
 #include "isa/values.h"
@@ -174,13 +175,13 @@ RAPTORS_INLINE T reciprocal(T x) {
     }
 }
 
-// Extremes. The second operand wins if both are equal (0.0 and -0.0), the first if both are NaN.
 // x where it is better, and where `decider` is NaN.
 template <class T>
 RAPTORS_INLINE T better_of(bool better, T decider, T x, T y) {
     if constexpr (is_floating<T>) better |= decider != decider;
     return pick(better, x, y);
 }
+// Extremes. The second operand wins if both are equal (0.0 and -0.0), the first if both are NaN.
 template <class T>
 RAPTORS_INLINE T minimum(T x, T y) {
     return better_of(x < y, x, x, y);
