@@ -47,9 +47,6 @@ void falling_strides(const Piece* pieces, Py_ssize_t n, int nd, int* perm) {
 // The dtype of the result; null: declined.
 py::object common_dtype(const Piece* pieces, Py_ssize_t n) {
     PyArray_Descr* const first = pieces[0].f->descr;
-    auto const owned = [](PyArray_Descr* descr) {
-        return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(descr));
-    };
     bool same = dtype_of(first) != no_dtype && descr_of_num[first->type_num] == first;
     for (Py_ssize_t k = 1; k < n; ++k) same = same && pieces[k].f->descr == first;
     if (same) return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(first));
@@ -59,7 +56,8 @@ py::object common_dtype(const Piece* pieces, Py_ssize_t n) {
         if (!is_movable(pieces[k].f->descr)) return {};
         arrays[k] = reinterpret_cast<PyArrayObject*>(const_cast<Fields*>(pieces[k].f));
     }
-    py::object found = owned(PyArray_ResultType(n, arrays, 0, nullptr));
+    py::object found = py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject*>(PyArray_ResultType(n, arrays, 0, nullptr)));
     if (!found) {
         PyErr_Clear();
         return {};
