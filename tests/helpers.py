@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 import re
 import subprocess
@@ -418,6 +419,11 @@ def rules_for(name: str, *operands: Any) -> Rules:
 
 def by_name(row: dict[str, Any]) -> str:
     return str(row["name"])
+
+
+def named(xp: Any, name: str) -> Any:
+    """The function of a row: `sum`, `linalg.norm`."""
+    return operator.attrgetter(name)(xp)
 
 
 # ---- sub-processes -------------------------------------------------------------------------------

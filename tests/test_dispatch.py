@@ -22,6 +22,7 @@ from helpers import (
     Mismatches,
     by_name,
     counted,
+    named,
     python,
     python_ok,
 )
@@ -50,7 +51,7 @@ def test_table() -> None:
         assert row["types"]
         assert set(row["types"]) <= set(samples.DTYPES)
         assert row["result"] in ("same", "boolean", "real") or row["kind"] in ("reduce", "argreduce")
-        assert callable(getattr(numpy, row["name"]))
+        assert callable(named(numpy, row["name"]))
         assert row["doc"].endswith(".")
     assert raptors.ops() is not raptors.ops(), "callers may change what they get"
 
@@ -65,14 +66,14 @@ def test_no_empty_slot(row: dict[str, Any], isa: str) -> None:
         for layout, x in (("contiguous", a), ("strided", a[::2])):
             with numpy.errstate(over="ignore"):  # products of half precision
                 if row["kind"] in ("reduce", "argreduce"):
-                    getattr(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
+                    named(raptors, row["name"])(x, **({"axis": 0} if layout == "strided" else {}))
                 else:
                     inputs = [x.astype(d) for d in samples.operand_dtypes(row, dtype)]
                     inputs = [
                         b[::2] if layout == "strided" else b
                         for b in (ours(i.repeat(2)) if layout == "strided" else i for i in inputs)
                     ]
-                    getattr(raptors, row["name"])(*inputs)
+                    named(raptors, row["name"])(*inputs)
             last = raptors.explain_last_dispatch()
             wanted = {"op": row["name"], "backend": "raptors", "isa": isa, "layout": layout, "shape": x.shape}
             got = {key: last[key] for key in wanted}
@@ -89,7 +90,7 @@ def test_no_empty_slot_of_ternary_rows(isa: str) -> None:
             a = ours(samples.tame(dtype, 40, samples.generator(dtype)))
             first = a > a[0] if row["name"] == "where" else a
             for slices in (slice(None), slice(None, None, 2)):
-                getattr(raptors, row["name"])(first[slices], a[slices], a[slices])
+                named(raptors, row["name"])(first[slices], a[slices], a[slices])
                 last = raptors.explain_last_dispatch()
                 assert (last["op"], last["backend"], last["isa"]) == (row["name"], "raptors", isa), (
                     row,
@@ -135,7 +136,7 @@ def test_exact_rows_equal_on_every_instruction_set(row: dict[str, Any]) -> None:
         with numpy.errstate(all="ignore"):
             for name in raptors.available_isas():
                 with raptors.simd(name):
-                    results.append(numpy.asarray(getattr(raptors, row["name"])(*arrays)))
+                    results.append(numpy.asarray(named(raptors, row["name"])(*arrays)))
         for name, result in zip(raptors.available_isas(), results, strict=True):
             same = numpy.array_equal(results[0], result, equal_nan=result.dtype.kind in "fc")
             if row["name"] not in ("fmin", "fmax") and result.dtype.kind == "f":
@@ -691,6 +692,6 @@ def test_reductions_are_reported_by_name() -> None:
     a = ours(numpy.ones(5, "i4"))
     with counted() as count:
         for row in REDUCTIONS:
-            getattr(raptors, row["name"])(a)
+            named(raptors, row["name"])(a)
     for row in REDUCTIONS:
         count.of(row["name"]).require()

@@ -13,7 +13,19 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import ANY_ZERO, DISABLED, NUMPY, OPS, Mismatches, Rules, clones, counted, mismatch, rules_for
+from helpers import (
+    ANY_ZERO,
+    DISABLED,
+    NUMPY,
+    OPS,
+    Mismatches,
+    Rules,
+    clones,
+    counted,
+    mismatch,
+    named,
+    rules_for,
+)
 
 import raptors
 
@@ -184,7 +196,7 @@ class Case:
                 self.where = self.layout(self.rng.random(a.shape if self.chance(0.6) else a.shape[-1:]) < 0.6)
         if "out" in parameters and self.chance(0.2):
             try:
-                r = getattr(numpy, row["name"])(self.inputs[0], **self.keywords)
+                r = named(numpy, row["name"])(self.inputs[0], **self.keywords)
                 self.out = self.layout(numpy.zeros(r.shape, r.dtype))
             except Exception:
                 self.out = None
@@ -218,7 +230,7 @@ class Case:
         if self.method and isinstance(inputs[0], numpy.ndarray):
             result = getattr(inputs[0], self.row["name"])(**keywords)
         else:
-            result = getattr(xp, self.row["name"])(*inputs, **keywords)
+            result = named(xp, self.row["name"])(*inputs, **keywords)
         if out is not None:
             assert result is out
         return result
@@ -273,7 +285,7 @@ def test_every_row_and_dtype_was_hit() -> None:
                 plain = case.out is None and case.where is None and case.keywords == keywords
                 if mismatch_free and plain:
                     try:
-                        getattr(raptors, case.row["name"])(*clones(raptors, *case.inputs), **keywords)
+                        named(raptors, case.row["name"])(*clones(raptors, *case.inputs), **keywords)
                     except (TypeError, ValueError, OverflowError):
                         continue
     hit = {(row["function"], row["dtype"]) for row in count.rows if row["native"]}

@@ -246,10 +246,13 @@ def test_tools_see_numpys_functions() -> None:
     for name in ("sum", "isscalar"):
         f, g = getattr(raptors, name), getattr(numpy, name)
         assert inspect.getsource(f) == inspect.getsource(g)
-        assert (
-            pydoc.plain(pydoc.render_doc(f)).split("\n")[2:]
-            == pydoc.plain(pydoc.render_doc(g)).split("\n")[2:]
+        shown, numpys = (pydoc.plain(pydoc.render_doc(x)).split("\n")[2:] for x in (f, g))
+        own = (
+            [line.strip() for line in shown].index("In raptors: Sum of the elements over axes.")
+            if name == "sum"
+            else None
         )
+        assert "\n".join(shown[:own]).rstrip() == "\n".join(numpys).rstrip()
         wrapper: Any = functools.wraps(f)(lambda *args: None)
         assert (wrapper.__name__, wrapper.__doc__, wrapper.__wrapped__) == (name, g.__doc__, f)
 

@@ -117,10 +117,11 @@ constexpr CombineInfo combines[n_combines] = {
 
 namespace functions {
 using enum Finish::Step;
-enum Spelling { METHOD, FUNCTION };
+using enum ReductionInfo::Home;
 using reductions::EXACT;
 using reductions::PAIRWISE;
-constexpr Map ELEMENTS{Map::ELEMENTS}, TRUTH{Map::TRUTH}, NAN_IS_IDENTITY{Map::NAN_IS_IDENTITY};
+constexpr Map ELEMENTS{Map::ELEMENTS}, TRUTH{Map::TRUTH}, NAN_IS_IDENTITY{Map::NAN_IS_IDENTITY},
+    SQUARE{Map::SQUARE};
 constexpr Map deviation_from(Reduction centre) { return {Map::DEVIATION, centre}; }
 constexpr Finish minus(Reduction row) { return {MINUS, row}; }
 constexpr Finish finish_of(Finish finish) { return finish; }
@@ -132,18 +133,18 @@ constexpr uint32_t finished_types(Finish finish) {
 #define BINARY(name, types, ...) | (Op::name == Op::subtract ? (types) : 0U)
 #include "tables/ops.def"
         ;
-    // NumPy divides half precision and complex numbers in ways of their own.
-    return finish.has(MINUS)    ? subtracted & COMPUTED
-           : finish.has(DIVIDE) ? COMPUTED & ~COMPLEX
-                                : ~0U;
+    // NumPy divides half precision and complex numbers in ways of their own, and squares them so.
+    return finish.has(MINUS)                        ? subtracted & COMPUTED
+           : finish.has(DIVIDE) || finish.has(ROOT) ? COMPUTED & ~COMPLEX
+                                                    : ~0U;
 }
 
-constexpr ReductionInfo row(const char* name, Spelling home, const char* parameters, Map map,
-                            Combine combine, Finish finish, reductions::Accuracy accuracy,
+constexpr ReductionInfo row(const char* name, ReductionInfo::Home home, const char* parameters,
+                            Map map, Combine combine, Finish finish, reductions::Accuracy accuracy,
                             const char* doc) {
     uint32_t const types = reductions::combines[static_cast<int>(combine)].types;
     return {name,
-            home == METHOD,
+            home,
             parameters,
             {map, combine, finish},
             types & finished_types(finish),

@@ -21,6 +21,7 @@ Entry* matmul_entry;
 namespace {
 
 Signature const ufunc_signature = {3, 3, {"x1", "x2", "out"}, {}};
+Signature const dot_signature = {2, 2, {"b", "out"}, {}};
 
 constexpr bool is_ufunc(Contraction what) { return what < Contraction::dot; }
 
@@ -416,6 +417,16 @@ PyObject* ufunc_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_s
 }
 
 }  // namespace
+
+PyObject* dot_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                     Py_ssize_t nargs, PyObject* kwnames) {
+    auto const what = static_cast<Contraction>(which);
+    PyObject* slots[max_parameters];
+    if (!dot_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
+        (what != Contraction::dot && (kwnames || nargs != 1)))
+        return decline(Why::keyword);
+    return product(what, entry, self, slots[0], is_none(slots[1]) ? nullptr : slots[1]);
+}
 
 const UfuncRow product_ufuncs[4] = {{"matmul", ufunc_native<Contraction::matmul>},
                                     {"vecdot", ufunc_native<Contraction::vecdot>},

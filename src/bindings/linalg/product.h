@@ -14,6 +14,8 @@ extern Entry* matmul_entry;
 PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
                   PyObject* out = nullptr);
 
+RAPTORS_NATIVE(dot_native);  // which: a Contraction
+
 // Multiplies, by our kernels or by BLAS, and leaves what floating-point status that raised. False:
 // an error is set.
 bool run_product(const Table& table, ElementType element, const Product& p, Offload* offload);

@@ -227,35 +227,54 @@ PyMethodDef function_methods[] = {
     {"__copy__", proxy_copy, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
-// What raptors adds to the text of a ufunc with a row: its dtypes, and how close it is.
-std::string facts_of(const OpInfo& info) {
-    std::string text = "\n\nIn raptors: " + std::string(info.doc) + "\nKernels for";
+// What raptors adds to the text of a function with a row: its dtypes, and how close it is.
+std::string facts_of(const char* doc, uint32_t types, const std::string& accuracy) {
+    std::string text = "\n\nIn raptors: " + std::string(doc) + "\nKernels for";
     for (int t = 0; t < n_dtypes; ++t)
-        if (info.types >> t & 1U) text += std::string(" ") + dtype_info[t].name;
+        if (types >> t & 1U) text += std::string(" ") + dtype_info[t].name;
+    return text + "; " + accuracy +
+           " Long calls use several threads; results do not depend on how many.\n";
+}
+
+std::string facts_of(const OpInfo& info) {
     uint32_t complex_types = 0;
     for (int t = 0; t < n_dtypes; ++t)
         complex_types |= static_cast<uint32_t>(is_complex(static_cast<DType>(t))) << t;
     if (info.accuracy.exact()) {
         bool const all = !(info.types & complex_types);
-        text += all ? "; the bits are NumPy's." : "; of real numbers the bits are NumPy's.";
-    } else {
-        char bounds[80];
-        std::snprintf(bounds, sizeof bounds, "; within %g ULP in float32, %g in float64.",
-                      info.accuracy.ulp32, info.accuracy.ulp64);
-        text += bounds;
+        return facts_of(info.doc, info.types,
+                        all ? "the bits are NumPy's." : "of real numbers the bits are NumPy's.");
     }
-    return text + " Long calls use several threads; results do not depend on how many.\n";
+    char bounds[80];
+    std::snprintf(bounds, sizeof bounds, "within %g ULP in float32, %g in float64.",
+                  info.accuracy.ulp32, info.accuracy.ulp64);
+    return facts_of(info.doc, info.types, bounds);
+}
+
+std::string facts_of(const ReductionInfo& info) {
+    return facts_of(info.doc, info.types,
+                    info.exact ? "the results are NumPy's."
+                               : "the error is within the bound of pairwise summation.");
 }
 
 // pydoc asks past proxy_getattro, so that help() tells more than __doc__, which is NumPy's.
 PyObject* get_doc(PyObject* self, void*) {
     PyObject* const doc = PyObject_GetAttrString(wrapped(self), "__doc__");
-    const Ufunc* const ufunc = proxy(self)->ufunc;
-    if (!doc || !PyUnicode_Check(doc) || !ufunc || ufunc->op == Op::count) return doc;
-    PyObject* const text =
-        PyUnicode_FromFormat("%U%s", doc, facts_of(op_info[index(ufunc->op)]).c_str());
-    Py_DECREF(doc);
-    return text;
+    const Proxy* const p = proxy(self);
+    if (!doc || !PyUnicode_Check(doc)) return doc;
+    std::string facts;
+    if (p->ufunc && p->ufunc->op != Op::count)
+        facts = facts_of(op_info[index(p->ufunc->op)]);
+    else if (p->native == reduce_native)
+        facts = facts_of(reduction_info[p->which & ~as_function]);
+    else
+        return doc;
+    auto const own = py::reinterpret_steal<py::object>(doc);
+    auto const inspect = py::reinterpret_steal<py::object>(PyImport_ImportModule("inspect"));
+    if (!inspect) return nullptr;
+    auto const plain =
+        py::reinterpret_steal<py::object>(PyObject_CallMethod(inspect.ptr(), "cleandoc", "O", doc));
+    return plain ? PyUnicode_FromFormat("%U%s", plain.ptr(), facts.c_str()) : nullptr;
 }
 PyGetSetDef getset[] = {
     {"__doc__", get_doc, nullptr, nullptr, nullptr},

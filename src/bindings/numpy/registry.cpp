@@ -8,7 +8,6 @@
 #include "creation/shaping.h"
 #include "linalg/einsum.h"
 #include "linalg/matrix_chain.h"
-#include "linalg/norm.h"
 #include "linalg/product.h"
 #include "linalg/solve.h"
 #include "linalg/tensordot.h"

@@ -27,8 +27,8 @@ bool gives_python_ints;  // the installed NumPy, where a row says so
 Form ufunc_form = {{6, 6, {"axis", "dtype", "out", "keepdims", "initial", "where"}, {}},
                    {p_axis, p_dtype, p_out, p_keepdims, p_initial, p_where}};
 
-constexpr const char* parameter_names[] = {"axis",  "dtype", "out",  "keepdims",  "initial",
-                                           "where", "ddof",  "mean", "correction"};
+constexpr const char* parameter_names[] = {"axis",  "dtype", "out",  "keepdims",   "initial",
+                                           "where", "ddof",  "mean", "correction", "ord"};
 
 // "axis out * where": those after the star by keyword only.
 void read_parameters(const char* text, Form& form) {
@@ -145,7 +145,8 @@ PyObject* reduce_all(const Table& table, ReduceFn kernel, Entry* entry, Fields* 
         call();
     }
     if (!given.report(status)) return nullptr;
-    if (given.divides()) divide_element(element, types.result, static_cast<double>(n));
+    if (given.computes())
+        finish_element(element, types.result, given.steps.finish, static_cast<double>(n));
     if (given.steps.finish.has(Finish::WARNS_OF_NAN)) {
         Nest one;
         one.ndim = 0;
@@ -192,8 +193,8 @@ PyObject* reduce_matrix(const Table& table, Entry* entry, Fields* f, const Reduc
     bool const reporting = given.reports(types.kernel);
     if (reporting) clear_fp_status();
     given.kernel(table, types.kernel)(call);
-    bool done =
-        !given.divides() || divide_array(table, fields(out), types.result, static_cast<double>(n));
+    bool done = !given.computes() || finish_array(table, fields(out), types.result,
+                                                  given.steps.finish, static_cast<double>(n));
     if (!done) PyErr_NoMemory();
     if (!done || !given.report(reporting ? fp_status() : 0)) {
         Py_DECREF(out);
@@ -312,7 +313,8 @@ bool AnyReduce::make_output() {
         out_ = new_ref(given);
     } else if (nd_) {
         bool const copied =
-            call_.steps.map.kind == Map::TRUTH ? t_ != types_.kernel : replaces_nans(call_, t_);
+            call_.steps.map.kind == Map::SQUARE ||
+            (call_.steps.map.kind == Map::TRUTH ? t_ != types_.kernel : replaces_nans(call_, t_));
         out_ = new_output(f_, copied, reduced_, keepdims_, mask_ ? mask_strides_ : nullptr, types_,
                           perm_);
         if (!out_) return false;
@@ -379,11 +381,11 @@ bool AnyReduce::combine() {
 // False: declined, or an error is set.
 bool AnyReduce::finish() {
     bool done = true;
-    if (call_.divides() && out_)
-        done =
-            divide_array(table_, fields(out_), types_.result, static_cast<double>(reduced_count_));
-    else if (call_.divides())
-        divide_element(element_, types_.result, static_cast<double>(reduced_count_));
+    auto const n = static_cast<double>(reduced_count_);
+    if (call_.computes() && out_)
+        done = finish_array(table_, fields(out_), types_.result, call_.steps.finish, n);
+    else if (call_.computes())
+        finish_element(element_, types_.result, call_.steps.finish, n);
     if (call_.steps.finish.has(Finish::WARNS_OF_NAN)) {
         Nest results = reduce_nest(f_, reduced_, keepdims_, out_, element_);
         for (int d = 0; d < f_->nd; ++d) {
@@ -497,6 +499,8 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
         return variance(entry, self, call, (which & as_function) != 0);
     if (call.steps.finish.has(Finish::MINUS)) [[unlikely]]
         return difference(entry, self, call);
+    if (call.steps.map.kind == Map::SQUARE) [[unlikely]]
+        return norm(entry, self, call);
     return reduce(entry, self, call);
 }
 

@@ -20,6 +20,7 @@ enum ReduceParameter {
     p_ddof,
     p_mean,
     p_correction,
+    p_ord,
     n_parameters
 };
 
@@ -44,6 +45,7 @@ struct ReduceCall {
     Combine combine() const { return steps.combine; }
     const CombineInfo& info() const { return combine_info[index(steps.combine)]; }
     bool divides() const { return steps.finish.has(Finish::DIVIDE); }
+    bool computes() const { return divides() || steps.finish.has(Finish::ROOT); }
     ReduceFn kernel(const Table& table, DType t) const {
         return centre ? table.deviation[index(t)] : table.reduce[index(combine())][index(t)];
     }
@@ -99,19 +101,11 @@ void init_reduce_types();
 
 Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types);
 
-// A sum to a mean, as NumPy divides: in float64, rounded to the sum's dtype.
-inline void divide_element(char* element, DType t, double n) {
-    with_type(t, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        if constexpr (std::is_floating_point_v<T>) {
-            T sum;
-            std::memcpy(&sum, element, sizeof sum);
-            store(element, static_cast<T>(static_cast<double>(sum) / n));
-        }
-    });
-}
+// What becomes of a sum. It is divided by n as NumPy divides: in float64, rounded to the sum's
+// dtype.
+void finish_element(char* element, DType t, const Finish& finish, double n);
 // Same for a result array. False: out of memory.
-bool divide_array(const Table& table, Fields* f, DType t, double n);
+bool finish_array(const Table& table, Fields* f, DType t, const Finish& finish, double n);
 // Whether NumPy warns of NaNs among the results of a nest. False in `done`: out of memory.
 bool any_nan(const Table& table, DType t, const Nest& nest, bool* done);
 
@@ -140,5 +134,6 @@ PyObject* arg_reduce(Entry* entry, PyObject* self, DType t, const ReduceCall& ca
 // ---- rows that are made of several (statistics.cpp)
 PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function);
 PyObject* difference(Entry* entry, PyObject* self, const ReduceCall& call);
+PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call);
 
 }  // namespace raptors

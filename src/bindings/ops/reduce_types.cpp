@@ -1,8 +1,10 @@
 #include <cmath>
+#include <cstring>
 
 #include "dispatch.h"
 #include "frame/run/expression.h"
 #include "ops/reduce_call.h"
+#include "python/operand.h"
 
 namespace raptors {
 Element identities[n_combines][n_dtypes];
@@ -79,7 +81,7 @@ ReduceTypes types_of(const ReductionSteps& steps, DType own) {
     const CombineInfo& info = combine_info[index(steps.combine)];
     bool const truth = steps.map.kind == Map::TRUTH, divides = steps.finish.has(Finish::DIVIDE);
     DType t = truth ? DType::boolean : own;
-    if (divides && !is_inexact(t)) t = DType::float64;
+    if ((divides || steps.map.kind == Map::SQUARE) && !is_inexact(t)) t = DType::float64;
     if (divides && !divides_in_float64(t)) return {no_dtype, no_dtype, no_dtype, 0};
     DType const gives = accumulator(steps.combine, t);
     bool const own_number = t == own && (info.accumulator == CombineInfo::SAME ||
@@ -116,17 +118,34 @@ bool resolve_given(const ReduceCall& call, DType t, ReduceTypes* types) {
     return true;
 }
 
-bool divide_array(const Table& table, Fields* f, DType t, double n) {
+namespace {
+
+template <class T>
+void finish_number(char* element, const Finish& finish, double n) {
+    T value;
+    std::memcpy(&value, element, sizeof value);
+    if (finish.has(Finish::DIVIDE)) value = static_cast<T>(static_cast<double>(value) / n);
+    if (finish.has(Finish::ROOT)) value = std::sqrt(value);
+    store(element, value);
+}
+
+// Every operand is the array.
+Nest nest_of(Fields* f, int operands) {
     Nest nest;
     nest.ndim = f->nd;
-    nest.operands = 3;
-    for (int d = 0; d < f->nd; ++d) {
-        nest.shape[d] = f->dimensions[d];
-        nest.strides[0][d] = nest.strides[2][d] = f->strides[d];
-        nest.strides[1][d] = 0;
+    nest.operands = operands;
+    for (int i = 0; i < operands; ++i) {
+        nest.data[i] = f->data;
+        for (int d = 0; d < f->nd; ++d) nest.strides[i][d] = f->strides[d];
     }
-    nest.data[0] = nest.data[2] = f->data;
+    for (int d = 0; d < f->nd; ++d) nest.shape[d] = f->dimensions[d];
+    return nest;
+}
+
+bool divide_array(const Table& table, Fields* f, DType t, double n) {
+    Nest nest = nest_of(f, 3);
     nest.data[1] = reinterpret_cast<char*>(&n);
+    for (int d = 0; d < f->nd; ++d) nest.strides[1][d] = 0;
     simplify(nest);
     Kernel const divide = kernel_of(table, Op::divide, DType::float64);
     if (t == DType::float64) {
@@ -139,6 +158,24 @@ bool divide_array(const Table& table, Fields* f, DType t, double n) {
         {nullptr, size},
         {table.cast[index(DType::float64)][index(t)], size}};
     return run(divide, nest, conversions);
+}
+
+}  // namespace
+
+void finish_element(char* element, DType t, const Finish& finish, double n) {
+    with_type(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>) finish_number<T>(element, finish, n);
+    });
+}
+
+bool finish_array(const Table& table, Fields* f, DType t, const Finish& finish, double n) {
+    if (finish.has(Finish::DIVIDE) && !divide_array(table, f, t, n)) return false;
+    if (!finish.has(Finish::ROOT)) return true;
+    Nest nest = nest_of(f, 2);
+    simplify(nest);
+    run(kernel_of(table, Op::sqrt, t), nest);
+    return true;
 }
 
 bool any_nan(const Table& table, DType t, const Nest& nest, bool* done) {

@@ -6,6 +6,9 @@
 #include <cstring>
 
 #include "array/free_lists.h"
+#include "creation/from_objects.h"
+#include "creation/shaping.h"
+#include "linalg/product.h"
 #include "ops/reduce_call.h"
 #include "python/operand.h"
 
@@ -72,17 +75,6 @@ PyObject* sum_of_deviations(PyObject* self, PyObject* mean, ReduceCall call, con
     return reduce(entry_of(call.combine()), self, call);
 }
 
-void root_element(char* element, DType t) {
-    with_type(t, [element](auto tag) {
-        using T = typename decltype(tag)::type;
-        if constexpr (std::is_floating_point_v<T>) {
-            T value;
-            std::memcpy(&value, element, sizeof value);
-            store(element, std::sqrt(value));
-        }
-    });
-}
-
 // ddof=, or correction= in its place. False: NumPy judges.
 bool parse_ddof(const ReduceCall& call, bool is_function, double* ddof) {
     PyObject* const correction = call.given[p_correction];
@@ -99,28 +91,38 @@ bool parse_ddof(const ReduceCall& call, bool is_function, double* ddof) {
     return true;
 }
 
-// Sums of squares (an array or a scalar, taken over) become variances, or their roots.
-PyObject* finish_variance(const Table& table, PyObject* sums, const Finish& finish, double n) {
-    bool const root = finish.has(Finish::ROOT);
+// What becomes of sums of squares (an array or a scalar, taken over).
+PyObject* finish_sums(const Table& table, PyObject* sums, const Finish& finish, double n) {
     if (is_ours(sums)) {
-        if (!divide_array(table, fields(sums), dtype_of(fields(sums)->descr), n)) {
-            Py_DECREF(sums);
-            return PyErr_NoMemory();
-        }
-        if (!root) return sums;
-        ElementwiseOptions rooted{};
-        rooted.out[0] = sums;
-        PyObject* const result = elementwise(Op::sqrt, &sums, rooted);
+        if (finish_array(table, fields(sums), dtype_of(fields(sums)->descr), finish, n))
+            return sums;
         Py_DECREF(sums);
-        return result;
+        return PyErr_NoMemory();
     }
     Operand sum;
     bool const read = read_operand(sums, sum) && sum.dtype != no_dtype;
     Py_DECREF(sums);
     if (!read) return decline(Why::type);
-    divide_element(sum.element, sum.dtype, n);
-    if (root) root_element(sum.element, sum.dtype);
+    finish_element(sum.element, sum.dtype, finish, n);
     return as_scalar(sum.element, sum.dtype, num_of_dtype[index(sum.dtype)]);
+}
+
+// Whether numpy.linalg.norm with these arguments is the root of the sum of squares: of vectors, of
+// matrices, or of all elements.
+bool is_of_order_two(const ReduceCall& call, const Fields* f, const bool* reduced) {
+    PyObject* const ord = call.given[p_ord];
+    PyObject* const axis = call.given[p_axis];
+    auto const axes = std::count(reduced, reduced + f->nd, true);
+    bool keepdims;
+    if (!parse_flag(call.given[p_keepdims], &keepdims)) return false;
+    if (keepdims && (is_none(axis) || !PyLong_Check(axis)))
+        return false;  // NumPy's is a view of another array
+    if (is_none(ord)) return is_none(axis) || axes == 1 || axes == 2;
+    npy_intp whole;
+    if (axes == 1)
+        return PyFloat_CheckExact(ord) ? PyFloat_AS_DOUBLE(ord) == 2
+                                       : parse_integer(ord, &whole) && whole == 2;
+    return axes == 2 && (is_text(ord, "fro") || is_text(ord, "f"));
 }
 
 }  // namespace
@@ -168,7 +170,7 @@ PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is
     PyObject* out = sum_of_deviations(self, centre, sum, reduced);
     if (!out && !PyErr_Occurred()) out = sum_of_squares(self, centre, sum);
     Py_DECREF(centre);
-    if (out) out = finish_variance(*act.table, out, call.steps.finish, n - ddof);
+    if (out) out = finish_sums(*act.table, out, call.steps.finish, n - ddof);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }
@@ -209,6 +211,49 @@ PyObject* difference(Entry* entry, PyObject* self, const ReduceCall& call) {
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     Fields const* const r = fields(range.ptr());
     return scalar ? as_scalar(r->data, t, r->descr->type_num) : new_ref(range.ptr());
+}
+
+namespace {
+
+// The sum of the squares of a reduction's elements: of one run their product with itself, as
+// NumPy's, else deviations from 0.
+PyObject* squares(PyObject* self, ReduceCall call) {
+    Fields const* const f = fields(self);
+    if (is_none(call.given[p_axis]) &&
+        f->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) {
+        auto const run = pybind11::reinterpret_steal<pybind11::object>(
+            f->flags & NPY_ARRAY_C_CONTIGUOUS ? new_ref(self) : reversed_axes(self));
+        if (!run) return nullptr;
+        static Entry* const counted_as = new_entry("dot");
+        return product(Contraction::vdot, counted_as, run.ptr(), run.ptr());
+    }
+    static Element zero{};
+    static Centre const centre{zero, {}};
+    call.centre = &centre;
+    call.steps.finish = {Finish::NOTHING};
+    return reduce(entry_of(call.combine()), self, call);
+}
+
+}  // namespace
+
+// numpy.linalg.norm where it is the root of a sum of squares.
+PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call) {
+    const Active& act = active();
+    if (!act.table) return decline(Why::disabled);
+    if (!is_exact(self)) return decline(Why::type);
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    bool reduced[NPY_MAXDIMS];
+    if (!is_elementary(t)) return decline(Why::dtype);
+    if (!f->nd || !parse_axes(call.given[p_axis], f->nd, reduced)) return decline(Why::shape);
+    if (!is_of_order_two(call, f, reduced)) return decline(Why::keyword);
+    auto const floats = pybind11::reinterpret_steal<pybind11::object>(
+        is_floating(t) ? new_ref(self) : converted(self, descr_of(DType::float64), true));
+    if (!floats) return nullptr;
+    PyObject* out = squares(floats.ptr(), call);
+    if (out) out = finish_sums(*act.table, out, call.steps.finish, 1);
+    if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    return out;
 }
 
 PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,

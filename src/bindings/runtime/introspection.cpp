@@ -40,7 +40,8 @@ bool is_reducing(Op op) {
 }  // namespace
 
 py::list op_table() {
-    static const char* const maps[] = {"elements", "truth", "NaN is identity", "deviation"};
+    static const char* const maps[] = {"elements", "truth", "NaN is identity", "square",
+                                       "deviation"};
     static const char* const kinds[] = {"", "unary", "binary", "ternary"};
     py::list rows;
     for (int i = 0; i < n_ops; ++i) {
@@ -75,7 +76,7 @@ py::list op_table() {
         const CombineInfo& combine = combine_info[index(r.steps.combine)];
         bool const plain = r.steps.map.kind == Map::ELEMENTS && !r.steps.finish.steps;
         py::dict row;
-        row["name"] = r.name;
+        row["name"] = (r.home == ReductionInfo::LINALG ? "linalg." : "") + std::string(r.name);
         row["kind"] = combine.is_index() ? "argreduce" : "reduce";
         row["inputs"] = 1;
         row["types"] = type_names(r.types);
@@ -89,7 +90,7 @@ py::list op_table() {
         row["finish"] = finish_steps(r.steps.finish);
         row["ufunc"] = plain && combine.ufunc != Op::count ? py::object(py::str(combine.name))
                                                            : py::object(py::none());
-        row["method"] = r.is_method;
+        row["method"] = r.home == ReductionInfo::METHOD;
         row["parameters"] = r.parameters;
         rows.append(row);
     }

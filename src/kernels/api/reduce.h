@@ -48,7 +48,7 @@ extern const CombineInfo combine_info[n_combines];
 
 // What is combined, and what becomes of it: as reductions.def says.
 struct Map {
-    enum Kind : uint8_t { ELEMENTS, TRUTH, NAN_IS_IDENTITY, DEVIATION } kind;
+    enum Kind : uint8_t { ELEMENTS, TRUTH, NAN_IS_IDENTITY, SQUARE, DEVIATION } kind;
     Reduction centre = Reduction::count;  // of deviations
 };
 struct Finish {
@@ -72,8 +72,10 @@ struct ReductionSteps {
 };
 
 struct ReductionInfo {
+    enum Home : uint8_t { METHOD, FUNCTION, LINALG };
+
     const char* name;
-    bool is_method;
+    Home home;
     const char* parameters;
     ReductionSteps steps;
     uint32_t types;

@@ -21,13 +21,15 @@ struct Elements {
     static constexpr bool dense = true;
 };
 template <class T>
-struct Deviations {  // of a row
+struct Deviations {  // of a row, or of columns with one centre
     T centre;
     template <class V>
     RAPTORS_INLINE V operator()(V x, ptrdiff_t) const {
         V const d = x - centre;
         return d * d;
     }
+    Deviations from(ptrdiff_t) const { return *this; }
+    static constexpr bool dense = true;
 };
 template <class T>
 struct ColumnDeviations {
@@ -382,6 +384,11 @@ void sum_floats(const ReduceBlock& r, OfRow of_row, OfColumns of_columns, Repeat
 
 template <class T>
 void deviation(const ReduceBlock& r) noexcept {
+    if (r.centre_row == 0) {
+        Deviations<T> const all{get<T>(r.centre)};
+        return sum_floats<T>(
+            r, [&](ptrdiff_t) { return all; }, all, [&](T*, ptrdiff_t) { return all; });
+    }
     ColumnDeviations<T> const columns = {r.centre, r.centre_row, r.centre_row == size_of<T>};
     sum_floats<T>(
         r, [&r](ptrdiff_t row) { return Deviations<T>{get<T>(r.centre + row * r.centre_row)}; },
