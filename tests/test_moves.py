@@ -12,6 +12,8 @@ import samples
 from helpers import mine
 from parity import attempt, numpy_parity
 
+import raptors
+
 #: Of every size with a kernel of its own, of others, with parts that are padding, of the other byte order.
 DTYPES: dict[str, Any] = {
     **{
@@ -28,6 +30,11 @@ DTYPES: dict[str, Any] = {
     "array": numpy.dtype([("x", "f4", (2, 3)), ("y", ">i2")]),
 }
 SHAPES = ((6,), (4, 6), (1, 6), (0, 3), (70, 33), (2, 3, 4), (3, 1, 5))
+
+
+def shapes_of(dtype: str) -> tuple[tuple[int, ...], ...]:
+    """Records of arrays are compared slowly."""
+    return SHAPES if dtype != "array" else ((6,), (2, 3), (0, 3), (2, 3, 2))
 
 
 def elements(dtype: Any, shape: tuple[int, ...]) -> Any:
@@ -60,7 +67,7 @@ def layouts(a: Any) -> Iterator[tuple[str, Any]]:
 
 
 def cases(dtype: str) -> Iterator[tuple[str, Any]]:
-    for shape in SHAPES:
+    for shape in shapes_of(dtype):
         for layout, a in layouts(elements(DTYPES[dtype], shape)):
             yield f"{shape} {layout}", a
 
@@ -187,3 +194,135 @@ def test_what_cannot_be_moved(xp: Any) -> Iterator[Any]:
         to = a.copy()
         to[::-1] = a
         yield (f"assignment of {a.dtype}", to)
+
+
+INDICES: dict[str, Any] = {
+    "few": [2, 0, -1],
+    "none": numpy.zeros(0, int),
+    "one": [0],
+    "matrix": [[0, 1], [-1, -2]],
+    "number": 1,
+    "many": samples.generator("indices").integers(-3, 3, 70),
+    "strided": samples.generator("indices").integers(-3, 3, 80)[::-2],
+    "Fortran": numpy.asfortranarray(samples.generator("indices").integers(-2, 2, (5, 7))),
+    "int8": numpy.array([0, -1, 1], "i1"),
+    "uint64": numpy.array([0, 2, 1], "u8"),
+    "other order": numpy.array([0, -1, 1], ">i4"),
+    "truth": [True, False],
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity(
+    of="take",
+    native=lambda dtype: 0.6 if dtype == "array" else 0.75,
+    reason="scalars, and what is empty, are NumPy's",
+)
+def test_take(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for shape in ((6,), (5, 33), (3, 4, 5)) if dtype != "array" else ((3, 2),):
+        for layout, value in layouts(elements(DTYPES[dtype], shape)):
+            a = mine(xp, value)
+            for name, indices in INDICES.items():
+                i = mine(xp, indices) if isinstance(indices, numpy.ndarray) else indices
+                for axis in (None, *range(-1, a.ndim)):
+                    label = f"{shape} {layout} {name} {axis}"
+                    yield (label, attempt(xp.take, a, i, axis=axis))
+                yield (f"{shape} {layout} {name} method", attempt(a.take, i, -1))
+
+
+@numpy_parity(of="take", native=0.22, reason="errors, and forms that are not common, are NumPy's")
+def test_take_of_indices_out_of_range(xp: Any, isa: str) -> Iterator[Any]:
+    a = mine(xp, numpy.arange(24.0).reshape(4, 6))
+    far = (4, 5, 6, 23, 24, -4, -5, -6, -7, -24, -25, 2**62, -(2**63), 2**63 - 1)
+    for mode in ("raise", "wrap", "clip", "RAISE", "nonsense", None, 0):
+        for axis in (None, 0, 1, 2):
+            for index in far[:11] if mode == "wrap" else far:  # NumPy subtracts the length again and again
+                for indices in ([index], [0, 1, 2, 3, index], [index] * 9):
+                    yield (mode, axis, index), attempt(a.take, indices, axis, None, mode)
+    for indices in (
+        [1.5],
+        [2**63],
+        [2**64],
+        ["x"],
+        [None],
+        [],
+        [[]],
+        [[1], [1, 2]],
+        1.0,
+        None,
+        "x",
+        a > 3,
+        a,
+    ):
+        yield ("indices", str(indices)), attempt(xp.take, a, indices)
+    for shape in ((0,), (0, 3), (3, 0)):
+        for axis in (None, 0, 1):
+            for indices in ([], [0], [1]):
+                yield ("empty", shape, axis, indices), attempt(xp.take, xp.zeros(shape), indices, axis)
+    i = mine(xp, numpy.array([0, 3]))
+    yield "out", attempt(xp.take, a, i, out=xp.zeros(2))
+    yield "out of another dtype", attempt(xp.take, a, i, out=xp.zeros(2, "i4"))
+    yield "names", attempt(xp.take, a=a, indices=i)
+    yield "keyword", attempt(xp.take, a, indices=i, mode="clip", axis=1)
+    yield "none", attempt(xp.take, a)
+    yield "list", attempt(xp.take, [1, 2, 3], i[:1])
+    yield "without axes", attempt(xp.take, xp.array(1.5), [0, 0])
+    yield "masked", attempt(xp.take, a, numpy.ma.masked_array([0, 1], [True, False]))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_take_by_threads(threads: int) -> None:
+    rng = samples.generator("take by threads")
+    with raptors.threads(threads):
+        for shape, axis, n in (
+            ((100_000,), 0, 300_000),
+            ((50, 3000), 0, 400),
+            ((3000, 50), 1, 400),
+            ((9, 9, 9, 40), 1, 99),
+        ):
+            a = rng.normal(size=shape)
+            i = rng.integers(-shape[axis], shape[axis], n)
+            for b in (a, a.T.copy().T, a[::-1]):
+                expected = numpy.take(b, i, axis)
+                got = raptors.take(b.view(raptors.ndarray), i, axis)
+                assert (got == expected).all()
+                assert got.flags.c_contiguous
+            i[n // 2] = shape[axis]
+            with pytest.raises(IndexError):
+                raptors.take(a.view(raptors.ndarray), i, axis)
+
+
+def values_of(dtype: str) -> list[Any]:
+    own = elements(DTYPES[dtype], (2,))[1]
+    return [
+        own,
+        own.item() if dtype != "G" else own,
+        numpy.array(own),
+        1,
+        0,
+        2.5,
+        "ab",
+        b"ab",
+        None,
+        (1, 2),
+        [1],
+    ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity(
+    of="fill",
+    native=lambda dtype: {"padded": 0.0, "?": 0.15}.get(dtype, 0.3),
+    reason="a value of another kind is NumPy's",
+)
+def test_fill(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for shape in shapes_of(dtype):
+        for layout, value in layouts(elements(DTYPES[dtype], shape)):
+            if not value.flags.writeable:
+                continue
+            for v in values_of(dtype):
+                a = mine(xp, value.copy(order="K"))
+                yield (shape, layout, str(v)), attempt(a.fill, v), None
+                yield (shape, layout, str(v), "after"), a
+    a = mine(xp, numpy.broadcast_to(elements(DTYPES[dtype], (1,)), (3, 4)))
+    yield "read-only", attempt(a.fill, 1)

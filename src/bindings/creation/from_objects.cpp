@@ -218,6 +218,42 @@ PyObject* as_ours(PyObject* self) {
                : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
 }
 
+// Whether every byte of an element belongs to a field. What lies between the fields of a view
+// may be other fields.
+bool has_no_holes(PyArray_Descr* descr) {
+    if (PyDataType_HASSUBARRAY(descr)) return has_no_holes(PyDataType_SUBARRAY(descr)->base);
+    if (!PyDataType_HASFIELDS(descr)) return true;
+    PyObject *fields = PyDataType_FIELDS(descr), *names = PyDataType_NAMES(descr);
+    npy_intp end = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+        PyObject* const field = PyDict_GetItem(fields, PyTuple_GET_ITEM(names, i));
+        auto* const own = reinterpret_cast<PyArray_Descr*>(PyTuple_GET_ITEM(field, 0));
+        if (PyLong_AsLongLong(PyTuple_GET_ITEM(field, 1)) != end || !has_no_holes(own))
+            return false;
+        end += PyDataType_ELSIZE(own);
+    }
+    return end == PyDataType_ELSIZE(descr);
+}
+
+constexpr npy_intp no_strides[NPY_MAXDIMS] = {};
+
+// Every element becomes `value`, as NumPy stores it. False: an error is set.
+bool fill_bytes(Fields* f, PyObject* value) {
+    auto const size = static_cast<size_t>(PyDataType_ELSIZE(f->descr));
+    alignas(16) char small[64] = {};
+    char* const element = size <= sizeof small ? small : static_cast<char*>(PyMem_Calloc(1, size));
+    if (!element) {
+        PyErr_NoMemory();
+        return false;
+    }
+    bool const done = PyArray_Pack(f->descr, element, value) == 0;
+    if (done)
+        move_elements(f->nd, f->dimensions, element, no_strides, f->data, f->strides,
+                      static_cast<npy_intp>(size));
+    if (element != small) PyMem_Free(element);
+    return done;
+}
+
 }  // namespace
 
 void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
@@ -269,7 +305,7 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     return out;
 }
 
-PyObject* c_ordered(PyObject* self) { return converted(self, fields(self)->descr, false); }
+PyObject* c_ordered(PyObject* self) { return copied(self, false); }
 
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
@@ -461,36 +497,18 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     if (nargs != 1 || kwnames) return decline(Why::keyword);
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    Element element;
-    if (t == no_dtype || !(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
-        !scalar_element(args[0], t, element))
-        return decline(Why::value);
-    npy_intp zeros[NPY_MAXDIMS] = {};
-    copy_nest(*act.table, f->nd, f->dimensions, element, zeros, t, f->data, f->strides, t);
-    count_native(entry, t, Layout::contiguous, f->nd, f->dimensions);
+    if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write)) return decline(Why::value);
+    if (t == no_dtype) {
+        if (!is_movable(f->descr) || !has_no_holes(f->descr)) return decline(Why::dtype);
+        if (!fill_bytes(f, args[0])) return nullptr;
+    } else {
+        Element element;
+        if (!scalar_element(args[0], t, element)) return decline(Why::value);
+        copy_nest(*act.table, f->nd, f->dimensions, element, no_strides, t, f->data, f->strides, t);
+    }
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     Py_RETURN_NONE;
 }
-
-namespace {
-
-// Whether every byte of an element belongs to a field. What lies between the fields of a view
-// may be other fields.
-bool has_no_holes(PyArray_Descr* descr) {
-    if (PyDataType_HASSUBARRAY(descr)) return has_no_holes(PyDataType_SUBARRAY(descr)->base);
-    if (!PyDataType_HASFIELDS(descr)) return true;
-    PyObject *fields = PyDataType_FIELDS(descr), *names = PyDataType_NAMES(descr);
-    npy_intp end = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
-        PyObject* const field = PyDict_GetItem(fields, PyTuple_GET_ITEM(names, i));
-        auto* const own = reinterpret_cast<PyArray_Descr*>(PyTuple_GET_ITEM(field, 0));
-        if (PyLong_AsLongLong(PyTuple_GET_ITEM(field, 1)) != end || !has_no_holes(own))
-            return false;
-        end += PyDataType_ELSIZE(own);
-    }
-    return end == PyDataType_ELSIZE(descr);
-}
-
-}  // namespace
 
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
            PyObject* from) {

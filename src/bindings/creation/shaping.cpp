@@ -21,7 +21,8 @@ PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims) {
     return new_view(self, nd, dims, strides, f->data, f->descr);
 }
 
-// The elements in C order, in new memory.
+}  // namespace
+
 PyObject* flattened(PyObject* self) {
     Fields* const f = fields(self);
     if (!is_movable(f->descr)) return decline(Why::dtype);
@@ -38,7 +39,11 @@ PyObject* flattened(PyObject* self) {
     return out;
 }
 
-}  // namespace
+PyObject* raveled(PyObject* self) {
+    Fields const* const f = fields(self);
+    npy_intp const n = count_of(f);
+    return f->flags & NPY_ARRAY_C_CONTIGUOUS ? reshaped(self, 1, &n) : flattened(self);
+}
 
 PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                          Py_ssize_t nargs, PyObject* kwnames) {
@@ -149,10 +154,8 @@ PyObject* ravel_native(int, Entry* entry, PyObject* self, PyObject* const* args,
         !is_c_order(slots[0]))
         return decline(Why::keyword);
     Fields* const f = fields(self);
-    npy_intp const n = count_of(f);
-    if (n == 0) return decline(Why::shape);
-    if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return counted(entry, reshaped(self, 1, &n));
-    return counted(entry, flattened(self));
+    if (count_of(f) == 0) return decline(Why::shape);
+    return counted(entry, raveled(self));
 }
 
 PyObject* flatten_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,

@@ -17,5 +17,9 @@ RAPTORS_NATIVE(broadcast_to_native);
 
 // a.T
 PyObject* reversed_axes(PyObject* self);
+// The elements in C order, in new memory.
+PyObject* flattened(PyObject* self);
+// The same as a view, where there is one; of at least one element.
+PyObject* raveled(PyObject* self);
 
 }  // namespace raptors

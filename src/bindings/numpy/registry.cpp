@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "array/selection.h"
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
 #include "creation/joining.h"

@@ -12,6 +12,7 @@ void fill_table(Table& table) noexcept {
     fill_cast(table);
     fill_arange(table);
     fill_compress(table);
+    fill_take(table);
     fill_float_sum(table);
     fill_integer_sum(table);
     fill_minmax(table);

@@ -31,6 +31,7 @@ void fill_scan(ScanTable& table) noexcept;
 void fill_cast(MoveTable& table) noexcept;
 void fill_arange(MoveTable& table) noexcept;
 void fill_compress(MoveTable& table) noexcept;
+void fill_take(MoveTable& table) noexcept;
 void fill_gemm(GemmTable& table) noexcept;
 void fill_solve(SolveTable& table) noexcept;
 

@@ -1,5 +1,6 @@
 // astype, copy, fill.
 #include "api/move.h"
+#include "isa/move/element.h"
 #include "isa/move/pack.h"
 #include "isa/table.h"
 #if defined(__x86_64__)
@@ -147,17 +148,6 @@ void copy(const Block& b, const void*) noexcept {
     }
 }
 
-// An element of one to two U.
-template <class U>
-struct CopyEnds {
-    ptrdiff_t beyond;  // the size less that of a U
-    RAPTORS_INLINE void operator()(char* to, const char* from) const {
-        U const first = get<U>(from), last = get<U>(from + beyond);
-        put(to, first);
-        put(to + beyond, last);
-    }
-};
-
 void copy_sized(const Block& b, const void* context) noexcept {
     ptrdiff_t const size = *static_cast<const ptrdiff_t*>(context);
     auto const packed = [&](int i) {
@@ -173,19 +163,14 @@ void copy_sized(const Block& b, const void* context) noexcept {
                    static_cast<size_t>(b.n * size));
         return;
     }
-    auto const with = [&](auto copy_one) {
+    with_odd_copy(size, [&b](auto copy_one) {
         for (ptrdiff_t r = 0; r < b.rows; ++r) {
             char* const to = b.data[1] + r * b.outer[1];
             const char* const from = b.data[0] + r * b.outer[0];
             for (ptrdiff_t i = 0; i < b.n; ++i)
                 copy_one(to + i * b.inner[1], from + i * b.inner[0]);
         }
-    };
-    if (size <= 4) return with(CopyEnds<uint16_t>{size - 2});
-    if (size <= 8) return with(CopyEnds<uint32_t>{size - 4});
-    if (size <= 16) return with(CopyEnds<uint64_t>{size - 8});
-    if (size <= 32) return with(CopyEnds<UnsignedOf<16>::type>{size - 16});
-    with([size](char* to, const char* from) { memcpy(to, from, static_cast<size_t>(size)); });
+    });
 }
 
 template <class From, class To>

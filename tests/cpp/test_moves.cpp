@@ -1,0 +1,157 @@
+// Copies of elements of any size and layout, and elements by their indices, on every ISA: against
+// plain loops, and nothing else is written.
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "check.h"
+#include "dispatch.h"
+#include "frame/run/take.h"
+
+using namespace raptors;
+
+namespace {
+
+std::mt19937_64 generator(11);
+ptrdiff_t below(ptrdiff_t n) {
+    return static_cast<ptrdiff_t>(generator() % static_cast<uint64_t>(n));
+}
+
+// Rows x n elements of `size` bytes somewhere in a buffer: rows or columns first, with gaps,
+// backwards, or all the same.
+struct Operand {
+    std::vector<char> bytes;
+    ptrdiff_t start = 0, inner = 0, outer = 0;
+};
+Operand place(ptrdiff_t rows, ptrdiff_t n, ptrdiff_t size, bool may_repeat) {
+    Operand o;
+    bool const columns = below(3) == 0;
+    ptrdiff_t const gap = below(3) ? 0 : below(9);
+    o.inner = columns ? (size + gap) * rows : size + gap;
+    o.outer = columns ? size + gap : (size + gap) * n + (below(3) ? 0 : below(40));
+    if (may_repeat && below(6) == 0) o.inner = 0;
+    if (may_repeat && below(6) == 0) o.outer = 0;
+    ptrdiff_t const reach = o.inner * (n - 1) + o.outer * (rows - 1) + size;
+    o.start = below(20);
+    o.bytes.resize(static_cast<size_t>(o.start + reach + below(70)));
+    for (char& c : o.bytes) c = static_cast<char>(generator());
+    if (below(4) == 0) {
+        o.start += o.inner * (n - 1);
+        o.inner = -o.inner;
+    }
+    if (below(4) == 0) {
+        o.start += o.outer * (rows - 1);
+        o.outer = -o.outer;
+    }
+    return o;
+}
+
+void check_copies(const Table& table, ptrdiff_t size) {
+    for (int turn = 0; turn < 150; ++turn) {
+        ptrdiff_t const rows = below(4) ? 1 + below(6) : 1 + below(80),
+                        n = 1 + below(below(3) ? 9 : 90);
+        Operand from = place(rows, n, size, true), to = place(rows, n, size, false);
+        std::vector<char> wanted = to.bytes;
+        for (ptrdiff_t r = 0; r < rows; ++r)
+            for (ptrdiff_t i = 0; i < n; ++i)
+                std::memcpy(wanted.data() + to.start + r * to.outer + i * to.inner,
+                            from.bytes.data() + from.start + r * from.outer + i * from.inner,
+                            static_cast<size_t>(size));
+        Block b{};
+        b.data[0] = from.bytes.data() + from.start;
+        b.data[1] = to.bytes.data() + to.start;
+        b.inner[0] = from.inner;
+        b.inner[1] = to.inner;
+        b.outer[0] = from.outer;
+        b.outer[1] = to.outer;
+        b.n = n;
+        b.rows = rows;
+        if (size <= 16 && (size & (size - 1)) == 0)
+            table.copy[__builtin_ctzll(static_cast<uint64_t>(size))](b, nullptr);
+        else
+            table.copy_sized(b, &size);
+        CHECK(to.bytes == wanted);
+    }
+}
+
+// The same by plain loops, over rows of one stride.
+bool take_plainly(const TakeBlock& b, std::vector<char>& out, ptrdiff_t to) {
+    for (ptrdiff_t r = 0; r < b.rows; ++r)
+        for (ptrdiff_t i = 0; i < b.n; ++i) {
+            int64_t at = b.indices[i];
+            if (b.mode == IndexMode::clip)
+                at = std::clamp<int64_t>(at, 0, b.length - 1);
+            else if (b.mode == IndexMode::wrap)
+                at = ((at % b.length) + b.length) % b.length;
+            else if (at < 0)
+                at += b.length;
+            if (at < 0 || at >= b.length) return false;
+            std::memcpy(out.data() + to + r * b.to_row + i * b.to_step,
+                        b.from + r * b.from_row + at * b.from_step, static_cast<size_t>(b.size));
+        }
+    return true;
+}
+
+void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
+    for (int turn = 0; turn < 120; ++turn) {
+        ptrdiff_t const rows = below(3) ? 1 + below(5) : 1 + below(90), length = 1 + below(50),
+                        n = 1 + below(turn % 3 ? 12 : 200);
+        Operand from = place(rows, length, size, true), to = place(rows, n, size, false);
+        bool const inside = mode == IndexMode::raise && turn % 4 != 0;
+        std::vector<int64_t> indices(static_cast<size_t>(n));
+        for (int64_t& x : indices) x = below(2 * length) - length;
+        if (!inside && below(2)) {
+            constexpr int64_t extremes[] = {INT64_MIN, INT64_MAX, INT64_MIN + 1, 1 << 20};
+            indices[static_cast<size_t>(below(n))] = extremes[below(4)];
+            indices[static_cast<size_t>(below(n))] = below(2) ? length : -length - 1;
+        }
+        TakeBlock b{};
+        b.from = from.bytes.data() + from.start;
+        b.indices = indices.data();
+        b.n = n;
+        b.length = length;
+        b.from_step = from.inner;
+        b.to_step = to.inner;
+        b.rows = rows;
+        b.from_row = from.outer;
+        b.to_row = to.outer;
+        b.size = size;
+        b.mode = mode;
+        std::vector<char> wanted = to.bytes;
+        bool const in_range = take_plainly(b, wanted, to.start);
+        CHECK(in_range || !inside);
+        std::vector<char> split = to.bytes;
+        b.to = to.bytes.data() + to.start;
+        CHECK(table.take(b) == in_range);
+        if (in_range) CHECK(to.bytes == wanted);
+        // By the frame, in chunks of every size.
+        Nest others{};
+        others.ndim = rows == 1 ? 0 : 1;
+        others.operands = 2;
+        others.shape[0] = rows;
+        others.strides[0][0] = from.outer;
+        others.strides[1][0] = to.outer;
+        others.data[0] = const_cast<char*>(b.from);
+        others.data[1] = split.data() + to.start;
+        WorkSplit const cut = {alone, 1 + below(300)};
+        CHECK(take(table, b, others, rows * n, cut) == in_range);
+        if (in_range) CHECK(split == wanted);
+    }
+}
+
+}  // namespace
+
+int main() {
+    for (int i = 0; i < n_isas; ++i) {
+        const Table* const kernels = table(static_cast<Isa>(i));
+        if (!kernels) continue;
+        for (ptrdiff_t size :
+             {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 64, 100}) {
+            check_copies(*kernels, size);
+            for (IndexMode mode : {IndexMode::raise, IndexMode::wrap, IndexMode::clip})
+                check_takes(*kernels, size, mode);
+        }
+    }
+    return checks.report("test_moves");
+}
