@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
@@ -326,3 +327,34 @@ def test_fill(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
                 yield (shape, layout, str(v), "after"), a
     a = mine(xp, numpy.broadcast_to(elements(DTYPES[dtype], (1,)), (3, 4)))
     yield "read-only", attempt(a.fill, 1)
+
+
+def test_values_that_change_the_array_meanwhile() -> None:
+    """Code that runs while indices or a value are read: an error, or a result of what is there then."""
+
+    class Index:
+        def __init__(self, act: Callable[[], None]) -> None:
+            self.act = act
+
+        def __index__(self) -> int:
+            self.act()
+            return 0
+
+    for mode in ("raise", "wrap", "clip"):
+        a = raptors.ones(1000)
+        with contextlib.suppress(IndexError, ValueError, TypeError):
+            raptors.take(a, [Index(lambda a=a: a.resize(0, refcheck=False)), 5], mode=mode)
+        assert a.size in (0, 1000)
+
+    class Text:
+        def __init__(self, act: Callable[[], None]) -> None:
+            self.act = act
+
+        def __str__(self) -> str:
+            self.act()
+            return "ab"
+
+    for act in (lambda b: b.resize(2, refcheck=False), lambda b: setattr(b, "dtype", "U1")):
+        b = raptors.zeros(400, "U4")
+        b.fill(Text(lambda b=b, act=act: act(b)))
+        assert b.tolist()[:1] in (["ab"], ["a"])

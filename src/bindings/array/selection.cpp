@@ -130,6 +130,8 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         return decline(Why::shape);
     py::object const indices = as_indices(slots[0]);
     if (!indices) return nullptr;
+    // Items of a list may have run any code.
+    if (f->nd <= axis || !count_of(f) || !is_movable(f->descr)) return decline(Why::shape);
     // The elements of several axes in C order.
     auto const array =
         py::reinterpret_steal<py::object>(!flat || f->nd == 1 ? new_ref(self) : raveled(self));

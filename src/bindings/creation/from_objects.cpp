@@ -237,8 +237,9 @@ bool has_no_holes(PyArray_Descr* descr) {
 
 constexpr npy_intp no_strides[NPY_MAXDIMS] = {};
 
-// Every element becomes `value`, as NumPy stores it. False: an error is set.
+// Every element becomes `value`, as NumPy stores it. False: declined, or an error is set.
 bool fill_bytes(Fields* f, PyObject* value) {
+    auto const descr = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(f->descr));
     auto const size = static_cast<size_t>(PyDataType_ELSIZE(f->descr));
     alignas(16) char small[64] = {};
     char* const element = size <= sizeof small ? small : static_cast<char*>(PyMem_Calloc(1, size));
@@ -246,7 +247,11 @@ bool fill_bytes(Fields* f, PyObject* value) {
         PyErr_NoMemory();
         return false;
     }
-    bool const done = PyArray_Pack(f->descr, element, value) == 0;
+    bool done = PyArray_Pack(f->descr, element, value) == 0;
+    if (done && f->descr != reinterpret_cast<PyArray_Descr*>(descr.ptr())) {  // by the value's code
+        declined = Why::dtype;
+        done = false;
+    }
     if (done)
         move_elements(f->nd, f->dimensions, element, no_strides, f->data, f->strides,
                       static_cast<npy_intp>(size));

@@ -9,6 +9,11 @@ namespace {
 constexpr int together = 4;
 constexpr ptrdiff_t few = 64;
 
+// Another thread may write to the indices: what is tested must be what is used.
+RAPTORS_INLINE int64_t index_at(const int64_t* indices, ptrdiff_t i) {
+    return __atomic_load_n(indices + i, __ATOMIC_RELAXED);
+}
+
 // What becomes of an index that is not in 0 .. length - 1. False: nothing.
 bool bring_in_range(int64_t& at, int64_t length, IndexMode mode) {
     if (at >= 0 && at < length) return true;
@@ -41,7 +46,7 @@ bool take_row(const TakeBlock& b, char* to, const char* from, Copy copy_one) {
         bool outside = false;
         RAPTORS_WHOLE
         for (int k = 0; k < together; ++k) {
-            at[k] = indices[i + k];
+            at[k] = index_at(indices, i + k);
             outside |= static_cast<uint64_t>(at[k]) >= static_cast<uint64_t>(length);
         }
         if (outside) [[unlikely]]
@@ -51,7 +56,7 @@ bool take_row(const TakeBlock& b, char* to, const char* from, Copy copy_one) {
         for (int k = 0; k < together; ++k, to += to_step) copy_one(to, from + at[k] * step);
     }
     for (; i < n; ++i, to += to_step) {
-        int64_t at = indices[i];
+        int64_t at = index_at(indices, i);
         if (!bring_in_range(at, length, b.mode)) return false;
         copy_one(to, from + at * step);
     }
@@ -63,7 +68,7 @@ template <class Copy>
 bool take_few(const TakeBlock& b, Copy copy_one) {
     int64_t offsets[few];
     for (ptrdiff_t i = 0; i < b.n; ++i) {
-        offsets[i] = b.indices[i];
+        offsets[i] = index_at(b.indices, i);
         if (!bring_in_range(offsets[i], b.length, b.mode)) return false;
         offsets[i] *= b.from_step;
     }
