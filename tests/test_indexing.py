@@ -1,4 +1,4 @@
-"""Indexing and assignment against NumPy: basic indices natively, the others through NumPy."""
+"""Indexing and assignment against NumPy: basic indices, masks and one array of integers natively."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_basic_indices_are_native() -> None:
                 continue
     assert DISABLED or count.of("__getitem__").native == done
     with counted() as count:
-        _ = a[[0, 1]], a[:, [0, 1]], a[0, [1, 2]]
+        _ = a[:, [0, 1]], a[0, [1, 2]], a[raptors.array([0, 1]), raptors.array([0, 1])]
     assert count.of("__getitem__").native == 0
 
 
@@ -488,8 +488,235 @@ def test_masks_are_native() -> None:
     assert a[a > 3].base is None
 
 
+def share_of_masked_assignments(dtype: str) -> float:
+    return {"i4,f4": 0.1, ">f8": 0.1, "S3": 0.0, "float16": 0.6}.get(dtype, 0.7 if dtype[0] in "fc" else 0.5)
+
+
+@pytest.mark.parametrize("dtype", [*samples.DTYPES, "complex128", ">f8", "S3", "i4,f4"])
+@numpy_parity(
+    of="__setitem__", native=share_of_masked_assignments, reason="values of another kind are NumPy's"
+)
+def test_assignment_by_masks(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    rng = samples.generator("assignment by masks", dtype)
+    for n in (*range(1, 18), 31, 32, 64, 65, 100, 257, 1000):
+        own = rng.integers(0, 100, 2 * n).astype(dtype)
+        for share in (0, 0.1, 0.5, 1):
+            m = rng.random(n) < share
+            total = int(m.sum())
+            values: dict[str, Any] = {
+                "own": mine(xp, own[n : n + total]),
+                "strided": mine(xp, own[: 2 * total : 2]),
+                "int8": mine(xp, rng.integers(0, 99, total).astype("i1")),
+                "float32": mine(xp, rng.normal(size=total).astype("f4")),
+                "one": mine(xp, own[:1]),
+                "0-d": mine(xp, own[0, ...]),
+                "number": 1,
+                "float": 2.5,
+                "too many": mine(xp, own[: total + 1]),
+                "2-d": mine(xp, own[None, :total]),
+                "list": own[:total].tolist(),
+            }
+            for name, value in values.items():
+                a = mine(xp, own[:n].copy())
+                yield (n, share, name), attempt(a.__setitem__, mine(xp, m), value)
+                yield (n, share, name, "after"), a
+    a = mine(xp, own[:24].reshape(4, 6).copy())
+    m = mine(xp, rng.random((4, 6)) < 0.5)
+    for name, x, mask in (
+        *(("2-d", a, m), ("Fortran", a.T, m.T), ("strided", a[::2], m[::2]), ("row", a, m[:, 0])),
+        *(("shape", a, m[:2]), ("0-d mask", a, xp.array(True)), ("plain", a, numpy.asarray(m))),
+        ("read-only", mine(xp, numpy.broadcast_to(own[:6], (4, 6))), m),
+    ):
+        yield name, attempt(x.__setitem__, mask, own[0] if dtype == "i4,f4" else own[:1])
+        yield (name, "after"), a
+        yield (name, "number"), attempt(x.__setitem__, mask, 1)
+        yield (name, "number", "after"), a
+
+
+@numpy_parity(of="__setitem__", native=0.0, reason="overlapping operands are NumPy's")
+def test_assignment_by_masks_that_overlap(xp: Any) -> Iterator[Any]:
+    a = mine(xp, numpy.arange(10.0))
+    a[a > 4] = a[:5]
+    yield "values", a.copy()
+    b = mine(xp, numpy.array([True, False, True]))
+    b[b] = False
+    yield "the mask itself", b
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_assignment_by_masks_by_threads(threads: int) -> None:
+    rng = samples.generator("masks by threads")
+    with raptors.threads(threads):
+        for dtype in ("u1", "f4", "c16"):
+            a, m = rng.integers(0, 9, 1_000_001).astype(dtype), rng.random(1_000_001) < 0.5
+            x = raptors.array(a)
+            a[m] = 77
+            x[m] = 77
+            assert x.tobytes() == a.tobytes()
+
+
 def test_stored_bytes_of_a_mask() -> None:
     """Any byte but 0 is true."""
-    raw = numpy.array([0, 1, 2, 255, 0, 128, 1, 0, 7] * 5, "u1").view(bool)
-    a = raptors.arange(45)
-    assert a[mine(raptors, raw)].tolist() == [i for i in range(45) if raw.view("u1")[i]]
+    raw = numpy.array([0, 1, 2, 255, 0, 128, 1, 0, 7] * 25, "u1").view(bool)
+    a = raptors.arange(225)
+    selected = [i for i in range(225) if raw.view("u1")[i]]
+    assert a[mine(raptors, raw)].tolist() == selected
+    for dtype in ("u1", "i2", "f4", "f8", "c16"):
+        b = raptors.zeros(225, dtype)
+        b[mine(raptors, raw)] = 1
+        assert b.nonzero()[0].tolist() == selected
+        b[mine(raptors, raw)] = raptors.arange(len(selected), dtype="i1").astype(dtype)
+        assert b[selected].tolist() == list(raptors.arange(len(selected)).astype("i1").astype(dtype))
+
+
+# ---- one array of integers among slices
+
+
+def index_arrays(length: int) -> dict[str, Any]:
+    rng = samples.generator("index arrays", length)
+    inside = rng.integers(-length, length, 40)
+    return {
+        "few": numpy.array([0, length - 1, -1]),
+        "one": numpy.array([1 - length]),
+        "many": inside,
+        "strided": inside[::-3],
+        "matrix": inside.reshape(8, 5),
+        "Fortran": numpy.asfortranarray(inside.reshape(5, 8)),
+        "row": inside[None, :4],
+        "column": inside[:4, None],
+        "int8": inside.astype("i1"),
+        "uint64": numpy.abs(inside).astype("u8") % numpy.uint64(length),
+        "swapped": inside.astype(">i2"),
+        "part": inside.reshape(8, 5)[::-2, ::2],
+        "turned": inside[:24].reshape(2, 3, 4).transpose(1, 0, 2),
+        "list": [0, 0, -1, length - 1],
+        "nested list": [[0], [-1]],
+        "out of range": numpy.array([0, length]),
+        "far out of range": numpy.array([-(2**63), 2**63 - 1, 0]),
+        "just out of range": [0, -length - 1],
+        "none": numpy.zeros(0, int),
+        "no axes": numpy.array(1),
+        "truth": [True] * length,
+    }
+
+
+def keys(ndim: int, index: Any) -> Iterator[tuple[str, Any]]:
+    """An array of indices at each position."""
+    yield "alone", index
+    yield "in a tuple", (index,)
+    yield "and dots", (index, ...)
+    yield "behind dots", (..., index)
+    if ndim > 1:
+        yield "first", (index, slice(None, None, 2))
+        yield "second", (slice(1, None), index)
+        yield "new axes", (None, slice(None), index, None)
+        yield "an integer", (1, index)
+        yield "two", (index, index)
+    if ndim > 2:
+        yield "last", (slice(None, None, -1), slice(1), index)
+
+
+LAID_OUT = (
+    "1-d",
+    "2-d",
+    "3-d",
+    "Fortran",
+    "reversed",
+    "broadcast",
+    "one",
+    "bool",
+    "complex",
+    "text",
+    "time",
+    "fields",
+)
+#: Integers beside the array, two arrays, lists in tuples, and what is out of range or empty, are NumPy's.
+SHARE_OF_ARRAYS = {**dict.fromkeys(LAID_OUT, 0.33), "one": 0.2}
+
+
+@pytest.mark.parametrize("label", LAID_OUT)
+@numpy_parity(
+    of="__getitem__", native=lambda label: SHARE_OF_ARRAYS[label], reason="forms that are not common"
+)
+def test_getting_by_arrays(xp: Any, label: str, isa: str) -> Iterator[Any]:
+    a = mine(xp, arrays()[label])
+    for length in sorted({*a.shape}):
+        for name, value in index_arrays(length).items():
+            index = mine(xp, value) if isinstance(value, numpy.ndarray) else value
+            for position, key in keys(a.ndim, index):
+                yield (length, name, position), attempt(a.__getitem__, key)
+
+
+def values_for(xp: Any, a: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    rng = samples.generator("values", a.dtype, shape)
+    n = int(numpy.prod(shape))
+    own = (a.ravel() if a.size else numpy.zeros(1, a.dtype))[rng.integers(0, max(a.size, 1), n)].reshape(
+        shape
+    )
+    yield "own", mine(xp, own.copy())
+    yield "Fortran", mine(xp, numpy.asfortranarray(own))
+    yield "number", 1
+    yield "float", 2.5
+    yield "int8", mine(xp, rng.integers(0, 99, shape).astype("i1"))
+    yield "float32", mine(xp, rng.normal(size=shape).astype("f4"))
+    yield "last axis", mine(xp, own[(0,) * (len(shape) - 1)].copy()) if shape else 1
+    yield "without axes", mine(xp, numpy.array(own.flat[0]))
+    yield "axes of one", mine(xp, own[:1, None] if shape else own)
+    yield "strided", mine(xp, numpy.repeat(own, 2, axis=-1)[..., ::2])
+    yield "list", own.tolist()
+
+
+@pytest.mark.parametrize("label", [name for name in LAID_OUT if name != "broadcast"])
+@numpy_parity(
+    of="__setitem__",
+    native=lambda label: 0.9 * SHARE_OF_ARRAYS[label] / 2,
+    reason="forms that are not common",
+)
+def test_setting_by_arrays(xp: Any, label: str, isa: str) -> Iterator[Any]:
+    a = arrays()[label]
+    for length in sorted({*a.shape}):
+        for name, value in index_arrays(length).items():
+            index = mine(xp, value) if isinstance(value, numpy.ndarray) else value
+            for position, key in keys(a.ndim, index):
+                try:
+                    shape = a[numpy.asarray(value) if key is index else key].shape
+                except IndexError:
+                    shape = (2,)
+                if not numpy.prod(shape):
+                    continue
+                for kind, values in values_for(xp, a, shape):
+                    x = _owned(xp, a)
+                    yield (length, name, position, kind), attempt(x.__setitem__, key, values)
+                    yield (length, name, position, kind, "after"), x
+
+
+@numpy_parity(of="__setitem__", native=0.28, reason="overlapping operands are NumPy's")
+def test_setting_by_arrays_that_overlap(xp: Any) -> Iterator[Any]:
+    a = mine(xp, numpy.arange(10))
+    a[a] = a[::-1]
+    yield "indices are the array", a.copy()
+    a[a[:5]] = 7
+    yield "indices are a part", a.copy()
+    a[mine(xp, numpy.array([0, 1, 2]))] = a[1:4]
+    yield "values are a part", a.copy()
+    i = mine(xp, numpy.array([3, 3, 3, -7]))
+    a[i] = mine(xp, numpy.arange(4))
+    yield "the last of several", a.copy()
+    b = mine(xp, numpy.zeros((3, 4)))
+    b[:, mine(xp, numpy.array([1, 1]))] = mine(xp, numpy.arange(6.0).reshape(3, 2))
+    yield "in each row", b
+    frozen = mine(xp, numpy.broadcast_to(numpy.arange(4), (3, 4)))
+    yield "read-only", attempt(frozen.__setitem__, i, 1)
+    yield "out of range", attempt(a.__setitem__, mine(xp, numpy.array([0, 10])), 1)
+    yield "nothing is written", a
+
+
+def test_arrays_of_indices_are_native() -> None:
+    a, i = raptors.arange(60.0).reshape(3, 4, 5).copy(), raptors.array([2, 0])
+    with counted() as count:
+        _ = a[i], a[:, i], a[..., i], a[i, None], a[[0, 1]], a[i.astype("i1")]
+        a[i] = 1.0
+        a[:, i] = a[:, 1:3].copy()
+        a[[0, 2]] = 2
+    assert DISABLED or count.of("__getitem__").native >= 6
+    assert DISABLED or count.of("__setitem__").native == 3

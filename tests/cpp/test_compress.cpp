@@ -1,4 +1,5 @@
-// The kernels of a[mask] on every ISA: which elements, and nothing behind the last.
+// The kernels of a[mask] and a[mask] = values on every ISA: which elements, and no other is
+// written.
 #include <cstring>
 #include <random>
 #include <vector>
@@ -35,6 +36,36 @@ void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
     CHECK(untouched);
 }
 
+template <class T>
+void assign(Isa isa, int which, const std::vector<char>& mask, size_t offset,
+            std::mt19937& random) {
+    const Table& kernels = *table(isa);
+    size_t const n = mask.size() - offset;
+    size_t const size = sizeof(T);
+    std::vector<char> before((n + 2) * size + 1), values((n + 1) * size + 1);
+    for (char& c : before) c = static_cast<char>(random());
+    for (char& c : values) c = static_cast<char>(random());
+    std::vector<char> filled = before, expanded = before, wanted_filled = before,
+                      wanted_expanded = before;
+    size_t total = 0;
+    for (size_t i = 0; i < n; ++i) {
+        if (!mask[offset + i]) continue;
+        std::memcpy(wanted_filled.data() + 1 + i * size, values.data() + 1, size);
+        std::memcpy(wanted_expanded.data() + 1 + i * size, values.data() + 1 + total++ * size,
+                    size);
+    }
+    auto const length = static_cast<ptrdiff_t>(n);
+    kernels.fill_masked[which](mask.data() + offset, values.data() + 1, filled.data() + 1, length);
+    CHECK(filled == wanted_filled);
+    kernels.expand[which](mask.data() + offset, values.data() + 1, expanded.data() + 1, length,
+                          static_cast<ptrdiff_t>(total));
+    CHECK(expanded == wanted_expanded);
+}
+
+struct Sixteen {
+    char bytes[16];
+};
+
 }  // namespace
 
 int main() {
@@ -53,6 +84,12 @@ int main() {
                 compare<uint16_t>(isa, 1, mask, 1, random);
                 compare<uint32_t>(isa, 2, mask, 2, random);
                 compare<uint64_t>(isa, 3, mask, 3, random);
+                compare<Sixteen>(isa, 4, mask, 1, random);
+                assign<uint8_t>(isa, 0, mask, 0, random);
+                assign<uint16_t>(isa, 1, mask, 1, random);
+                assign<uint32_t>(isa, 2, mask, 2, random);
+                assign<uint64_t>(isa, 3, mask, 3, random);
+                assign<Sixteen>(isa, 4, mask, 2, random);
             }
     }
     return checks.report("test_compress");

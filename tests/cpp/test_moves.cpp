@@ -76,7 +76,7 @@ void check_copies(const Table& table, ptrdiff_t size) {
 }
 
 // The same by plain loops, over rows of one stride.
-bool take_plainly(const TakeBlock& b, std::vector<char>& out, ptrdiff_t to) {
+bool take_plainly(const IndexBlock& b, std::vector<char>& out, ptrdiff_t to) {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
         for (ptrdiff_t i = 0; i < b.n; ++i) {
             int64_t at = b.indices[i];
@@ -87,8 +87,8 @@ bool take_plainly(const TakeBlock& b, std::vector<char>& out, ptrdiff_t to) {
             else if (at < 0)
                 at += b.length;
             if (at < 0 || at >= b.length) return false;
-            std::memcpy(out.data() + to + r * b.to_row + i * b.to_step,
-                        b.from + r * b.from_row + at * b.from_step, static_cast<size_t>(b.size));
+            std::memcpy(out.data() + to + r * b.values_row + i * b.values_step,
+                        b.array + r * b.row + at * b.step, static_cast<size_t>(b.size));
         }
     return true;
 }
@@ -106,23 +106,23 @@ void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
             indices[static_cast<size_t>(below(n))] = extremes[below(4)];
             indices[static_cast<size_t>(below(n))] = below(2) ? length : -length - 1;
         }
-        TakeBlock b{};
-        b.from = from.bytes.data() + from.start;
+        IndexBlock b{};
+        b.array = from.bytes.data() + from.start;
         b.indices = indices.data();
         b.n = n;
         b.length = length;
-        b.from_step = from.inner;
-        b.to_step = to.inner;
+        b.step = from.inner;
+        b.values_step = to.inner;
         b.rows = rows;
-        b.from_row = from.outer;
-        b.to_row = to.outer;
+        b.row = from.outer;
+        b.values_row = to.outer;
         b.size = size;
         b.mode = mode;
         std::vector<char> wanted = to.bytes;
         bool const in_range = take_plainly(b, wanted, to.start);
         CHECK(in_range || !inside);
         std::vector<char> split = to.bytes;
-        b.to = to.bytes.data() + to.start;
+        b.values = to.bytes.data() + to.start;
         CHECK(table.take(b) == in_range);
         if (in_range) CHECK(to.bytes == wanted);
         // By the frame, in chunks of every size.
@@ -132,11 +132,57 @@ void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
         others.shape[0] = rows;
         others.strides[0][0] = from.outer;
         others.strides[1][0] = to.outer;
-        others.data[0] = const_cast<char*>(b.from);
+        others.data[0] = b.array;
         others.data[1] = split.data() + to.start;
         WorkSplit const cut = {alone, 1 + below(300)};
         CHECK(take(table, b, others, rows * n, cut) == in_range);
         if (in_range) CHECK(split == wanted);
+    }
+}
+
+void check_puts(const Table& table, ptrdiff_t size) {
+    for (int turn = 0; turn < 120; ++turn) {
+        ptrdiff_t const rows = below(3) ? 1 + below(5) : 1 + below(90), length = 1 + below(50),
+                        n = 1 + below(turn % 3 ? 12 : 200);
+        Operand array = place(rows, length, size, false), values = place(rows, n, size, true);
+        std::vector<int64_t> indices(static_cast<size_t>(n));
+        for (int64_t& x : indices) x = below(2 * length) - length;
+        bool inside = true;
+        if (below(3) == 0) {
+            constexpr int64_t extremes[] = {INT64_MIN, INT64_MAX, INT64_MIN + 1, 1 << 20};
+            int64_t const beyond = below(2) ? length : -length - 1;
+            indices[static_cast<size_t>(below(n))] = below(2) ? extremes[below(4)] : beyond;
+            inside = false;
+        }
+        std::vector<char> wanted = array.bytes;
+        if (inside)
+            for (ptrdiff_t r = 0; r < rows; ++r)
+                for (ptrdiff_t i = 0; i < n; ++i) {
+                    int64_t const x = indices[static_cast<size_t>(i)];
+                    std::memcpy(
+                        wanted.data() + array.start + r * array.outer +
+                            (x < 0 ? x + length : x) * array.inner,
+                        values.bytes.data() + values.start + r * values.outer + i * values.inner,
+                        static_cast<size_t>(size));
+                }
+        IndexBlock b{};
+        b.indices = indices.data();
+        b.n = n;
+        b.length = length;
+        b.step = array.inner;
+        b.values_step = values.inner;
+        b.size = size;
+        b.mode = IndexMode::raise;
+        Nest others{};
+        others.ndim = 1;
+        others.operands = 2;
+        others.shape[0] = rows;
+        others.strides[0][0] = array.outer;
+        others.strides[1][0] = values.outer;
+        others.data[0] = array.bytes.data() + array.start;
+        others.data[1] = values.bytes.data() + values.start;
+        CHECK(put(table, b, others) == inside);
+        CHECK(array.bytes == wanted);
     }
 }
 
@@ -149,6 +195,7 @@ int main() {
         for (ptrdiff_t size :
              {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 64, 100}) {
             check_copies(*kernels, size);
+            check_puts(*kernels, size);
             for (IndexMode mode : {IndexMode::raise, IndexMode::wrap, IndexMode::clip})
                 check_takes(*kernels, size, mode);
         }

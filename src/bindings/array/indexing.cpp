@@ -4,9 +4,13 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "array/selection.h"
 #include "creation/from_objects.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
+#include "runtime/threads.h"
+
+namespace py = pybind11;
 
 namespace raptors {
 
@@ -14,18 +18,15 @@ Entry *getitem_entry, *setitem_entry;
 
 namespace {
 
-// The part of an array that a basic index selects.
-struct Selection {
-    char* data;
-    int nd;
-    npy_intp dims[NPY_MAXDIMS];
-    npy_intp strides[NPY_MAXDIMS];
-    bool element;  // all axes given by integers: a scalar
-};
+constexpr double masked_cost = 0.1;  // nanoseconds for an element
 
 enum class Parsed { yes, no, error };
 
 bool is_index(PyObject* x) { return PyLong_CheckExact(x); }
+// Of integers; booleans are masks.
+bool is_index_array(PyObject* x) {
+    return is_exact(x) && PyTypeNum_ISINTEGER(fields(x)->descr->type_num) && fields(x)->nd;
+}
 
 // 0 <= i < n after wrapping; false: NumPy raises.
 bool wrap_index(PyObject* x, npy_intp n, npy_intp* i) {
@@ -37,7 +38,24 @@ bool wrap_index(PyObject* x, npy_intp n, npy_intp* i) {
     return v >= 0 && v < n;
 }
 
+// An array of integers alone.
+void parse_indices(const Fields* f, PyObject* indices, Selection& part) {
+    part.data = f->data;
+    part.nd = f->nd;
+    for (int d = 0; d < f->nd; ++d) {
+        part.dims[d] = f->dimensions[d];
+        part.strides[d] = f->strides[d];
+    }
+    part.element = false;
+    part.indices = indices;
+    part.indexed = 0;
+}
+
 Parsed parse(const Fields* f, PyObject* key, Selection& part) {
+    if (is_index_array(key) && f->nd) {
+        parse_indices(f, key, part);
+        return Parsed::yes;
+    }
     PyObject* const* items = &key;
     Py_ssize_t n = 1;
     if (PyTuple_CheckExact(key)) {
@@ -46,12 +64,19 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
         if (n > NPY_MAXDIMS) return Parsed::no;
     }
     int used = 0, made = 0;
-    bool ellipsis = false;
+    bool ellipsis = false, integers = false;
+    part.indices = nullptr;
     for (Py_ssize_t i = 0; i < n; ++i) {
         PyObject* x = items[i];
-        if (is_index(x) || PySlice_Check(x))
+        if (is_index(x)) {
             ++used;
-        else if (x == Py_None)
+            integers = true;
+        } else if (PySlice_Check(x)) {
+            ++used;
+        } else if (is_index_array(x) && !part.indices) {
+            ++used;
+            part.indices = x;
+        } else if (x == Py_None)
             ++made;
         else if (x == Py_Ellipsis && !ellipsis)
             ellipsis = true;
@@ -59,6 +84,7 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
             return Parsed::no;
     }
     if (used > f->nd || f->nd - used + made > NPY_MAXDIMS) return Parsed::no;
+    if (part.indices && integers) return Parsed::no;  // integers are indices, too
     part.data = f->data;
     part.nd = 0;
     bool only_integers = !ellipsis && !made && used == f->nd;
@@ -83,6 +109,11 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
             if (__builtin_mul_overflow(f->strides[axis], step, &stride)) return Parsed::no;
             // NumPy leaves the stride of a slice of length 0 or 1 as the product, too.
             keep(len, stride);
+            only_integers = false;
+            ++axis;
+        } else if (x == part.indices) {
+            part.indexed = part.nd;
+            keep(f->dimensions[axis], f->strides[axis]);
             only_integers = false;
             ++axis;
         } else {
@@ -110,23 +141,79 @@ bool is_mask(PyObject* key) {
     return is_exact(key) && fields(key)->descr == descr_of(DType::boolean);
 }
 
-// a[mask]: a mask of the array's own shape, both without gaps.
+// Which of the kernels a mask of the array's own shape, both without gaps, is for; negative: none.
+int masked_kernel(const Fields* f, const Fields* mask) {
+    auto const size = static_cast<unsigned long long>(PyDataType_ELSIZE(f->descr));
+    declined = Why::dtype;
+    if (!is_movable(f->descr) || size > sizeof(Element) || (size & (size - 1))) return -1;
+    declined = Why::index;
+    if (!f->nd || !(f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS) || !same_shape(f, mask))
+        return -1;
+    return __builtin_ctzll(size);
+}
+
+// a[mask]
 PyObject* compressed(const Table& table, const Fields* f, PyObject* key) {
     Fields const* const mask = fields(key);
-    auto const size = static_cast<unsigned long long>(PyDataType_ELSIZE(f->descr));
-    if (!is_movable(f->descr) || size > sizeof(Element) || (size & (size - 1)))
-        return decline(Why::dtype);
-    if (!f->nd || mask->nd != f->nd || !(f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS))
-        return decline(Why::index);
-    for (int d = 0; d < f->nd; ++d)
-        if (mask->dimensions[d] != f->dimensions[d]) return decline(Why::index);
+    int const which = masked_kernel(f, mask);
+    if (which < 0) return nullptr;
     npy_intp const n = count_of(f);
     npy_intp const total = table.count_true(mask->data, n);
     PyObject* const out = new_array(1, &total, f->descr);
     if (!out) return nullptr;
-    table.compress[__builtin_ctzll(size)](mask->data, f->data, fields(out)->data, n, total);
+    table.compress[which](mask->data, f->data, fields(out)->data, n, total);
     count_native(getitem_entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
     return out;
+}
+
+// a[mask] = value, of one element.
+void fill_masked(const Table& table, int which, const Fields* f, const Fields* mask,
+                 const char* value) {
+    Nest nest;
+    nest.ndim = 1;
+    nest.operands = 2;
+    nest.shape[0] = count_of(f);
+    nest.data[0] = mask->data;
+    nest.data[1] = f->data;
+    nest.strides[0][0] = 1;
+    nest.strides[1][0] = PyDataType_ELSIZE(f->descr);
+    run_long(nest.shape[0], masked_cost, [&](WorkSplit split) {
+        for_parts(nest, split, [&](const Nest& part) {
+            table.fill_masked[which](part.data[0], value, part.data[1], part.shape[0]);
+            return true;
+        });
+    });
+}
+
+// a[mask] = value: 0 done, 1 declined, -1 an error is set.
+int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* value) {
+    Fields const* const mask = fields(key);
+    int const which = masked_kernel(f, mask);
+    if (which < 0 || !disjoint(mask, f)) return 1;
+    if (!is_exact(value)) {
+        DType const t = dtype_of(f->descr);
+        Element element;
+        declined = Why::value;
+        if (t == no_dtype || !scalar_element(value, t, element)) return 1;
+        fill_masked(table, which, f, mask, element);
+        return 0;
+    }
+    if (fields(value)->nd > 1 || !disjoint(fields(value), f)) return 1;
+    auto values = py::reinterpret_steal<py::object>(as_values(f->descr, value));
+    if (values && !(fields(values.ptr())->flags & NPY_ARRAY_C_CONTIGUOUS))
+        values = py::reinterpret_steal<py::object>(c_ordered(values.ptr()));
+    if (!values) return PyErr_Occurred() ? -1 : 1;
+    Fields const* const v = fields(values.ptr());
+    npy_intp const n = count_of(f), total = table.count_true(mask->data, n);
+    if (count_of(v) == 1) {
+        fill_masked(table, which, f, mask, v->data);
+        return 0;
+    }
+    declined = Why::shape;
+    if (v->nd != 1 || v->dimensions[0] != total) return 1;
+    run_long(n, masked_cost,
+             [&](WorkSplit) { table.expand[which](mask->data, v->data, f->data, n, total); });
+    return 0;
 }
 
 }  // namespace
@@ -142,6 +229,12 @@ PyObject* get_item(PyObject* self, PyObject* key) {
         return element(f, t, f->data + at * f->strides[0]);
     }
     if (is_mask(key)) return compressed(*active().table, f, key);
+    py::object list;
+    if (PyList_CheckExact(key)) {
+        list = index_list(key);
+        if (!list) return decline(Why::index);
+        key = list.ptr();
+    }
     Selection part;
     switch (parse(f, key, part)) {
         case Parsed::error:
@@ -150,6 +243,12 @@ PyObject* get_item(PyObject* self, PyObject* key) {
             return decline(Why::index);
         case Parsed::yes:
             break;
+    }
+    if (part.indices) {
+        PyObject* const out = selected(self, part);
+        if (out)
+            count_native(getitem_entry, column_of(f->descr), Layout::strided, f->nd, f->dimensions);
+        return out;
     }
     if (part.element) {
         if (t == no_dtype) {  // NumPy's scalar, whose base (void) must be this very array
@@ -191,6 +290,20 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
         return 0;
     }
+    if (is_mask(key)) {
+        int const done = assign_masked(*active().table, f, key, value);
+        if (done == 0)
+            count_native(setitem_entry, column_of(f->descr), Layout::contiguous, f->nd,
+                         f->dimensions);
+        return done;
+    }
+    py::object list;
+    if (PyList_CheckExact(key)) {
+        list = index_list(key);
+        if (!list || !(f->flags & NPY_ARRAY_WRITEABLE) || dtype_of(f->descr) != t)
+            return refuse(Why::index);
+        key = list.ptr();
+    }
     Selection part;
     switch (parse(f, key, part)) {
         case Parsed::error:
@@ -200,11 +313,13 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         case Parsed::yes:
             break;
     }
-    int const done = assign(part.data, part.nd, part.dims, part.strides, f->descr, value);
+    int const done = part.indices
+                         ? put_selected(self, part, value)
+                         : assign(part.data, part.nd, part.dims, part.strides, f->descr, value);
     if (done == 0)
         count_native(setitem_entry, column_of(f->descr),
                      part.element ? Layout::scalar : Layout::strided, f->nd, f->dimensions);
-    return done == 1 ? refuse(Why::value) : done;
+    return done == 1 && !part.indices ? refuse(Why::value) : done;
 }
 
 void init_indexing() {

@@ -1,4 +1,5 @@
-// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis.
+// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis; a[...] for a mask,
+// and for one array of integers among slices.
 #pragma once
 #include "python/signature.h"
 

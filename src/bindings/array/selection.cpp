@@ -4,6 +4,7 @@
 #include "creation/from_objects.h"
 #include "creation/shaping.h"
 #include "frame/run/take.h"
+#include "python/operand.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -11,11 +12,17 @@ namespace py = pybind11;
 namespace raptors {
 namespace {
 
+int refused(Why why) {
+    declined = why;
+    return 1;
+}
+
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
 
-// Integers as indices: of NumPy's index type, contiguous. Null: declined, or an error is set.
-py::object as_indices(PyObject* x) {
+// Integers as indices: of NumPy's index type, contiguous; with `truth` booleans, too. Null:
+// declined, or an error is set.
+py::object as_indices(PyObject* x, bool truth) {
     bool const number = is_sequence(x) || PyLong_CheckExact(x);
     auto found = py::reinterpret_steal<py::object>(
         number        ? PyArray_FromAny(x, nullptr, 0, 0, NPY_ARRAY_DEFAULT, nullptr)
@@ -26,8 +33,9 @@ py::object as_indices(PyObject* x) {
     Fields const* const f = fields(found.ptr());
     if (f->descr == index_type) {
         if ((f->flags & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO) return found;
-    } else if (!PyTypeNum_ISBOOL(f->descr->type_num) &&
-               (number || !PyTypeNum_ISINTEGER(f->descr->type_num))) {
+    } else if (PyTypeNum_ISBOOL(f->descr->type_num)
+                   ? !truth
+                   : number || !PyTypeNum_ISINTEGER(f->descr->type_num)) {
         declined = Why::dtype;
         return {};
     }
@@ -43,75 +51,261 @@ bool parse_mode(PyObject* x, IndexMode* mode) {
     return *mode == IndexMode::wrap || is_text(x, "clip");
 }
 
-// Leaves out the trailing axes that are one run in both: they become part of an element.
-npy_intp merge_trailing(const Fields* f, int axis, npy_intp* kept) {
+// Whether the axes behind `axis` are one run.
+bool is_packed(const Fields* f, int axis) {
     npy_intp size = PyDataType_ELSIZE(f->descr);
-    int d = f->nd - 1;
-    for (; d > axis && (f->strides[d] == size || f->dimensions[d] == 1); --d)
+    for (int d = f->nd - 1; d > axis; --d) {
+        if (f->strides[d] != size && f->dimensions[d] != 1) return false;
         size *= f->dimensions[d];
-    *kept = d - axis;
-    return size;
+    }
+    return true;
 }
 
-// The axes of `f` but `axis`, and those of the result, where `inserted` axes are in its place.
-void read_others(const Fields* f, int axis, npy_intp kept, const Fields* out, int inserted,
-                 Nest& others) {
-    others.ndim = 0;
-    others.operands = 2;
-    others.data[0] = f->data;
-    others.data[1] = out->data;
-    for (int d = 0; d <= axis + kept; ++d) {
-        if (d == axis) continue;
-        others.shape[others.ndim] = f->dimensions[d];
-        others.strides[0][others.ndim] = f->strides[d];
-        others.strides[1][others.ndim++] = out->strides[d < axis ? d : d - 1 + inserted];
-    }
+// Contiguous indices along an axis of `length` elements that are `step` bytes apart.
+IndexBlock block_of(npy_intp length, npy_intp step, PyArray_Descr* descr, const Fields* indices) {
+    IndexBlock along{};
+    along.size = PyDataType_ELSIZE(descr);
+    along.indices = reinterpret_cast<const int64_t*>(indices->data);
+    along.n = count_of(indices);
+    along.length = length;
+    along.step = step;
+    along.mode = IndexMode::raise;
+    return along;
+}
+
+Nest two_operands(char* array, char* values) {
+    Nest nest;
+    nest.ndim = 0;
+    nest.operands = 2;
+    nest.data[0] = array;
+    nest.data[1] = values;
+    return nest;
+}
+void add_axis(Nest& nest, npy_intp length, npy_intp stride, npy_intp values_stride) {
+    nest.shape[nest.ndim] = length;
+    nest.strides[0][nest.ndim] = stride;
+    nest.strides[1][nest.ndim++] = values_stride;
+}
+
+// The innermost of the other axes becomes part of an element where it is one run in both.
+void merge_innermost(IndexBlock& along, Nest& others) {
     simplify(others);
+    int const last = others.ndim - 1;
+    if (last < 0 || others.strides[0][last] != along.size || others.strides[1][last] != along.size)
+        return;
+    along.size *= others.shape[last];
+    others.ndim = last;
+}
+
+// `others`: the axes of the array and of the result but those of the indices; `total`: the elements
+// of the result. False: an index is out of range.
+bool take_along(IndexBlock& along, Nest& others, npy_intp total) {
+    const Table& table = *active().table;
+    bool in_range = false;
+    if (others.ndim == 0 && total < long_from) [[likely]] {
+        along.array = others.data[0];
+        along.values = others.data[1];
+        along.rows = 1;
+        in_range = table.take(along);
+    } else {
+        auto const moves = static_cast<double>(along.n * count(others));
+        double const cost = moves * (move_cost + byte_cost * static_cast<double>(along.size));
+        run_long(total, cost / static_cast<double>(total),
+                 [&](WorkSplit split) { in_range = take(table, along, others, total, split); });
+    }
+    if (!in_range) declined = Why::index;
+    return in_range;
+}
+
+// The shape of what is selected: the indices' axes in place of one. False: NumPy judges.
+bool shape_of_selection(const Fields* indices, int nd, const npy_intp* from, int axis, int at,
+                        npy_intp* dims, npy_intp* total) {
+    if (indices->nd + nd - 1 > NPY_MAXDIMS) return false;
+    *total = 1;
+    int to = 0;
+    auto const add = [&](npy_intp length) {
+        dims[to++] = length;
+        return !__builtin_mul_overflow(*total, length, total);
+    };
+    bool fits = true;
+    for (int d = 0, other = 0; d < nd; ++d) {
+        if (d == at) {
+            for (int i = 0; i < indices->nd; ++i) fits = add(indices->dimensions[i]) && fits;
+            continue;
+        }
+        if (other == axis) ++other;
+        fits = add(from[other++]) && fits;
+    }
+    return fits && *total != 0;
 }
 
 // Along `axis`, in which there is an element.
 PyObject* taken(PyObject* self, PyObject* indices, int axis, IndexMode mode) {
     Fields const *const f = fields(self), *const g = fields(indices);
     int const nd = f->nd - 1 + g->nd;
-    if (nd == 0 || nd > NPY_MAXDIMS) return decline(Why::shape);  // a scalar, or NumPy's error
-    npy_intp dims[NPY_MAXDIMS];
-    npy_intp total = 1;
-    for (int d = 0; d < nd; ++d) {
-        dims[d] = d < axis           ? f->dimensions[d]
-                  : d < axis + g->nd ? g->dimensions[d - axis]
-                                     : f->dimensions[d - g->nd + 1];
-        if (__builtin_mul_overflow(total, dims[d], &total)) return decline(Why::shape);
-    }
-    if (total == 0) return decline(Why::shape);
-    npy_intp kept;
-    TakeBlock along{};
-    along.size = merge_trailing(f, axis, &kept);
-    if (kept && total >= count_of(f) / 2) {  // whole rows are copied faster than their elements
+    npy_intp dims[NPY_MAXDIMS], total;
+    if (nd == 0 || !shape_of_selection(g, f->nd, f->dimensions, axis, axis, dims, &total))
+        return decline(Why::shape);  // a scalar, nothing, or NumPy's error
+    bool const in_rows = is_packed(f, axis);
+    if (!in_rows && total >= count_of(f) / 2) {  // whole rows are copied faster than their elements
         auto const rows = py::reinterpret_steal<py::object>(c_ordered(self));
         return rows ? taken(rows.ptr(), indices, axis, mode) : nullptr;
     }
     PyObject* const out = new_array(nd, dims, f->descr);
     if (!out) return nullptr;
-    Nest others;
-    read_others(f, axis, kept, fields(out), g->nd, others);
-    along.indices = reinterpret_cast<const int64_t*>(g->data);
-    along.n = count_of(g);
-    along.length = f->dimensions[axis];
-    along.from_step = f->strides[axis];
-    along.to_step = g->nd ? fields(out)->strides[axis + g->nd - 1] : 0;
+    Fields const* const o = fields(out);
+    IndexBlock along = block_of(f->dimensions[axis], f->strides[axis], f->descr, g);
+    along.values_step = g->nd ? o->strides[axis + g->nd - 1] : 0;
     along.mode = mode;
-    auto const moves = static_cast<double>(along.n * count(others));
-    double const cost = moves * (move_cost + byte_cost * static_cast<double>(along.size));
-    const Table& table = *active().table;
-    bool in_range = false;
-    run_long(total, cost / static_cast<double>(total),
-             [&](WorkSplit split) { in_range = take(table, along, others, total, split); });
-    if (in_range) return out;
+    Nest others = two_operands(f->data, o->data);
+    for (int d = 0; d < f->nd; ++d)
+        if (d != axis)
+            add_axis(others, f->dimensions[d], f->strides[d],
+                     o->strides[d < axis ? d : d - 1 + g->nd]);
+    merge_innermost(along, others);
+    if (take_along(along, others, total)) return out;
     Py_DECREF(out);
-    return decline(Why::index);
+    return nullptr;
+}
+
+// As NumPy's: the first `outer` axes, of the indices, are the outer ones in memory, the others
+// follow in the order of their strides in the array.
+PyObject* new_selection(int outer, int others, const npy_intp* dims, const npy_intp* strides,
+                        PyArray_Descr* descr) {
+    if (!others) return new_array(outer, dims, descr);
+    int perm[NPY_MAXDIMS], inner[NPY_MAXDIMS];
+    stride_order(others, strides, inner);
+    for (int d = 0; d < outer + others; ++d) perm[d] = d < outer ? d : outer + inner[d - outer];
+    return new_array_ordered(outer + others, dims, perm, descr);
 }
 
 }  // namespace
+
+py::object index_list(PyObject* list) {
+    py::object indices = as_indices(list, false);
+    if (!indices && PyErr_Occurred()) PyErr_Clear();  // NumPy has its own errors
+    return indices;
+}
+
+PyObject* selected(PyObject* self, const Selection& part) {
+    Fields const* const f = fields(self);
+    if (!is_movable(f->descr)) return decline(Why::dtype);
+    py::object const indices = as_indices(part.indices, false);
+    if (!indices) return nullptr;
+    Fields const* const g = fields(indices.ptr());
+    int const axis = part.indexed, nd = part.nd - 1 + g->nd;
+    npy_intp dims[NPY_MAXDIMS], total;
+    if (!shape_of_selection(g, part.nd, part.dims, axis, 0, dims, &total))
+        return decline(Why::index);
+    // Where nothing else is selected, the result lies as the indices do.
+    if (total == count_of(g) && !(fields(part.indices)->flags & NPY_ARRAY_C_CONTIGUOUS) &&
+        g->nd > 1)
+        return decline(Why::index);
+    npy_intp strides[NPY_MAXDIMS];  // of the other axes
+    for (int d = 0, to = 0; d < part.nd; ++d)
+        if (d != axis) strides[to++] = part.strides[d];
+    auto out = py::reinterpret_steal<py::object>(
+        new_selection(g->nd, part.nd - 1, dims, strides, f->descr));
+    if (!out) return nullptr;
+    Fields const* const o = fields(out.ptr());
+    IndexBlock along = block_of(part.dims[axis], part.strides[axis], f->descr, g);
+    along.values_step = o->strides[g->nd - 1];
+    Nest others = two_operands(part.data, o->data);
+    for (int d = 0; d < part.nd - 1; ++d)
+        add_axis(others, dims[g->nd + d], strides[d], o->strides[g->nd + d]);
+    merge_innermost(along, others);
+    if (!take_along(along, others, total)) return nullptr;
+    if (axis == 0) return out.release().ptr();
+    // The axes before that of the indices come first.
+    npy_intp shape[NPY_MAXDIMS], steps[NPY_MAXDIMS];
+    for (int d = 0; d < nd; ++d) {
+        int const from = d < axis ? g->nd + d : d < axis + g->nd ? d - axis : d;
+        shape[d] = dims[from];
+        steps[d] = o->strides[from];
+    }
+    return new_view(out.ptr(), nd, shape, steps, o->data, f->descr);
+}
+
+namespace {
+
+// What is assigned: in the dtype and shape of the selection.
+struct Values {
+    py::object array;
+    Element element;
+    char* data;
+    npy_intp strides[NPY_MAXDIMS];
+};
+
+// False: declined, or an error is set.
+bool read_values(PyObject* value, const Fields* f, int nd, const npy_intp* dims, Values& values) {
+    for (int d = 0; d < nd; ++d) values.strides[d] = 0;
+    if (!is_exact(value)) {
+        DType const t = dtype_of(f->descr);
+        values.data = values.element;
+        declined = Why::value;
+        return t != no_dtype && scalar_element(value, t, values.element);
+    }
+    values.array = py::reinterpret_steal<py::object>(as_values(f->descr, value));
+    if (!values.array) return false;
+    Fields const* const v = fields(values.array.ptr());
+    declined = Why::shape;
+    int const first = nd - v->nd;
+    if (first < 0) return false;
+    for (int d = 0; d < v->nd; ++d) {
+        if (v->dimensions[d] == 1) continue;
+        if (v->dimensions[d] != dims[first + d]) return false;
+        values.strides[first + d] = v->strides[d];
+    }
+    values.data = v->data;
+    declined = Why::overlap;
+    return disjoint(v, f);
+}
+
+// Whether the elements of these axes are all a step apart, in C order.
+bool have_one_step(int nd, const npy_intp* dims, const npy_intp* strides, npy_intp* step) {
+    npy_intp next = 0;
+    bool any = false;
+    *step = 0;
+    for (int d = nd - 1; d >= 0; --d) {
+        if (dims[d] == 1) continue;
+        if (!any)
+            *step = strides[d];
+        else if (strides[d] != next)
+            return false;
+        any = true;
+        next = strides[d] * dims[d];
+    }
+    return true;
+}
+
+}  // namespace
+
+int put_selected(PyObject* self, const Selection& part, PyObject* value) {
+    Fields const* const f = fields(self);
+    if (!is_movable(f->descr)) return refused(Why::dtype);
+    py::object const indices = as_indices(part.indices, false);
+    if (!indices) return PyErr_Occurred() ? -1 : 1;
+    Fields const* const g = fields(indices.ptr());
+    int const axis = part.indexed, nd = part.nd - 1 + g->nd;
+    npy_intp dims[NPY_MAXDIMS], total;
+    if (!shape_of_selection(g, part.nd, part.dims, axis, axis, dims, &total) || !disjoint(g, f))
+        return refused(Why::index);
+    Values values;
+    if (!read_values(value, f, nd, dims, values)) return PyErr_Occurred() ? -1 : 1;
+    IndexBlock along = block_of(part.dims[axis], part.strides[axis], f->descr, g);
+    if (!have_one_step(g->nd, dims + axis, values.strides + axis, &along.values_step))
+        return refused(Why::shape);
+    Nest others = two_operands(part.data, values.data);
+    for (int d = 0; d < part.nd; ++d)
+        if (d != axis)
+            add_axis(others, part.dims[d], part.strides[d],
+                     values.strides[d < axis ? d : d - 1 + g->nd]);
+    merge_innermost(along, others);
+    const Table& table = *active().table;
+    bool in_range = false;
+    run_long(total, move_cost, [&](WorkSplit) { in_range = put(table, along, others); });
+    return in_range ? 0 : refused(Why::index);
+}
 
 PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                       PyObject* kwnames) {
@@ -128,7 +322,7 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     bool const flat = is_none(slots[1]);
     if (!f->nd || !count_of(f) || (!flat && !parse_axis(slots[1], f->nd, &axis)))
         return decline(Why::shape);
-    py::object const indices = as_indices(slots[0]);
+    py::object const indices = as_indices(slots[0], true);
     if (!indices) return nullptr;
     // Items of a list may have run any code.
     if (f->nd <= axis || !count_of(f) || !is_movable(f->descr)) return decline(Why::shape);

@@ -235,6 +235,16 @@ bool has_no_holes(PyArray_Descr* descr) {
     return end == PyDataType_ELSIZE(descr);
 }
 
+// Whether elements can be moved to where those of `descr` are, all bytes of them.
+bool moves_to(PyArray_Descr* descr, PyArray_Descr* from) {
+    DType const t = dtype_of(descr);
+    if (t != no_dtype) return dtype_of(from) == t;
+    return is_movable(descr) && PyArray_EquivTypes(from, descr) && has_no_holes(descr);
+}
+bool converts_to(DType t, DType from) {
+    return t != no_dtype && from != no_dtype && quiet_cast(from, t);
+}
+
 constexpr npy_intp no_strides[NPY_MAXDIMS] = {};
 
 // Every element becomes `value`, as NumPy stores it. False: declined, or an error is set.
@@ -275,12 +285,17 @@ void move_elements(int nd, const npy_intp* dims, char* from, const npy_intp* fro
     move_nest(nest, size);
 }
 
+void stride_order(int nd, const npy_intp* strides, int* perm) {
+    for (int d = 0; d < nd; ++d) perm[d] = d;
+    sort_axes_by(
+        nd, [&](int i) { return magnitude(strides[perm[i]]); },
+        [&](int place, int i) { rotate_to(perm, place, i); });
+}
+
 void stride_order(const Fields* f, int* perm) {
     for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return;
-    sort_axes_by(
-        f->nd, [&](int i) { return magnitude(f->strides[perm[i]]); },
-        [&](int place, int i) { rotate_to(perm, place, i); });
+    // Whatever the strides of axes of one element are.
+    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) stride_order(f->nd, f->strides, perm);
 }
 
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
@@ -515,6 +530,13 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     Py_RETURN_NONE;
 }
 
+PyObject* as_values(PyArray_Descr* descr, PyObject* from) {
+    PyArray_Descr* const own = fields(from)->descr;
+    if (moves_to(descr, own)) return new_ref(from);
+    DType const t = dtype_of(descr);
+    return converts_to(t, dtype_of(own)) ? converted(from, descr_of(t), true) : decline(Why::dtype);
+}
+
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
            PyObject* from) {
     const Active& act = active();
@@ -529,11 +551,8 @@ int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, Py
     }
     Fields* const f = fields(from);
     DType const u = dtype_of(f->descr);
-    bool const moves = t != no_dtype ? u == t
-                                     : is_movable(descr) && PyArray_EquivTypes(f->descr, descr) &&
-                                           has_no_holes(descr);
-    bool const converts = t != no_dtype && u != no_dtype && quiet_cast(u, t);
-    if (f->nd > nd || !(moves || converts)) return 1;
+    bool const moves = moves_to(descr, f->descr);
+    if (f->nd > nd || !(moves || converts_to(t, u))) return 1;
     int const first = nd - f->nd;
     bool same = moves && f->data == data && f->nd == nd;
     for (int d = 0; d < f->nd; ++d) {

@@ -21,6 +21,7 @@ DType dtype_of_slow(PyArray_Descr* descr) {
 }
 
 bool disjoint(const Fields* f, const Fields* g) {
+    if (f != g && f->flags & g->flags & NPY_ARRAY_OWNDATA) return true;
     auto const extent = [](const Fields* x) {
         return extent_of(x->data, x->nd, x->dimensions, x->strides, PyDataType_ELSIZE(x->descr));
     };

@@ -16,20 +16,33 @@ using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff
 // What becomes of indices out of range: the kernel gives up; they are taken modulo the length; or
 // they are the first or the last. Those below 0 count from the end, but for IndexMode::clip.
 enum class IndexMode : uint8_t { raise, wrap, clip };
-// n elements along an axis, by their indices, in each of several rows.
-struct TakeBlock {
-    const char* from;
-    char* to;
+// Each of n contiguous elements whose boolean is true becomes the value; no other is written to.
+using FillMaskedFn = void (*)(const char* mask, const void* value, void* out, ptrdiff_t n) noexcept;
+// They become `total` contiguous values, in order: as many as there are.
+using ExpandFn = void (*)(const char* mask, const void* values, void* out, ptrdiff_t n,
+                          ptrdiff_t total) noexcept;
+
+// n elements along an axis of an array, by their indices, and as many values, in each of several
+// rows.
+struct IndexBlock {
+    char* array;
+    char* values;
     const int64_t* indices;  // contiguous
     ptrdiff_t n;
-    int64_t length;                // of the axis, at least 1
-    ptrdiff_t from_step, to_step;  // bytes from one element to the next
-    ptrdiff_t rows, from_row, to_row;
+    int64_t length;               // of the axis, at least 1
+    ptrdiff_t step, values_step;  // bytes from one element to the next
+    ptrdiff_t rows, row, values_row;
     ptrdiff_t size;  // bytes of an element
     IndexMode mode;
 };
-// False: an index is out of range, and the output may be partly written.
-using TakeFn = bool (*)(const TakeBlock&) noexcept;
+// The values become the elements. False: an index is out of range, and part of the values may be
+// written.
+using TakeFn = bool (*)(const IndexBlock&) noexcept;
+// The elements become the values, where an index repeats the last one. Indices are in range, those
+// below 0 counted from the end.
+using PutFn = void (*)(const IndexBlock&) noexcept;
+// Whether the block's indices are in range, under IndexMode::raise.
+using InRangeFn = bool (*)(const IndexBlock&) noexcept;
 
 struct MoveTable {
     KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
@@ -38,7 +51,11 @@ struct MoveTable {
     ArangeFn arange[n_dtypes];
     CountFn count_true;
     CompressFn compress[5];  // elements of 1, 2, 4, 8 and 16 bytes
+    FillMaskedFn fill_masked[5];
+    ExpandFn expand[5];
     TakeFn take;
+    PutFn put;
+    InRangeFn in_range;
 };
 
 }  // namespace raptors

@@ -7,27 +7,34 @@
 namespace raptors {
 namespace {
 
-bool take_rows(const Table& table, TakeBlock block, const Nest& others) noexcept {
+// body(block) for the rows along the innermost of the other axes, and each index of the rest.
+template <class Body>
+void for_rows(IndexBlock block, const Nest& others, const Body& body) noexcept {
     int const last = others.ndim - 1, outer = std::max(last, 0);
     ptrdiff_t strides[max_dims][2];
     for (int a = 0; a < outer; ++a)
         for (int i = 0; i < 2; ++i) strides[a][i] = others.strides[i][a];
     char* data[] = {others.data[0], others.data[1]};
     block.rows = last < 0 ? 1 : others.shape[last];
-    block.from_row = last < 0 ? 0 : others.strides[0][last];
-    block.to_row = last < 0 ? 0 : others.strides[1][last];
-    bool in_range = true;
+    block.row = last < 0 ? 0 : others.strides[0][last];
+    block.values_row = last < 0 ? 0 : others.strides[1][last];
     for_each_index<2>(outer, others.shape, strides, 2, data, [&] {
-        block.from = data[0];
-        block.to = data[1];
-        in_range = in_range && table.take(block);
+        block.array = data[0];
+        block.values = data[1];
+        body(block);
     });
+}
+
+bool take_rows(const Table& table, const IndexBlock& along, const Nest& others) noexcept {
+    bool in_range = true;
+    for_rows(along, others,
+             [&](const IndexBlock& block) { in_range = in_range && table.take(block); });
     return in_range;
 }
 
 }  // namespace
 
-bool take(const Table& table, const TakeBlock& along, const Nest& others, ptrdiff_t elements,
+bool take(const Table& table, const IndexBlock& along, const Nest& others, ptrdiff_t elements,
           WorkSplit split) noexcept {
     ptrdiff_t const rows = count(others), n = along.n;
     if (split.grain == unsplit.grain) return take_rows(table, along, others);
@@ -42,13 +49,19 @@ bool take(const Table& table, const TakeBlock& along, const Nest& others, ptrdif
     for_chunks((n + grain - 1) / grain, split.team, [&](ptrdiff_t i) {
         Nest part;
         copy_used_axes(others, part);
-        part.data[1] += i * grain * along.to_step;
-        TakeBlock some = along;
+        part.data[1] += i * grain * along.values_step;
+        IndexBlock some = along;
         some.indices += i * grain;
         some.n = std::min(grain, n - i * grain);
         if (!take_rows(table, some, part)) in_range.store(false, std::memory_order_relaxed);
     });
     return in_range.load(std::memory_order_relaxed);
+}
+
+bool put(const Table& table, const IndexBlock& along, const Nest& others) noexcept {
+    if (!table.in_range(along)) return false;
+    for_rows(along, others, [&](const IndexBlock& block) { table.put(block); });
+    return true;
 }
 
 }  // namespace raptors

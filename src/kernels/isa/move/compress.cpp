@@ -1,9 +1,12 @@
-// a[mask]: the elements where a mask is true, in order.
+// a[mask] and a[mask] = values: the elements where a mask is true, in order.
 #include <cstring>
 
 #include "api/move.h"
 #include "isa/loops.h"
 #include "isa/table.h"
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -50,15 +53,100 @@ void compress(const char* mask, const void* in, void* to, ptrdiff_t n, ptrdiff_t
     }
 }
 
+// Where an element is stored if its boolean is true, and where else: without a branch, which a
+// random mask would make a processor guess at.
+template <class U>
+RAPTORS_INLINE Unaligned<U>* place_of(Unaligned<U>* element, bool selected, Unaligned<U>* nowhere) {
+    auto const to = reinterpret_cast<uintptr_t>(element),
+               off = reinterpret_cast<uintptr_t>(nowhere);
+    return reinterpret_cast<Unaligned<U>*>(off + (-static_cast<uintptr_t>(selected) & (to - off)));
+}
+
+#if defined(__AVX512BW__)
+// Stores under a mask, which write to nothing else. Returns how many elements are done.
+template <class U>
+ptrdiff_t fill_lines(const char* mask, U value, char* out, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    if constexpr (sizeof(U) == 1) {
+        __m512i const v = _mm512_set1_epi8(static_cast<char>(value));
+        for (; i + 64 <= n; i += 64) {
+            __m512i const m = get<__m512i>(mask + i);
+            _mm512_mask_storeu_epi8(out + i, _mm512_test_epi8_mask(m, m), v);
+        }
+    } else if constexpr (sizeof(U) == 2) {
+        __m512i const v = _mm512_set1_epi16(static_cast<short>(value));
+        for (; i + 32 <= n; i += 32) {
+            __m256i const m = get<__m256i>(mask + i);
+            _mm512_mask_storeu_epi16(out + 2 * i, _mm256_test_epi8_mask(m, m), v);
+        }
+    } else if constexpr (sizeof(U) == 4) {
+        __m512i const v = _mm512_set1_epi32(static_cast<int>(value));
+        for (; i + 16 <= n; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            _mm512_mask_storeu_epi32(out + 4 * i, _mm_test_epi8_mask(m, m), v);
+        }
+    } else if constexpr (sizeof(U) == 8) {
+        __m512i const v = _mm512_set1_epi64(static_cast<long long>(value));
+        for (; i + 16 <= n; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            __mmask16 const set = _mm_test_epi8_mask(m, m);
+            _mm512_mask_storeu_epi64(out + 8 * i, static_cast<__mmask8>(set), v);
+            _mm512_mask_storeu_epi64(out + 8 * i + 64, static_cast<__mmask8>(set >> 8), v);
+        }
+    }
+    return i;
+}
+#else
+template <class U>
+ptrdiff_t fill_lines(const char*, U, char*, ptrdiff_t) {
+    return 0;
+}
+#endif
+
+template <class U>
+void fill_masked(const char* mask, const void* value, void* to, ptrdiff_t n) noexcept {
+    U const v = *static_cast<const Unaligned<U>*>(value);
+    auto* const out = static_cast<Unaligned<U>*>(to);
+    Unaligned<U> nowhere;
+    ptrdiff_t i = fill_lines<U>(mask, v, static_cast<char*>(to), n);
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        std::memcpy(&eight, mask + i, sizeof eight);
+        if (!eight) continue;
+        RAPTORS_WHOLE
+        for (int j = 0; j < 8; ++j) *place_of<U>(out + i + j, mask[i + j] != 0, &nowhere) = v;
+    }
+    for (; i < n; ++i) *place_of<U>(out + i, mask[i] != 0, &nowhere) = v;
+}
+
+template <class U>
+void expand(const char* mask, const void* values, void* to, ptrdiff_t n, ptrdiff_t total) noexcept {
+    auto const* const from = static_cast<const Unaligned<U>*>(values);
+    auto* const out = static_cast<Unaligned<U>*>(to);
+    Unaligned<U> nowhere;
+    for (ptrdiff_t i = 0, k = 0; i < n && k < total; ++i) {
+        bool const selected = mask[i] != 0;
+        *place_of<U>(out + i, selected, &nowhere) = from[k];
+        k += selected;
+    }
+}
+
+template <class U>
+void fill_column(MoveTable& table, int which) {
+    table.compress[which] = &compress<U>;
+    table.fill_masked[which] = &fill_masked<U>;
+    table.expand[which] = &expand<U>;
+}
+
 }  // namespace
 
 void fill_compress(MoveTable& table) noexcept {
     table.count_true = &count_true;
-    table.compress[0] = &compress<uint8_t>;
-    table.compress[1] = &compress<uint16_t>;
-    table.compress[2] = &compress<uint32_t>;
-    table.compress[3] = &compress<uint64_t>;
-    table.compress[4] = &compress<UnsignedOf<16>::type>;
+    fill_column<uint8_t>(table, 0);
+    fill_column<uint16_t>(table, 1);
+    fill_column<uint32_t>(table, 2);
+    fill_column<uint64_t>(table, 3);
+    fill_column<UnsignedOf<16>::type>(table, 4);
 }
 
 }  // namespace raptors::RAPTORS_ISA
