@@ -114,14 +114,29 @@ def test_joins_of_several_dtypes(xp: Any) -> Iterator[Any]:
             yield ((i, j), attempt(xp.concatenate, [a, b]))
 
 
-@pytest.mark.parametrize("dtype", [name for name, d in DTYPES.items() if d.itemsize in (1, 2, 4, 8, 16)])
+@pytest.mark.parametrize("dtype", DTYPES)
 @numpy_parity()
 def test_selection_by_a_mask(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
-    for shape in SHAPES:
+    for shape in shapes_of(dtype):
         a = mine(xp, elements(DTYPES[dtype], shape))
         mask = mine(xp, samples.generator(f"{dtype} {shape}").random(shape) < 0.5)
         yield (shape, a[mask])
         yield (f"{shape}: none", a[xp.zeros(shape, bool)])
+
+
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if name != "padded"])
+@numpy_parity(of="__setitem__")
+def test_assignment_of_arrays_by_a_mask(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for shape in shapes_of(dtype):
+        a = mine(xp, elements(DTYPES[dtype], shape))
+        mask = mine(xp, samples.generator(f"{dtype} {shape}").random(shape) < 0.5)
+        values = a[mask]
+        to = xp.zeros(shape, DTYPES[dtype])
+        to[mask] = values
+        yield (shape, to.copy())
+        if values.size:
+            to[mask] = values[:1].copy()
+            yield (f"{shape}: one", to)
 
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name != "padded"])

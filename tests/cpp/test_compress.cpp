@@ -15,8 +15,7 @@ namespace {
 constexpr char canary = 0x5a;
 
 template <class T>
-void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
-             std::mt19937& random) {
+void compare(Isa isa, const std::vector<char>& mask, size_t offset, std::mt19937& random) {
     const Table& kernels = *table(isa);
     size_t const n = mask.size() - offset;
     std::vector<char> in((n + 1) * sizeof(T)), wanted;
@@ -29,7 +28,7 @@ void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
     ptrdiff_t const total = kernels.count_true(mask.data() + offset, length);
     CHECK(static_cast<size_t>(total) * sizeof(T) == wanted.size());
     std::vector<char> out(wanted.size() + 65, canary);
-    kernels.compress[which](mask.data() + offset, from, out.data() + 1, length, total);
+    kernels.compress(mask.data() + offset, from, out.data() + 1, length, total, sizeof(T));
     CHECK(wanted.empty() || std::memcmp(out.data() + 1, wanted.data(), wanted.size()) == 0);
     bool untouched = out[0] == canary;
     for (size_t i = wanted.size() + 1; i < out.size(); ++i) untouched &= out[i] == canary;
@@ -37,8 +36,7 @@ void compare(Isa isa, int which, const std::vector<char>& mask, size_t offset,
 }
 
 template <class T>
-void assign(Isa isa, int which, const std::vector<char>& mask, size_t offset,
-            std::mt19937& random) {
+void assign(Isa isa, const std::vector<char>& mask, size_t offset, std::mt19937& random) {
     const Table& kernels = *table(isa);
     size_t const n = mask.size() - offset;
     size_t const size = sizeof(T);
@@ -55,15 +53,17 @@ void assign(Isa isa, int which, const std::vector<char>& mask, size_t offset,
                     size);
     }
     auto const length = static_cast<ptrdiff_t>(n);
-    kernels.fill_masked[which](mask.data() + offset, values.data() + 1, filled.data() + 1, length);
+    kernels.fill_masked(mask.data() + offset, values.data() + 1, filled.data() + 1, length,
+                        sizeof(T));
     CHECK(filled == wanted_filled);
-    kernels.expand[which](mask.data() + offset, values.data() + 1, expanded.data() + 1, length,
-                          static_cast<ptrdiff_t>(total));
+    kernels.expand(mask.data() + offset, values.data() + 1, expanded.data() + 1, length,
+                   static_cast<ptrdiff_t>(total), sizeof(T));
     CHECK(expanded == wanted_expanded);
 }
 
-struct Sixteen {
-    char bytes[16];
+template <int size>
+struct Bytes {
+    char bytes[size];
 };
 
 }  // namespace
@@ -80,16 +80,22 @@ int main() {
                     m = random() % 100 < share
                             ? static_cast<char>(random() % 5 ? 1 : random() % 255 + 1)
                             : 0;
-                compare<uint8_t>(isa, 0, mask, 0, random);
-                compare<uint16_t>(isa, 1, mask, 1, random);
-                compare<uint32_t>(isa, 2, mask, 2, random);
-                compare<uint64_t>(isa, 3, mask, 3, random);
-                compare<Sixteen>(isa, 4, mask, 1, random);
-                assign<uint8_t>(isa, 0, mask, 0, random);
-                assign<uint16_t>(isa, 1, mask, 1, random);
-                assign<uint32_t>(isa, 2, mask, 2, random);
-                assign<uint64_t>(isa, 3, mask, 3, random);
-                assign<Sixteen>(isa, 4, mask, 2, random);
+                compare<uint8_t>(isa, mask, 0, random);
+                compare<uint16_t>(isa, mask, 1, random);
+                compare<uint32_t>(isa, mask, 2, random);
+                compare<uint64_t>(isa, mask, 3, random);
+                compare<Bytes<16>>(isa, mask, 1, random);
+                assign<uint8_t>(isa, mask, 0, random);
+                assign<uint16_t>(isa, mask, 1, random);
+                assign<uint32_t>(isa, mask, 2, random);
+                assign<uint64_t>(isa, mask, 3, random);
+                assign<Bytes<16>>(isa, mask, 2, random);
+                compare<Bytes<3>>(isa, mask, 0, random);
+                compare<Bytes<12>>(isa, mask, 1, random);
+                compare<Bytes<40>>(isa, mask, 2, random);
+                assign<Bytes<3>>(isa, mask, 0, random);
+                assign<Bytes<12>>(isa, mask, 1, random);
+                assign<Bytes<40>>(isa, mask, 2, random);
             }
     }
     return checks.report("test_compress");

@@ -141,34 +141,29 @@ bool is_mask(PyObject* key) {
     return is_exact(key) && fields(key)->descr == descr_of(DType::boolean);
 }
 
-// Which of the kernels a mask of the array's own shape, both without gaps, is for; negative: none.
-int masked_kernel(const Fields* f, const Fields* mask) {
-    auto const size = static_cast<unsigned long long>(PyDataType_ELSIZE(f->descr));
+// A mask of the array's own shape, both without gaps, of elements that are bytes.
+bool takes_mask(const Fields* f, const Fields* mask) {
     declined = Why::dtype;
-    if (!is_movable(f->descr) || size > sizeof(Element) || (size & (size - 1))) return -1;
+    if (!is_movable(f->descr)) return false;
     declined = Why::index;
-    if (!f->nd || !(f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS) || !same_shape(f, mask))
-        return -1;
-    return __builtin_ctzll(size);
+    return f->nd && f->flags & mask->flags & NPY_ARRAY_C_CONTIGUOUS && same_shape(f, mask);
 }
 
 // a[mask]
 PyObject* compressed(const Table& table, const Fields* f, PyObject* key) {
     Fields const* const mask = fields(key);
-    int const which = masked_kernel(f, mask);
-    if (which < 0) return nullptr;
+    if (!takes_mask(f, mask)) return nullptr;
     npy_intp const n = count_of(f);
     npy_intp const total = table.count_true(mask->data, n);
     PyObject* const out = new_array(1, &total, f->descr);
     if (!out) return nullptr;
-    table.compress[which](mask->data, f->data, fields(out)->data, n, total);
+    table.compress(mask->data, f->data, fields(out)->data, n, total, PyDataType_ELSIZE(f->descr));
     count_native(getitem_entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
     return out;
 }
 
 // a[mask] = value, of one element.
-void fill_masked(const Table& table, int which, const Fields* f, const Fields* mask,
-                 const char* value) {
+void fill_masked(const Table& table, const Fields* f, const Fields* mask, const char* value) {
     Nest nest;
     nest.ndim = 1;
     nest.operands = 2;
@@ -179,7 +174,7 @@ void fill_masked(const Table& table, int which, const Fields* f, const Fields* m
     nest.strides[1][0] = PyDataType_ELSIZE(f->descr);
     run_long(nest.shape[0], masked_cost, [&](WorkSplit split) {
         for_parts(nest, split, [&](const Nest& part) {
-            table.fill_masked[which](part.data[0], value, part.data[1], part.shape[0]);
+            table.fill_masked(part.data[0], value, part.data[1], part.shape[0], part.strides[1][0]);
             return true;
         });
     });
@@ -188,14 +183,13 @@ void fill_masked(const Table& table, int which, const Fields* f, const Fields* m
 // a[mask] = value: 0 done, 1 declined, -1 an error is set.
 int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* value) {
     Fields const* const mask = fields(key);
-    int const which = masked_kernel(f, mask);
-    if (which < 0 || !disjoint(mask, f)) return 1;
+    if (!takes_mask(f, mask) || !disjoint(mask, f)) return 1;
     if (!is_exact(value)) {
         DType const t = dtype_of(f->descr);
         Element element;
         declined = Why::value;
         if (t == no_dtype || !scalar_element(value, t, element)) return 1;
-        fill_masked(table, which, f, mask, element);
+        fill_masked(table, f, mask, element);
         return 0;
     }
     if (fields(value)->nd > 1 || !disjoint(fields(value), f)) return 1;
@@ -204,15 +198,16 @@ int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* 
         values = py::reinterpret_steal<py::object>(c_ordered(values.ptr()));
     if (!values) return PyErr_Occurred() ? -1 : 1;
     Fields const* const v = fields(values.ptr());
-    npy_intp const n = count_of(f), total = table.count_true(mask->data, n);
+    npy_intp const n = count_of(f), total = table.count_true(mask->data, n),
+                   size = PyDataType_ELSIZE(f->descr);
     if (count_of(v) == 1) {
-        fill_masked(table, which, f, mask, v->data);
+        fill_masked(table, f, mask, v->data);
         return 0;
     }
     declined = Why::shape;
     if (v->nd != 1 || v->dimensions[0] != total) return 1;
     run_long(n, masked_cost,
-             [&](WorkSplit) { table.expand[which](mask->data, v->data, f->data, n, total); });
+             [&](WorkSplit) { table.expand(mask->data, v->data, f->data, n, total, size); });
     return 0;
 }
 

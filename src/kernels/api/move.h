@@ -9,19 +9,20 @@ using ArangeFn = void (*)(const void* first, const void* step, void* out, ptrdif
 
 // How many of n booleans are true.
 using CountFn = ptrdiff_t (*)(const char* mask, ptrdiff_t n) noexcept;
-// Those of n contiguous elements whose boolean is true, `total` of them, one after the other.
-using CompressFn = void (*)(const char* mask, const void* in, void* out, ptrdiff_t n,
-                            ptrdiff_t total) noexcept;
+// Those of n contiguous elements of `size` bytes whose boolean is true, `total` of them, one after
+// the other.
+using CompressFn = void (*)(const char* mask, const char* in, char* out, ptrdiff_t n,
+                            ptrdiff_t total, ptrdiff_t size) noexcept;
+// Each of them becomes the value; no other is written to.
+using FillMaskedFn = void (*)(const char* mask, const char* value, char* out, ptrdiff_t n,
+                              ptrdiff_t size) noexcept;
+// They become `total` contiguous values, in order: as many as there are.
+using ExpandFn = void (*)(const char* mask, const char* values, char* out, ptrdiff_t n,
+                          ptrdiff_t total, ptrdiff_t size) noexcept;
 
 // What becomes of indices out of range: the kernel gives up; they are taken modulo the length; or
 // they are the first or the last. Those below 0 count from the end, but for IndexMode::clip.
 enum class IndexMode : uint8_t { raise, wrap, clip };
-// Each of n contiguous elements whose boolean is true becomes the value; no other is written to.
-using FillMaskedFn = void (*)(const char* mask, const void* value, void* out, ptrdiff_t n) noexcept;
-// They become `total` contiguous values, in order: as many as there are.
-using ExpandFn = void (*)(const char* mask, const void* values, void* out, ptrdiff_t n,
-                          ptrdiff_t total) noexcept;
-
 // n elements along an axis of an array, by their indices, and as many values, in each of several
 // rows.
 struct IndexBlock {
@@ -50,9 +51,9 @@ struct MoveTable {
     KernelFn copy_sized;                // of any other size, a ptrdiff_t that is the context
     ArangeFn arange[n_dtypes];
     CountFn count_true;
-    CompressFn compress[5];  // elements of 1, 2, 4, 8 and 16 bytes
-    FillMaskedFn fill_masked[5];
-    ExpandFn expand[5];
+    CompressFn compress;
+    FillMaskedFn fill_masked;
+    ExpandFn expand;
     TakeFn take;
     PutFn put;
     InRangeFn in_range;

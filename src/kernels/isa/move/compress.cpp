@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "api/move.h"
-#include "isa/loops.h"
+#include "isa/move/element.h"
 #include "isa/table.h"
 #if defined(__AVX512BW__)
 #include <immintrin.h>
@@ -29,9 +29,9 @@ ptrdiff_t count_true(const char* mask, ptrdiff_t n) noexcept {
 // Elements are moved without a branch on the mask: each is stored, and the next one over it unless
 // it counts. `total` of them count: nothing is stored behind the last.
 template <class U>
-void compress(const char* mask, const void* in, void* to, ptrdiff_t n, ptrdiff_t total) noexcept {
-    auto const* const from = static_cast<const Unaligned<U>*>(in);
-    auto* const out = static_cast<Unaligned<U>*>(to);
+void compress_whole(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t total) {
+    auto const* const from = reinterpret_cast<const Unaligned<U>*>(in);
+    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
     ptrdiff_t i = 0, k = 0;
     for (; i + 8 <= n && k + 8 <= total; i += 8) {
         uint64_t eight;
@@ -51,6 +51,22 @@ void compress(const char* mask, const void* in, void* to, ptrdiff_t n, ptrdiff_t
         out[k] = from[i];
         k += mask[i] != 0;
     }
+}
+
+void compress(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t total,
+              ptrdiff_t size) noexcept {
+    bool const whole = with_unsigned(size, [&](auto tag) {
+        compress_whole<typename decltype(tag)::type>(mask, in, to, n, total);
+    });
+    if (whole) return;
+    with_odd_copy(size, [&](auto copy_one) {
+        char* out = to;
+        const char* const end = to + total * size;
+        for (ptrdiff_t i = 0; out < end; ++i) {
+            copy_one(out, in + i * size);
+            out += mask[i] ? size : 0;
+        }
+    });
 }
 
 // Where an element is stored if its boolean is true, and where else: without a branch, which a
@@ -104,11 +120,11 @@ ptrdiff_t fill_lines(const char*, U, char*, ptrdiff_t) {
 #endif
 
 template <class U>
-void fill_masked(const char* mask, const void* value, void* to, ptrdiff_t n) noexcept {
-    U const v = *static_cast<const Unaligned<U>*>(value);
-    auto* const out = static_cast<Unaligned<U>*>(to);
+void fill_whole(const char* mask, const char* value, char* to, ptrdiff_t n) {
+    U const v = get<U>(value);
+    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
     Unaligned<U> nowhere;
-    ptrdiff_t i = fill_lines<U>(mask, v, static_cast<char*>(to), n);
+    ptrdiff_t i = fill_lines<U>(mask, v, to, n);
     for (; i + 8 <= n; i += 8) {
         uint64_t eight;
         std::memcpy(&eight, mask + i, sizeof eight);
@@ -119,10 +135,21 @@ void fill_masked(const char* mask, const void* value, void* to, ptrdiff_t n) noe
     for (; i < n; ++i) *place_of<U>(out + i, mask[i] != 0, &nowhere) = v;
 }
 
+void fill_masked(const char* mask, const char* value, char* to, ptrdiff_t n,
+                 ptrdiff_t size) noexcept {
+    bool const whole = with_unsigned(
+        size, [&](auto tag) { fill_whole<typename decltype(tag)::type>(mask, value, to, n); });
+    if (whole) return;
+    with_odd_copy(size, [&](auto copy_one) {
+        for (ptrdiff_t i = 0; i < n; ++i)
+            if (mask[i]) copy_one(to + i * size, value);
+    });
+}
+
 template <class U>
-void expand(const char* mask, const void* values, void* to, ptrdiff_t n, ptrdiff_t total) noexcept {
-    auto const* const from = static_cast<const Unaligned<U>*>(values);
-    auto* const out = static_cast<Unaligned<U>*>(to);
+void expand_whole(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff_t total) {
+    auto const* const from = reinterpret_cast<const Unaligned<U>*>(values);
+    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
     Unaligned<U> nowhere;
     for (ptrdiff_t i = 0, k = 0; i < n && k < total; ++i) {
         bool const selected = mask[i] != 0;
@@ -131,22 +158,30 @@ void expand(const char* mask, const void* values, void* to, ptrdiff_t n, ptrdiff
     }
 }
 
-template <class U>
-void fill_column(MoveTable& table, int which) {
-    table.compress[which] = &compress<U>;
-    table.fill_masked[which] = &fill_masked<U>;
-    table.expand[which] = &expand<U>;
+void expand(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff_t total,
+            ptrdiff_t size) noexcept {
+    bool const whole = with_unsigned(size, [&](auto tag) {
+        expand_whole<typename decltype(tag)::type>(mask, values, to, n, total);
+    });
+    if (whole) return;
+    with_odd_copy(size, [&](auto copy_one) {
+        const char* from = values;
+        const char* const end = values + total * size;
+        for (ptrdiff_t i = 0; i < n && from < end; ++i) {
+            if (!mask[i]) continue;
+            copy_one(to + i * size, from);
+            from += size;
+        }
+    });
 }
 
 }  // namespace
 
 void fill_compress(MoveTable& table) noexcept {
     table.count_true = &count_true;
-    fill_column<uint8_t>(table, 0);
-    fill_column<uint16_t>(table, 1);
-    fill_column<uint32_t>(table, 2);
-    fill_column<uint64_t>(table, 3);
-    fill_column<UnsignedOf<16>::type>(table, 4);
+    table.compress = &compress;
+    table.fill_masked = &fill_masked;
+    table.expand = &expand;
 }
 
 }  // namespace raptors::RAPTORS_ISA

@@ -28,6 +28,30 @@ struct CopyBytes {
     }
 };
 
+// body(TypeTag<U>()) for the unsigned type of `size` bytes. False: there is none.
+template <class Body>
+RAPTORS_INLINE bool with_unsigned(ptrdiff_t size, const Body& body) {
+    switch (size) {
+        case 1:
+            body(TypeTag<uint8_t>());
+            return true;
+        case 2:
+            body(TypeTag<uint16_t>());
+            return true;
+        case 4:
+            body(TypeTag<uint32_t>());
+            return true;
+        case 8:
+            body(TypeTag<uint64_t>());
+            return true;
+        case 16:
+            body(TypeTag<UnsignedOf<16>::type>());
+            return true;
+        default:
+            return false;
+    }
+}
+
 // body(copy), where copy(to, from) moves an element of `size` bytes: no power of two up to 16.
 template <class Body>
 RAPTORS_INLINE void with_odd_copy(ptrdiff_t size, const Body& body) {
@@ -40,11 +64,8 @@ RAPTORS_INLINE void with_odd_copy(ptrdiff_t size, const Body& body) {
 // The same of any size.
 template <class Body>
 RAPTORS_INLINE void with_copy(ptrdiff_t size, const Body& body) {
-    if (size == 1) return body(CopyWhole<uint8_t>{});
-    if (size == 2) return body(CopyWhole<uint16_t>{});
-    if (size == 4) return body(CopyWhole<uint32_t>{});
-    if (size == 8) return body(CopyWhole<uint64_t>{});
-    if (size == 16) return body(CopyWhole<UnsignedOf<16>::type>{});
+    if (with_unsigned(size, [&](auto tag) { body(CopyWhole<typename decltype(tag)::type>{}); }))
+        return;
     with_odd_copy(size, body);
 }
 
