@@ -42,7 +42,7 @@ void gather(T* to, const char* from, ptrdiff_t stride, ptrdiff_t n) {
 // Are the rows to come asked for while a group of rows is read? From memory that makes sums 1.2 to
 // 1.7 times as fast (Zen 4, rows of 2 to 16 KiB), from L3 a tenth slower. Into L2: two
 // groups of long rows fill L1.
-bool asks_ahead(const ReduceBlock& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
+inline bool asks_ahead(const ReduceBlock& r) { return r.n * r.in_stride > (ptrdiff_t{4} << 20); }
 
 template <int rows>
 void ask_for(const char* p, ptrdiff_t stride) {
