@@ -344,6 +344,8 @@ def test_fill(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
     yield "read-only", attempt(a.fill, 1)
 
 
+# NumPy 2.5 warns where a dtype is set.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_values_that_change_the_array_meanwhile() -> None:
     """Code that runs while indices or a value are read: an error, or a result of what is there then."""
 
