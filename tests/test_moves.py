@@ -344,8 +344,6 @@ def test_fill(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
     yield "read-only", attempt(a.fill, 1)
 
 
-# NumPy 2.5 warns where a dtype is set.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_values_that_change_the_array_meanwhile() -> None:
     """Code that runs while indices or a value are read: an error, or a result of what is there then."""
 
@@ -371,7 +369,6 @@ def test_values_that_change_the_array_meanwhile() -> None:
             self.act()
             return "ab"
 
-    for act in (lambda b: b.resize(2, refcheck=False), lambda b: setattr(b, "dtype", "U1")):
-        b = raptors.zeros(400, "U4")
-        b.fill(Text(lambda b=b, act=act: act(b)))
-        assert b.tolist()[:1] in (["ab"], ["a"])
+    b = raptors.zeros(400, "U4")
+    b.fill(Text(lambda: b.resize(2, refcheck=False)))
+    assert b.tolist() == ["ab", "ab"]
