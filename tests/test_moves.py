@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import mine
+from helpers import DISABLED, mine
 from parity import attempt, numpy_parity
 
 import raptors
@@ -372,3 +372,18 @@ def test_values_that_change_the_array_meanwhile() -> None:
     b = raptors.zeros(400, "U4")
     b.fill(Text(lambda: b.resize(2, refcheck=False)))
     assert b.tolist() == ["ab", "ab"]
+
+
+@pytest.mark.skipif(DISABLED, reason="NumPy's own fill ends the process")
+@pytest.mark.filterwarnings("ignore:Setting the dtype:DeprecationWarning")  # NumPy 2.5
+@pytest.mark.parametrize("dtype", ["U1", "U2", "S16", "S4"])
+def test_a_value_that_changes_the_dtype(dtype: str) -> None:
+    class Text:
+        def __str__(self) -> str:
+            a.dtype = dtype
+            return "ab"
+
+    a = raptors.zeros(400, "U4")
+    with pytest.raises(RuntimeError, match="changed the array's dtype"):
+        a.fill(Text())
+    assert not a.view("u1").any()

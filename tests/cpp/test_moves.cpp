@@ -75,6 +75,15 @@ void check_copies(const Table& table, ptrdiff_t size) {
     }
 }
 
+// Of an array, and of what is selected of each of its rows.
+struct Sizes {
+    ptrdiff_t rows, length, n;
+    explicit Sizes(int turn)
+        : rows(below(3) ? 1 + below(5) : 1 + below(90)),
+          length(1 + below(50)),
+          n(1 + below(turn % 3 ? 12 : 200)) {}
+};
+
 // The same by plain loops, over rows of one stride.
 bool take_plainly(const IndexBlock& b, std::vector<char>& out, ptrdiff_t to) {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
@@ -95,8 +104,7 @@ bool take_plainly(const IndexBlock& b, std::vector<char>& out, ptrdiff_t to) {
 
 void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
     for (int turn = 0; turn < 120; ++turn) {
-        ptrdiff_t const rows = below(3) ? 1 + below(5) : 1 + below(90), length = 1 + below(50),
-                        n = 1 + below(turn % 3 ? 12 : 200);
+        auto const [rows, length, n] = Sizes(turn);
         Operand from = place(rows, length, size, true), to = place(rows, n, size, false);
         bool const inside = mode == IndexMode::raise && turn % 4 != 0;
         std::vector<int64_t> indices(static_cast<size_t>(n));
@@ -142,8 +150,7 @@ void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
 
 void check_puts(const Table& table, ptrdiff_t size) {
     for (int turn = 0; turn < 120; ++turn) {
-        ptrdiff_t const rows = below(3) ? 1 + below(5) : 1 + below(90), length = 1 + below(50),
-                        n = 1 + below(turn % 3 ? 12 : 200);
+        auto const [rows, length, n] = Sizes(turn);
         Operand array = place(rows, length, size, false), values = place(rows, n, size, true);
         std::vector<int64_t> indices(static_cast<size_t>(n));
         for (int64_t& x : indices) x = below(2 * length) - length;

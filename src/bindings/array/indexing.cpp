@@ -38,24 +38,7 @@ bool wrap_index(PyObject* x, npy_intp n, npy_intp* i) {
     return v >= 0 && v < n;
 }
 
-// An array of integers alone.
-void parse_indices(const Fields* f, PyObject* indices, Selection& part) {
-    part.data = f->data;
-    part.nd = f->nd;
-    for (int d = 0; d < f->nd; ++d) {
-        part.dims[d] = f->dimensions[d];
-        part.strides[d] = f->strides[d];
-    }
-    part.element = false;
-    part.indices = indices;
-    part.indexed = 0;
-}
-
 Parsed parse(const Fields* f, PyObject* key, Selection& part) {
-    if (is_index_array(key) && f->nd) {
-        parse_indices(f, key, part);
-        return Parsed::yes;
-    }
     PyObject* const* items = &key;
     Py_ssize_t n = 1;
     if (PyTuple_CheckExact(key)) {
@@ -180,7 +163,7 @@ void fill_masked(const Table& table, const Fields* f, const Fields* mask, const 
     });
 }
 
-// a[mask] = value: 0 done, 1 declined, -1 an error is set.
+// a[mask] = value, as set_item.
 int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* value) {
     Fields const* const mask = fields(key);
     if (!takes_mask(f, mask) || !disjoint(mask, f)) return 1;
@@ -227,7 +210,7 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     py::object list;
     if (PyList_CheckExact(key)) {
         list = index_list(key);
-        if (!list) return decline(Why::index);
+        if (!list) return PyErr_Occurred() ? nullptr : decline(Why::index);
         key = list.ptr();
     }
     Selection part;
@@ -262,17 +245,13 @@ PyObject* get_item(PyObject* self, PyObject* key) {
 int set_item(PyObject* self, PyObject* key, PyObject* value) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
-    auto refuse = [](Why why) {
-        declined = why;
-        return 1;
-    };
-    if (!active().table) return refuse(Why::disabled);
+    if (!active().table) return refuse_item(Why::disabled);
     if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
         (t == no_dtype && !is_exact(value)))
-        return refuse(Why::dtype);
+        return refuse_item(Why::dtype);
     if (f->nd == 1 && is_index(key) && t != no_dtype) {
         npy_intp at;
-        if (!wrap_index(key, f->dimensions[0], &at)) return refuse(Why::index);
+        if (!wrap_index(key, f->dimensions[0], &at)) return refuse_item(Why::index);
         Element bytes;
         if (t == DType::float64 && PyFloat_Check(value)) {
             double const v = PyFloat_AS_DOUBLE(value);
@@ -280,7 +259,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         } else if (scalar_element(value, t, bytes)) {
             std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(item_size(t)));
         } else {
-            return refuse(Why::value);
+            return refuse_item(Why::value);
         }
         count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
         return 0;
@@ -295,8 +274,10 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     py::object list;
     if (PyList_CheckExact(key)) {
         list = index_list(key);
+        if (!list && PyErr_Occurred()) return -1;
+        // Items of the list may have run any code.
         if (!list || !(f->flags & NPY_ARRAY_WRITEABLE) || dtype_of(f->descr) != t)
-            return refuse(Why::index);
+            return refuse_item(Why::index);
         key = list.ptr();
     }
     Selection part;
@@ -304,7 +285,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         case Parsed::error:
             return -1;
         case Parsed::no:
-            return refuse(Why::index);
+            return refuse_item(Why::index);
         case Parsed::yes:
             break;
     }
@@ -314,7 +295,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     if (done == 0)
         count_native(setitem_entry, column_of(f->descr),
                      part.element ? Layout::scalar : Layout::strided, f->nd, f->dimensions);
-    return done == 1 && !part.indices ? refuse(Why::value) : done;
+    return done == 1 && !part.indices ? refuse_item(Why::value) : done;
 }
 
 void init_indexing() {

@@ -1,5 +1,5 @@
-// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis; a[...] for a mask,
-// and for one array of integers among slices.
+// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis; for a mask; and
+// for one array of integers among slices.
 #pragma once
 #include "python/signature.h"
 
@@ -8,7 +8,8 @@ namespace raptors {
 extern Entry *getitem_entry, *setitem_entry;
 PyObject* get_item(PyObject* self,
                    PyObject* key);  // exact raptors.ndarray; nullptr without error: declined
-int set_item(PyObject* self, PyObject* key, PyObject* value);  // 0 done, 1 declined, -1 error
+// 0: done;  1: declined, nothing is written;  -1: an error is set.
+int set_item(PyObject* self, PyObject* key, PyObject* value);
 void init_indexing();
 
 }  // namespace raptors

@@ -12,11 +12,6 @@ namespace py = pybind11;
 namespace raptors {
 namespace {
 
-int refused(Why why) {
-    declined = why;
-    return 1;
-}
-
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
 
@@ -183,7 +178,11 @@ PyObject* new_selection(int outer, int others, const npy_intp* dims, const npy_i
 
 py::object index_list(PyObject* list) {
     py::object indices = as_indices(list, false);
-    if (!indices && PyErr_Occurred()) PyErr_Clear();  // NumPy has its own errors
+    // What is no array of integers has errors of NumPy's own.
+    if (PyObject* const error = PyErr_Occurred();
+        error && (PyErr_GivenExceptionMatches(error, PyExc_ValueError) ||
+                  PyErr_GivenExceptionMatches(error, PyExc_TypeError)))
+        PyErr_Clear();
     return indices;
 }
 
@@ -282,19 +281,20 @@ bool have_one_step(int nd, const npy_intp* dims, const npy_intp* strides, npy_in
 
 int put_selected(PyObject* self, const Selection& part, PyObject* value) {
     Fields const* const f = fields(self);
-    if (!is_movable(f->descr)) return refused(Why::dtype);
+    if (!is_movable(f->descr)) return refuse_item(Why::dtype);
+    if (!is_injective(f)) return refuse_item(Why::overlap);
     py::object const indices = as_indices(part.indices, false);
     if (!indices) return PyErr_Occurred() ? -1 : 1;
     Fields const* const g = fields(indices.ptr());
     int const axis = part.indexed, nd = part.nd - 1 + g->nd;
     npy_intp dims[NPY_MAXDIMS], total;
     if (!shape_of_selection(g, part.nd, part.dims, axis, axis, dims, &total) || !disjoint(g, f))
-        return refused(Why::index);
+        return refuse_item(Why::index);
     Values values;
     if (!read_values(value, f, nd, dims, values)) return PyErr_Occurred() ? -1 : 1;
     IndexBlock along = block_of(part.dims[axis], part.strides[axis], f->descr, g);
     if (!have_one_step(g->nd, dims + axis, values.strides + axis, &along.values_step))
-        return refused(Why::shape);
+        return refuse_item(Why::shape);
     Nest others = two_operands(part.data, values.data);
     for (int d = 0; d < part.nd; ++d)
         if (d != axis)
@@ -304,7 +304,7 @@ int put_selected(PyObject* self, const Selection& part, PyObject* value) {
     const Table& table = *active().table;
     bool in_range = false;
     run_long(total, move_cost, [&](WorkSplit) { in_range = put(table, along, others); });
-    return in_range ? 0 : refused(Why::index);
+    return in_range ? 0 : refuse_item(Why::index);
 }
 
 PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,

@@ -17,11 +17,17 @@ struct Selection {
     int indexed;        // this axis; nullptr: none
 };
 
-// A list of integers as an array. Null: declined.
+// Declines an assignment.
+inline int refuse_item(Why why) {
+    declined = why;
+    return 1;
+}
+
+// A list of integers as an array. Null: declined, or an error is set.
 pybind11::object index_list(PyObject* list);
 // What part.indices select, in new memory. nullptr without an error: declined.
 PyObject* selected(PyObject* self, const Selection& part);
-// They become `value`. 0: done;  1: declined, nothing is written;  -1: an error is set.
+// They become `value`, as set_item.
 int put_selected(PyObject* self, const Selection& part, PyObject* value);
 
 }  // namespace raptors

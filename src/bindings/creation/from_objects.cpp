@@ -247,7 +247,7 @@ bool converts_to(DType t, DType from) {
 
 constexpr npy_intp no_strides[NPY_MAXDIMS] = {};
 
-// Every element becomes `value`, as NumPy stores it. False: declined, or an error is set.
+// Every element becomes `value`, as NumPy stores it. False: an error is set.
 bool fill_bytes(Fields* f, PyObject* value) {
     auto const descr = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(f->descr));
     auto const size = static_cast<size_t>(PyDataType_ELSIZE(f->descr));
@@ -258,9 +258,9 @@ bool fill_bytes(Fields* f, PyObject* value) {
         return false;
     }
     bool done = PyArray_Pack(f->descr, element, value) == 0;
-    if (done && f->descr != reinterpret_cast<PyArray_Descr*>(descr.ptr())) {  // by the value's code
-        declined = Why::dtype;
-        done = false;
+    if (done && f->descr != reinterpret_cast<PyArray_Descr*>(descr.ptr())) {
+        PyErr_SetString(PyExc_RuntimeError, "reading the value changed the array's dtype");
+        done = false;  // NumPy's own fill is no way out: it uses the old dtype after its end
     }
     if (done)
         move_elements(f->nd, f->dimensions, element, no_strides, f->data, f->strides,

@@ -47,7 +47,7 @@ void compress_whole(const char* mask, const char* in, char* to, ptrdiff_t n, ptr
             k += mask[i + j] != 0;
         }
     }
-    for (; k < total; ++i) {
+    for (; k < total && i < n; ++i) {
         out[k] = from[i];
         k += mask[i] != 0;
     }
@@ -55,14 +55,13 @@ void compress_whole(const char* mask, const char* in, char* to, ptrdiff_t n, ptr
 
 void compress(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t total,
               ptrdiff_t size) noexcept {
-    bool const whole = with_unsigned(size, [&](auto tag) {
+    auto const whole = [&](auto tag) {
         compress_whole<typename decltype(tag)::type>(mask, in, to, n, total);
-    });
-    if (whole) return;
-    with_odd_copy(size, [&](auto copy_one) {
+    };
+    with_element(size, whole, [&](auto copy_one) {
         char* out = to;
         const char* const end = to + total * size;
-        for (ptrdiff_t i = 0; out < end; ++i) {
+        for (ptrdiff_t i = 0; i < n && out < end; ++i) {
             copy_one(out, in + i * size);
             out += mask[i] ? size : 0;
         }
@@ -137,10 +136,10 @@ void fill_whole(const char* mask, const char* value, char* to, ptrdiff_t n) {
 
 void fill_masked(const char* mask, const char* value, char* to, ptrdiff_t n,
                  ptrdiff_t size) noexcept {
-    bool const whole = with_unsigned(
-        size, [&](auto tag) { fill_whole<typename decltype(tag)::type>(mask, value, to, n); });
-    if (whole) return;
-    with_odd_copy(size, [&](auto copy_one) {
+    auto const whole = [&](auto tag) {
+        fill_whole<typename decltype(tag)::type>(mask, value, to, n);
+    };
+    with_element(size, whole, [&](auto copy_one) {
         for (ptrdiff_t i = 0; i < n; ++i)
             if (mask[i]) copy_one(to + i * size, value);
     });
@@ -160,11 +159,10 @@ void expand_whole(const char* mask, const char* values, char* to, ptrdiff_t n, p
 
 void expand(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff_t total,
             ptrdiff_t size) noexcept {
-    bool const whole = with_unsigned(size, [&](auto tag) {
+    auto const whole = [&](auto tag) {
         expand_whole<typename decltype(tag)::type>(mask, values, to, n, total);
-    });
-    if (whole) return;
-    with_odd_copy(size, [&](auto copy_one) {
+    };
+    with_element(size, whole, [&](auto copy_one) {
         const char* from = values;
         const char* const end = values + total * size;
         for (ptrdiff_t i = 0; i < n && from < end; ++i) {

@@ -28,30 +28,6 @@ struct CopyBytes {
     }
 };
 
-// body(TypeTag<U>()) for the unsigned type of `size` bytes. False: there is none.
-template <class Body>
-RAPTORS_INLINE bool with_unsigned(ptrdiff_t size, const Body& body) {
-    switch (size) {
-        case 1:
-            body(TypeTag<uint8_t>());
-            return true;
-        case 2:
-            body(TypeTag<uint16_t>());
-            return true;
-        case 4:
-            body(TypeTag<uint32_t>());
-            return true;
-        case 8:
-            body(TypeTag<uint64_t>());
-            return true;
-        case 16:
-            body(TypeTag<UnsignedOf<16>::type>());
-            return true;
-        default:
-            return false;
-    }
-}
-
 // body(copy), where copy(to, from) moves an element of `size` bytes: no power of two up to 16.
 template <class Body>
 RAPTORS_INLINE void with_odd_copy(ptrdiff_t size, const Body& body) {
@@ -61,12 +37,20 @@ RAPTORS_INLINE void with_odd_copy(ptrdiff_t size, const Body& body) {
     if (size <= 32) return body(CopyEnds<UnsignedOf<16>::type>{size - 16});
     body(CopyBytes{size});
 }
-// The same of any size.
+// whole(TypeTag<U>()) where an unsigned type U has `size` bytes, else odd(copy) as above.
+template <class Whole, class Odd>
+RAPTORS_INLINE void with_element(ptrdiff_t size, const Whole& whole, const Odd& odd) {
+    if (size == 1) return whole(TypeTag<uint8_t>());
+    if (size == 2) return whole(TypeTag<uint16_t>());
+    if (size == 4) return whole(TypeTag<uint32_t>());
+    if (size == 8) return whole(TypeTag<uint64_t>());
+    if (size == 16) return whole(TypeTag<UnsignedOf<16>::type>());
+    with_odd_copy(size, odd);
+}
+// body(copy) for any size.
 template <class Body>
 RAPTORS_INLINE void with_copy(ptrdiff_t size, const Body& body) {
-    if (with_unsigned(size, [&](auto tag) { body(CopyWhole<typename decltype(tag)::type>{}); }))
-        return;
-    with_odd_copy(size, body);
+    with_element(size, [&](auto tag) { body(CopyWhole<typename decltype(tag)::type>{}); }, body);
 }
 
 }  // namespace
