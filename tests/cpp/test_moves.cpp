@@ -84,6 +84,34 @@ struct Sizes {
           n(1 + below(turn % 3 ? 12 : 200)) {}
 };
 
+// Rows of an array and of values, as a kernel takes them, and as the frame does.
+IndexBlock block_of(Operand& array, Operand& values, const std::vector<int64_t>& indices,
+                    const Sizes& sizes, ptrdiff_t size, IndexMode mode) {
+    return {array.bytes.data() + array.start,
+            values.bytes.data() + values.start,
+            indices.data(),
+            sizes.n,
+            sizes.length,
+            array.inner,
+            values.inner,
+            sizes.rows,
+            array.outer,
+            values.outer,
+            size,
+            mode};
+}
+Nest rows_of(const IndexBlock& b) {
+    Nest nest{};
+    nest.ndim = b.rows == 1 ? 0 : 1;
+    nest.operands = 2;
+    nest.shape[0] = b.rows;
+    nest.strides[0][0] = b.row;
+    nest.strides[1][0] = b.values_row;
+    nest.data[0] = b.array;
+    nest.data[1] = b.values;
+    return nest;
+}
+
 // The same by plain loops, over rows of one stride.
 bool take_plainly(const IndexBlock& b, std::vector<char>& out, ptrdiff_t to) {
     for (ptrdiff_t r = 0; r < b.rows; ++r)
@@ -104,7 +132,8 @@ bool take_plainly(const IndexBlock& b, std::vector<char>& out, ptrdiff_t to) {
 
 void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
     for (int turn = 0; turn < 120; ++turn) {
-        auto const [rows, length, n] = Sizes(turn);
+        Sizes const sizes(turn);
+        auto const [rows, length, n] = sizes;
         Operand from = place(rows, length, size, true), to = place(rows, n, size, false);
         bool const inside = mode == IndexMode::raise && turn % 4 != 0;
         std::vector<int64_t> indices(static_cast<size_t>(n));
@@ -114,43 +143,25 @@ void check_takes(const Table& table, ptrdiff_t size, IndexMode mode) {
             indices[static_cast<size_t>(below(n))] = extremes[below(4)];
             indices[static_cast<size_t>(below(n))] = below(2) ? length : -length - 1;
         }
-        IndexBlock b{};
-        b.array = from.bytes.data() + from.start;
-        b.indices = indices.data();
-        b.n = n;
-        b.length = length;
-        b.step = from.inner;
-        b.values_step = to.inner;
-        b.rows = rows;
-        b.row = from.outer;
-        b.values_row = to.outer;
-        b.size = size;
-        b.mode = mode;
+        IndexBlock const b = block_of(from, to, indices, sizes, size, mode);
         std::vector<char> wanted = to.bytes;
         bool const in_range = take_plainly(b, wanted, to.start);
         CHECK(in_range || !inside);
-        std::vector<char> split = to.bytes;
-        b.values = to.bytes.data() + to.start;
+        Operand split = to;
         CHECK(table.take(b) == in_range);
         if (in_range) CHECK(to.bytes == wanted);
         // By the frame, in chunks of every size.
-        Nest others{};
-        others.ndim = rows == 1 ? 0 : 1;
-        others.operands = 2;
-        others.shape[0] = rows;
-        others.strides[0][0] = from.outer;
-        others.strides[1][0] = to.outer;
-        others.data[0] = b.array;
-        others.data[1] = split.data() + to.start;
+        IndexBlock const again = block_of(from, split, indices, sizes, size, mode);
         WorkSplit const cut = {alone, 1 + below(300)};
-        CHECK(take(table, b, others, rows * n, cut) == in_range);
-        if (in_range) CHECK(split == wanted);
+        CHECK(take(table, again, rows_of(again), rows * n, cut) == in_range);
+        if (in_range) CHECK(split.bytes == wanted);
     }
 }
 
 void check_puts(const Table& table, ptrdiff_t size) {
     for (int turn = 0; turn < 120; ++turn) {
-        auto const [rows, length, n] = Sizes(turn);
+        Sizes const sizes(turn);
+        auto const [rows, length, n] = sizes;
         Operand array = place(rows, length, size, false), values = place(rows, n, size, true);
         std::vector<int64_t> indices(static_cast<size_t>(n));
         for (int64_t& x : indices) x = below(2 * length) - length;
@@ -172,23 +183,8 @@ void check_puts(const Table& table, ptrdiff_t size) {
                         values.bytes.data() + values.start + r * values.outer + i * values.inner,
                         static_cast<size_t>(size));
                 }
-        IndexBlock b{};
-        b.indices = indices.data();
-        b.n = n;
-        b.length = length;
-        b.step = array.inner;
-        b.values_step = values.inner;
-        b.size = size;
-        b.mode = IndexMode::raise;
-        Nest others{};
-        others.ndim = 1;
-        others.operands = 2;
-        others.shape[0] = rows;
-        others.strides[0][0] = array.outer;
-        others.strides[1][0] = values.outer;
-        others.data[0] = array.bytes.data() + array.start;
-        others.data[1] = values.bytes.data() + values.start;
-        CHECK(put(table, b, others) == inside);
+        IndexBlock const b = block_of(array, values, indices, sizes, size, IndexMode::raise);
+        CHECK(put(table, b, rows_of(b)) == inside);
         CHECK(array.bytes == wanted);
     }
 }
