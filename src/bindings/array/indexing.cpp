@@ -194,18 +194,9 @@ int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* 
     return 0;
 }
 
-}  // namespace
-
-PyObject* get_item(PyObject* self, PyObject* key) {
+// The rest of get_item and set_item, apart from them: a single element is not to pay for it.
+__attribute__((noinline)) PyObject* get_part(PyObject* self, DType t, PyObject* key) {
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (!active().table) return decline(Why::disabled);
-    if (f->nd == 1 && is_index(key) && t != no_dtype) {
-        npy_intp at;
-        if (!wrap_index(key, f->dimensions[0], &at)) return decline(Why::index);
-        count_native(getitem_entry, t, Layout::scalar, 1, f->dimensions);
-        return element(f, t, f->data + at * f->strides[0]);
-    }
     if (is_mask(key)) return compressed(*active().table, f, key);
     py::object list;
     if (PyList_CheckExact(key)) {
@@ -242,28 +233,8 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     return view;
 }
 
-int set_item(PyObject* self, PyObject* key, PyObject* value) {
+__attribute__((noinline)) int set_part(PyObject* self, DType t, PyObject* key, PyObject* value) {
     Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr);
-    if (!active().table) return refuse_item(Why::disabled);
-    if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
-        (t == no_dtype && !is_exact(value)))
-        return refuse_item(Why::dtype);
-    if (f->nd == 1 && is_index(key) && t != no_dtype) {
-        npy_intp at;
-        if (!wrap_index(key, f->dimensions[0], &at)) return refuse_item(Why::index);
-        Element bytes;
-        if (t == DType::float64 && PyFloat_Check(value)) {
-            double const v = PyFloat_AS_DOUBLE(value);
-            std::memcpy(f->data + at * f->strides[0], &v, sizeof v);
-        } else if (scalar_element(value, t, bytes)) {
-            std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(item_size(t)));
-        } else {
-            return refuse_item(Why::value);
-        }
-        count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
-        return 0;
-    }
     if (is_mask(key)) {
         int const done = assign_masked(*active().table, f, key, value);
         if (done == 0)
@@ -296,6 +267,46 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
         count_native(setitem_entry, column_of(f->descr),
                      part.element ? Layout::scalar : Layout::strided, f->nd, f->dimensions);
     return done == 1 && !part.indices ? refuse_item(Why::value) : done;
+}
+
+}  // namespace
+
+PyObject* get_item(PyObject* self, PyObject* key) {
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (!active().table) return decline(Why::disabled);
+    if (f->nd == 1 && is_index(key) && t != no_dtype) {
+        npy_intp at;
+        if (!wrap_index(key, f->dimensions[0], &at)) return decline(Why::index);
+        count_native(getitem_entry, t, Layout::scalar, 1, f->dimensions);
+        return element(f, t, f->data + at * f->strides[0]);
+    }
+    return get_part(self, t, key);
+}
+
+int set_item(PyObject* self, PyObject* key, PyObject* value) {
+    Fields* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (!active().table) return refuse_item(Why::disabled);
+    if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
+        (t == no_dtype && !is_exact(value)))
+        return refuse_item(Why::dtype);
+    if (f->nd == 1 && is_index(key) && t != no_dtype) {
+        npy_intp at;
+        if (!wrap_index(key, f->dimensions[0], &at)) return refuse_item(Why::index);
+        Element bytes;
+        if (t == DType::float64 && PyFloat_Check(value)) {
+            double const v = PyFloat_AS_DOUBLE(value);
+            std::memcpy(f->data + at * f->strides[0], &v, sizeof v);
+        } else if (scalar_element(value, t, bytes)) {
+            std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(item_size(t)));
+        } else {
+            return refuse_item(Why::value);
+        }
+        count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
+        return 0;
+    }
+    return set_part(self, t, key, value);
 }
 
 void init_indexing() {
