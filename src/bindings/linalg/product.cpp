@@ -251,6 +251,23 @@ PyObject* dot_of_vectors(const Table& table, const ProductCall& call, const Fiel
     return as_scalar(element, dtype_of(f->descr), f->descr->type_num);
 }
 
+}  // namespace
+
+bool product_with_itself(const Table& table, const Fields* f, char* element) {
+    npy_intp const size = PyDataType_ELSIZE(f->descr);
+    Product const p = {{1, 1, count_of(f), f->data, 0, size, f->data, size, 0, element, 0, 0},
+                       0,
+                       nullptr,
+                       nullptr,
+                       nullptr,
+                       nullptr};
+    Offload offload;
+    return run_product(table, element_type_of(f->descr), p, &offload) &&
+           (!fp_status() || leave_to_numpy());
+}
+
+namespace {
+
 // What NumPy's BLAS is left with: dot() by a lone element, which scales and takes 0 times NaN for
 // 0; and complex products that it is faster at (measured): packing B doubles it, which few rows or
 // columns do not pay for.

@@ -16,6 +16,10 @@ PyObject* product(Contraction what, Entry* entry, PyObject* a, PyObject* b,
 
 RAPTORS_NATIVE(dot_native);  // which: a Contraction
 
+// The product of all elements, which are one run, with themselves. False: declined, or an error is
+// set.
+bool product_with_itself(const Table& table, const Fields* f, char* element);
+
 // Multiplies, by our kernels or by BLAS, and leaves what floating-point status that raised. False:
 // an error is set.
 bool run_product(const Table& table, ElementType element, const Product& p, Offload* offload);

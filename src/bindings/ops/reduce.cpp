@@ -495,12 +495,8 @@ PyObject* reduce_native(int which, Entry* entry, PyObject* self, PyObject* const
                                             call.given[p_initial]))
             return nullptr;
     }
-    if (call.steps.map.kind == Map::DEVIATION) [[unlikely]]
-        return variance(entry, self, call, (which & as_function) != 0);
-    if (call.steps.finish.has(Finish::MINUS)) [[unlikely]]
-        return difference(entry, self, call);
-    if (call.steps.map.kind == Map::SQUARE) [[unlikely]]
-        return norm(entry, self, call);
+    if (call.is_of_several()) [[unlikely]]
+        return reduce_by_several(entry, self, call, (which & as_function) != 0);
     return reduce(entry, self, call);
 }
 

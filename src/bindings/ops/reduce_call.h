@@ -1,5 +1,6 @@
 // A call of a reduction: what its parts, and what is made of several, say to each other.
 #pragma once
+#include <cmath>
 #include <cstring>
 
 #include "api/table.h"
@@ -45,7 +46,10 @@ struct ReduceCall {
     Combine combine() const { return steps.combine; }
     const CombineInfo& info() const { return combine_info[index(steps.combine)]; }
     bool divides() const { return steps.finish.has(Finish::DIVIDE); }
-    bool computes() const { return divides() || steps.finish.has(Finish::ROOT); }
+    bool computes() const { return (steps.finish.steps & (Finish::DIVIDE | Finish::ROOT)) != 0; }
+    bool is_of_several() const {
+        return steps.map.kind >= Map::SQUARE || steps.finish.has(Finish::MINUS);
+    }
     ReduceFn kernel(const Table& table, DType t) const {
         return centre ? table.deviation[index(t)] : table.reduce[index(combine())][index(t)];
     }
@@ -103,7 +107,18 @@ Joining joining_of(const Table& table, Combine combine, const ReduceTypes& types
 
 // What becomes of a sum. It is divided by n as NumPy divides: in float64, rounded to the sum's
 // dtype.
-void finish_element(char* element, DType t, const Finish& finish, double n);
+inline void finish_element(char* element, DType t, const Finish& finish, double n) {
+    with_type(t, [&](auto tag) {
+        using T = typename decltype(tag)::type;
+        if constexpr (std::is_floating_point_v<T>) {
+            T value;
+            std::memcpy(&value, element, sizeof value);
+            if (finish.has(Finish::DIVIDE)) value = static_cast<T>(static_cast<double>(value) / n);
+            if (finish.has(Finish::ROOT)) value = std::sqrt(value);
+            store(element, value);
+        }
+    });
+}
 // Same for a result array. False: out of memory.
 bool finish_array(const Table& table, Fields* f, DType t, const Finish& finish, double n);
 // Whether NumPy warns of NaNs among the results of a nest. False in `done`: out of memory.
@@ -132,8 +147,6 @@ bool refuses_object_output_of(PyObject* out, PyObject* dtype, int identity, PyOb
 PyObject* arg_reduce(Entry* entry, PyObject* self, DType t, const ReduceCall& call);
 
 // ---- rows that are made of several (statistics.cpp)
-PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function);
-PyObject* difference(Entry* entry, PyObject* self, const ReduceCall& call);
-PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call);
+PyObject* reduce_by_several(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function);
 
 }  // namespace raptors

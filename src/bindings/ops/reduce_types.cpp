@@ -1,10 +1,8 @@
 #include <cmath>
-#include <cstring>
 
 #include "dispatch.h"
 #include "frame/run/expression.h"
 #include "ops/reduce_call.h"
-#include "python/operand.h"
 
 namespace raptors {
 Element identities[n_combines][n_dtypes];
@@ -120,15 +118,6 @@ bool resolve_given(const ReduceCall& call, DType t, ReduceTypes* types) {
 
 namespace {
 
-template <class T>
-void finish_number(char* element, const Finish& finish, double n) {
-    T value;
-    std::memcpy(&value, element, sizeof value);
-    if (finish.has(Finish::DIVIDE)) value = static_cast<T>(static_cast<double>(value) / n);
-    if (finish.has(Finish::ROOT)) value = std::sqrt(value);
-    store(element, value);
-}
-
 // Every operand is the array.
 Nest nest_of(Fields* f, int operands) {
     Nest nest;
@@ -161,13 +150,6 @@ bool divide_array(const Table& table, Fields* f, DType t, double n) {
 }
 
 }  // namespace
-
-void finish_element(char* element, DType t, const Finish& finish, double n) {
-    with_type(t, [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        if constexpr (std::is_floating_point_v<T>) finish_number<T>(element, finish, n);
-    });
-}
 
 bool finish_array(const Table& table, Fields* f, DType t, const Finish& finish, double n) {
     if (finish.has(Finish::DIVIDE) && !divide_array(table, f, t, n)) return false;

@@ -7,7 +7,6 @@
 
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
-#include "creation/shaping.h"
 #include "linalg/product.h"
 #include "ops/reduce_call.h"
 #include "python/operand.h"
@@ -125,8 +124,6 @@ bool is_of_order_two(const ReduceCall& call, const Fields* f, const bool* reduce
     return axes == 2 && (is_text(ord, "fro") || is_text(ord, "f"));
 }
 
-}  // namespace
-
 // numpy._core._methods._var and _std, step by step: mean, deviations, their squares' sum, division
 // by n - ddof. Each step is our own kernel, so the mean inside is the one that mean() gives.
 PyObject* variance(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function) {
@@ -213,28 +210,26 @@ PyObject* difference(Entry* entry, PyObject* self, const ReduceCall& call) {
     return scalar ? as_scalar(r->data, t, r->descr->type_num) : new_ref(range.ptr());
 }
 
-namespace {
-
-// The sum of the squares of a reduction's elements: of one run their product with itself, as
-// NumPy's, else deviations from 0.
-PyObject* squares(PyObject* self, ReduceCall call) {
+// The root of the product of all elements, which are one run, with themselves.
+PyObject* norm_of_run(const Table& table, PyObject* self, const Finish& finish) {
     Fields const* const f = fields(self);
-    if (is_none(call.given[p_axis]) &&
-        f->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) {
-        auto const run = pybind11::reinterpret_steal<pybind11::object>(
-            f->flags & NPY_ARRAY_C_CONTIGUOUS ? new_ref(self) : reversed_axes(self));
-        if (!run) return nullptr;
-        static Entry* const counted_as = new_entry("dot");
-        return product(Contraction::vdot, counted_as, run.ptr(), run.ptr());
-    }
-    static Element zero{};
-    static Centre const centre{zero, {}};
-    call.centre = &centre;
-    call.steps.finish = {Finish::NOTHING};
-    return reduce(entry_of(call.combine()), self, call);
+    DType const t = dtype_of(f->descr);
+    Element element;
+    if (!product_with_itself(table, f, element)) return nullptr;
+    finish_element(element, t, finish, 1);
+    return as_scalar(element, t, num_of_dtype[index(t)]);
 }
 
-}  // namespace
+// Squares are those of deviations from 0.
+PyObject* norm_along_axes(const Table& table, PyObject* self, ReduceCall call) {
+    static Element zero{};
+    static Centre const centre{zero, {}};
+    Finish const finish = call.steps.finish;
+    call.centre = &centre;
+    call.steps.finish = {Finish::NOTHING};
+    PyObject* const sums = reduce(entry_of(call.combine()), self, call);
+    return sums ? finish_sums(table, sums, finish, 1) : nullptr;
+}
 
 // numpy.linalg.norm where it is the root of a sum of squares.
 PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call) {
@@ -250,10 +245,27 @@ PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call) {
     auto const floats = pybind11::reinterpret_steal<pybind11::object>(
         is_floating(t) ? new_ref(self) : converted(self, descr_of(DType::float64), true));
     if (!floats) return nullptr;
-    PyObject* out = squares(floats.ptr(), call);
-    if (out) out = finish_sums(*act.table, out, call.steps.finish, 1);
+    bool const one_run =
+        is_none(call.given[p_axis]) &&
+        fields(floats.ptr())->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS);
+    PyObject* const out = one_run ? norm_of_run(*act.table, floats.ptr(), call.steps.finish)
+                                  : norm_along_axes(*act.table, floats.ptr(), call);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
+}
+
+}  // namespace
+
+PyObject* reduce_by_several(Entry* entry, PyObject* self, const ReduceCall& call,
+                            bool is_function) {
+    switch (call.steps.map.kind) {
+        case Map::DEVIATION:
+            return variance(entry, self, call, is_function);
+        case Map::SQUARE:
+            return norm(entry, self, call);
+        default:
+            return difference(entry, self, call);
+    }
 }
 
 PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,

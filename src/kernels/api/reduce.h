@@ -48,6 +48,7 @@ extern const CombineInfo combine_info[n_combines];
 
 // What is combined, and what becomes of it: as reductions.def says.
 struct Map {
+    // Those from SQUARE on take a function of their own (bindings/ops/statistics.cpp).
     enum Kind : uint8_t { ELEMENTS, TRUTH, NAN_IS_IDENTITY, SQUARE, DEVIATION } kind;
     Reduction centre = Reduction::count;  // of deviations
 };
