@@ -231,8 +231,8 @@ INDICES: dict[str, Any] = {
 @pytest.mark.parametrize("dtype", DTYPES)
 @numpy_parity(
     of="take",
-    native=lambda dtype: 0.6 if dtype == "array" else 0.75,
-    reason="scalars, and what is empty, are NumPy's",
+    native=lambda dtype: 0.62 if dtype == "array" else 0.81,
+    reason="what is empty or out of range is NumPy's",
 )
 def test_take(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
     for shape in ((6,), (5, 33), (3, 4, 5)) if dtype != "array" else ((3, 2),):
@@ -253,7 +253,7 @@ def test_take_of_indices_out_of_range(xp: Any, isa: str) -> Iterator[Any]:
     for mode in ("raise", "wrap", "clip", "RAISE", "nonsense", None, 0):
         for axis in (None, 0, 1, 2):
             for index in far[:11] if mode == "wrap" else far:  # NumPy subtracts the length again and again
-                for indices in ([index], [0, 1, 2, 3, index], [index] * 9):
+                for indices in (index, [index], [0, 1, 2, 3, index], [index] * 9):
                     yield (mode, axis, index), attempt(a.take, indices, axis, None, mode)
     for indices in (
         [1.5],
@@ -264,6 +264,9 @@ def test_take_of_indices_out_of_range(xp: Any, isa: str) -> Iterator[Any]:
         [],
         [[]],
         [[1], [1, 2]],
+        2**63,
+        -(2**70),
+        True,
         1.0,
         None,
         "x",

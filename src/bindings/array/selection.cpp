@@ -1,5 +1,7 @@
 #include "array/selection.h"
 
+#include <cstring>
+
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "creation/shaping.h"
@@ -15,12 +17,23 @@ namespace {
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
 
+// An integer as an index of no axes. nullptr: declined, or an error is set.
+PyObject* as_index(PyObject* number) {
+    int overflow = 0;
+    npy_intp const at = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (overflow) return decline(Why::index);
+    PyObject* const index = new_array(0, nullptr, descr_of_num[NPY_INTP]);
+    if (index) std::memcpy(fields(index)->data, &at, sizeof at);
+    return index;
+}
+
 // Integers as indices: of NumPy's index type, contiguous; with `truth` booleans, too. Null:
 // declined, or an error is set.
 py::object as_indices(PyObject* x, bool truth) {
-    bool const number = is_sequence(x) || PyLong_CheckExact(x);
+    if (PyLong_CheckExact(x)) return py::reinterpret_steal<py::object>(as_index(x));
+    bool const list = is_sequence(x);
     auto found = py::reinterpret_steal<py::object>(
-        number        ? PyArray_FromAny(x, nullptr, 0, 0, NPY_ARRAY_DEFAULT, nullptr)
+        list          ? PyArray_FromAny(x, nullptr, 0, 0, NPY_ARRAY_DEFAULT, nullptr)
         : is_exact(x) ? new_ref(x)
                       : decline(Why::type));
     if (!found) return {};
@@ -30,7 +43,7 @@ py::object as_indices(PyObject* x, bool truth) {
         if ((f->flags & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO) return found;
     } else if (PyTypeNum_ISBOOL(f->descr->type_num)
                    ? !truth
-                   : number || !PyTypeNum_ISINTEGER(f->descr->type_num)) {
+                   : list || !PyTypeNum_ISINTEGER(f->descr->type_num)) {
         declined = Why::dtype;
         return {};
     }
@@ -139,8 +152,8 @@ PyObject* taken(PyObject* self, PyObject* indices, int axis, IndexMode mode) {
     Fields const *const f = fields(self), *const g = fields(indices);
     int const nd = f->nd - 1 + g->nd;
     npy_intp dims[NPY_MAXDIMS], total;
-    if (nd == 0 || !shape_of_selection(g, f->nd, f->dimensions, axis, axis, dims, &total))
-        return decline(Why::shape);  // a scalar, nothing, or NumPy's error
+    if (!shape_of_selection(g, f->nd, f->dimensions, axis, axis, dims, &total))
+        return decline(Why::shape);  // nothing, or NumPy's error
     bool const in_rows = is_packed(f, axis);
     if (!in_rows && total >= count_of(f) / 2) {  // whole rows are copied faster than their elements
         auto const rows = py::reinterpret_steal<py::object>(c_ordered(self));
@@ -331,8 +344,9 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         py::reinterpret_steal<py::object>(!flat || f->nd == 1 ? new_ref(self) : raveled(self));
     if (!array) return nullptr;
     PyObject* const out = taken(array.ptr(), indices.ptr(), static_cast<int>(axis), mode);
-    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
-    return out;
+    if (!out) return nullptr;
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    return PyArray_Return(reinterpret_cast<PyArrayObject*>(out));  // of no axes: a scalar
 }
 
 }  // namespace raptors
