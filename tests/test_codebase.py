@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
 import operator
 import os
 import re
 import shutil
 import subprocess
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 
 import raptors
@@ -388,6 +391,22 @@ def test_no_generated_files_are_tracked() -> None:
 
 def test_no_big_files_are_tracked() -> None:
     assert [name(p) for p in tracked() if p.stat().st_size > 500_000] == []
+
+
+def test_every_public_function_has_a_benchmark() -> None:
+    """A small call, which runs: `asv_bench/compare.py` tells whether it is slower than NumPy's."""
+    spec = importlib.util.spec_from_file_location("calls", ROOT / "asv_bench" / "benchmarks" / "calls.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    table = module.calls()
+    assert sorted(set(module.public_names()) - set(table)) == []
+    with warnings.catch_warnings(action="ignore"):
+        for library in (numpy, raptors):
+            names = module.operands(library)
+            for statement in table.values():
+                exec(statement, names)
 
 
 def test_no_leftovers() -> None:

@@ -1,0 +1,149 @@
+"""Every public function, method and operator on small arrays: python asv_bench/compare.py [REGEX].
+
+Each library runs in a process of its own, NumPy without raptors' memory, and they take turns; the least of
+many runs counts. A second process with NumPy, measured the same way, tells the noise. Losses first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+import multiprocessing
+import pathlib
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from typing import Any
+
+# Also where the interpreter does not put a script's folder first (-P).
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from benchmarks.calls import calls, operands
+
+
+def looped(statement: str, names: dict[str, Any]) -> Callable[[int], float]:
+    """Seconds that `n` executions take; the statement sees local names, as in a program."""
+    local = ", ".join(f"{key}={key}" for key in names if re.search(rf"\b{key}\b", statement))
+    source = (
+        f"def loop(_n, _clock, {local}):\n"
+        "    _start = _clock()\n"
+        f"    for _ in range(_n):\n        {statement}\n"
+        "    return _clock() - _start\n"
+    )
+    space = {**names}
+    exec(compile(source, statement, "exec"), space)
+    loop = space["loop"]
+    return lambda n: float(loop(n, time.perf_counter))
+
+
+def serve(connection: Connection, library: str) -> None:
+    """Answer (statement, n) with the seconds that it takes n times, until None comes."""
+    warnings.simplefilter("ignore")
+    np = importlib.import_module(library)
+    names = operands(np)
+    loops: dict[str, Callable[[int], float]] = {}
+    while (request := connection.recv()) is not None:
+        statement, n = request
+        if statement not in loops:
+            loops = {statement: looped(statement, names)}
+        connection.send(loops[statement](n))
+
+
+class Library:
+    """A process that has imported a library."""
+
+    def __init__(self, name: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, name), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def time(self, statement: str, n: int) -> float:
+        self.connection.send((statement, n))
+        return float(self.connection.recv())
+
+    def close(self) -> None:
+        self.connection.send(None)
+        self.process.join()
+
+
+def least(libraries: list[Library], statement: str, seconds: float, rounds: int) -> list[float]:
+    """Nanoseconds a call in each, in turn: the minimum of `rounds` runs that take about `seconds` each."""
+    n, taken = 1, min(library.time(statement, 1) for library in libraries)
+    while taken < seconds / 4 and n < 10**6:
+        n *= 2
+        taken = min(library.time(statement, n) for library in libraries)
+    n = max(1, int(n * seconds / max(taken, 1e-9)))
+    best = [math.inf] * len(libraries)
+    for turn in range(rounds):
+        for i in (range(len(libraries)), reversed(range(len(libraries))))[turn % 2]:
+            best[i] = min(best[i], libraries[i].time(statement, n) / n * 1e9)
+    return best
+
+
+def geometric_mean(ratios: Iterable[float]) -> float:
+    logarithms = [math.log(ratio) for ratio in ratios]
+    return math.exp(sum(logarithms) / len(logarithms))
+
+
+def measure(pattern: str, seconds: float, rounds: int) -> list[dict[str, Any]]:
+    libraries = [Library(name) for name in ("numpy", "raptors", "numpy")]
+    rows = []
+    for name, statement in calls().items():
+        if not re.search(pattern, name) and not re.search(pattern, statement):
+            continue
+        numpy_ns, raptors_ns, again = least(libraries, statement, seconds, rounds)
+        rows.append(
+            {
+                "name": name,
+                "statement": statement,
+                "numpy": numpy_ns,
+                "raptors": raptors_ns,
+                "ratio": min(numpy_ns, again) / raptors_ns,
+                "noise": again / numpy_ns,
+            }
+        )
+        if sys.stderr.isatty():
+            print(f"\r{len(rows)} calls", end="", file=sys.stderr, flush=True)
+    for library in libraries:
+        library.close()
+    return sorted(rows, key=lambda row: float(row["ratio"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pattern", nargs="?", default="", help="a regular expression: calls that contain it")
+    parser.add_argument("--rounds", type=int, default=15, help="runs of each (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3e-4, help="length of a run (default: %(default)s)")
+    parser.add_argument("--below", type=float, default=math.inf, help="list only ratios below this")
+    parser.add_argument("--json", help="write the rows to this file")
+    options = parser.parse_args()
+    rows = measure(options.pattern, options.seconds, options.rounds)
+    if not rows:
+        parser.error("no such call")
+    print(f"{'numpy/raptors':>13} {'noise':>6} {'numpy':>9} {'raptors':>9}  ns a call")
+    for row in rows:
+        if row["ratio"] < options.below:
+            figures = "{ratio:13.2f} {noise:6.2f} {numpy:9.0f} {raptors:9.0f}  {statement}"
+            print(figures.format(**row))
+    ratios = [row["ratio"] for row in rows]
+    noise = [row["noise"] for row in rows]
+    print(f"{len(rows)} calls: geometric mean {geometric_mean(ratios):.2f}", end="; ")
+    print(f"NumPy against itself {geometric_mean(noise):.2f}")
+    for bound in (0.85, 0.95):
+        share, of_noise = (sum(r < bound for r in part) / len(rows) for part in (ratios, noise))
+        print(f"below {bound}: {share:.1%}; NumPy against itself {of_noise:.1%}")
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
