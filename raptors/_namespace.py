@@ -87,7 +87,7 @@ def translate(path: str, name: str, value: Any) -> Any:
         return mirror(value.__name__) if public and not _stays_numpys(parts[1]) else value
     if isinstance(value, type):
         return _classes.twin(value)
-    if _is_masked(path) and _stays_numpys(f"ma.core.{name}"):
+    if _stays_numpys(f"ma.core.{name}" if _is_masked(path) else f"{path}.{name}"):
         return value
     if _is_masked(path) and type(value).__module__.startswith("numpy.ma"):
         return _classes.adopting_instance(f"{path}.{name}", value)

@@ -30,6 +30,12 @@ void compare(Isa isa, const std::vector<char>& mask, size_t offset, std::mt19937
     std::vector<char> out(wanted.size() + 65, canary);
     kernels.compress(mask.data() + offset, from, out.data() + 1, length, total, sizeof(T));
     CHECK(wanted.empty() || std::memcmp(out.data() + 1, wanted.data(), wanted.size()) == 0);
+    std::vector<int64_t> positions(static_cast<size_t>(total) + 8, -1);
+    kernels.nonzero(mask.data() + offset, positions.data(), length, total);
+    size_t k = 0;
+    for (size_t i = 0; i < n; ++i)
+        if (mask[offset + i]) CHECK(positions[k++] == static_cast<int64_t>(i));
+    for (; k < positions.size(); ++k) CHECK(positions[k] == -1);
     bool untouched = out[0] == canary;
     for (size_t i = wanted.size() + 1; i < out.size(); ++i) untouched &= out[i] == canary;
     CHECK(untouched);

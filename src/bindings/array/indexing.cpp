@@ -38,6 +38,23 @@ bool wrap_index(PyObject* x, npy_intp n, npy_intp* i) {
     return v >= 0 && v < n;
 }
 
+// The element that an integer for each axis selects. nullptr: the key is no such one, or out of
+// range.
+char* locate(const Fields* f, PyObject* key) {
+    npy_intp at;
+    if (is_index(key))
+        return f->nd == 1 && wrap_index(key, f->dimensions[0], &at) ? f->data + at * f->strides[0]
+                                                                    : nullptr;
+    if (!PyTuple_CheckExact(key) || PyTuple_GET_SIZE(key) != f->nd) return nullptr;
+    char* data = f->data;
+    for (int d = 0; d < f->nd; ++d) {
+        PyObject* const x = PyTuple_GET_ITEM(key, d);
+        if (!is_index(x) || !wrap_index(x, f->dimensions[d], &at)) return nullptr;
+        data += at * f->strides[d];
+    }
+    return data;
+}
+
 Parsed parse(const Fields* f, PyObject* key, Selection& part) {
     PyObject* const* items = &key;
     Py_ssize_t n = 1;
@@ -111,13 +128,14 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
     return Parsed::yes;
 }
 
-PyObject* element(const Fields* f, DType t, char* data) {
+// NumPy's scalar; one of a structure is a view of the very array.
+PyObject* element(PyObject* self, DType t, char* data) {
     if (t == DType::float64) {
         PyObject* s = PyArrayScalar_New(Double);
         if (s) std::memcpy(&PyArrayScalar_VAL(s, Double), data, sizeof(double));
         return s;
     }
-    return PyArray_Scalar(data, f->descr, nullptr);
+    return PyArray_Scalar(data, fields(self)->descr, t == no_dtype ? self : nullptr);
 }
 
 bool is_mask(PyObject* key) {
@@ -133,7 +151,7 @@ bool takes_mask(const Fields* f, const Fields* mask) {
 }
 
 // a[mask]
-PyObject* compressed(const Table& table, const Fields* f, PyObject* key) {
+PyObject* compressed(const Table& table, Entry* entry, const Fields* f, PyObject* key) {
     Fields const* const mask = fields(key);
     if (!takes_mask(f, mask)) return nullptr;
     npy_intp const n = count_of(f);
@@ -141,8 +159,24 @@ PyObject* compressed(const Table& table, const Fields* f, PyObject* key) {
     PyObject* const out = new_array(1, &total, f->descr);
     if (!out) return nullptr;
     table.compress(mask->data, f->data, fields(out)->data, n, total, PyDataType_ELSIZE(f->descr));
-    count_native(getitem_entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
+    count_native(entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
     return out;
+}
+
+// a['name']: a view of a field, which is no array itself. nullptr without an error: NumPy judges.
+PyObject* field(PyObject* self, PyObject* name) {
+    Fields* const f = fields(self);
+    if (!PyDataType_HASFIELDS(f->descr)) return decline(Why::index);
+    PyObject* const found = PyDict_GetItemWithError(PyDataType_FIELDS(f->descr), name);
+    if (!found) return PyErr_Occurred() ? nullptr : decline(Why::index);
+    auto* const descr = reinterpret_cast<PyArray_Descr*>(PyTuple_GET_ITEM(found, 0));
+    npy_intp const offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(found, 1));
+    if (PyDataType_HASSUBARRAY(descr) || !PyDataType_ELSIZE(descr)) return decline(Why::dtype);
+    PyObject* const view =
+        new_view(self, f->nd, f->dimensions, f->strides, f->data + offset, descr);
+    if (view)
+        count_native(getitem_entry, column_of(f->descr), Layout::strided, f->nd, f->dimensions);
+    return view;
 }
 
 // a[mask] = value, of one element.
@@ -197,7 +231,8 @@ int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* 
 // The rest of get_item and set_item, apart from them: a single element is not to pay for it.
 __attribute__((noinline)) PyObject* get_part(PyObject* self, DType t, PyObject* key) {
     Fields* const f = fields(self);
-    if (is_mask(key)) return compressed(*active().table, f, key);
+    if (is_mask(key)) return compressed(*active().table, getitem_entry, f, key);
+    if (PyUnicode_CheckExact(key)) return field(self, key);
     py::object list;
     if (PyList_CheckExact(key)) {
         list = index_list(key);
@@ -220,12 +255,8 @@ __attribute__((noinline)) PyObject* get_part(PyObject* self, DType t, PyObject* 
         return out;
     }
     if (part.element) {
-        if (t == no_dtype) {  // NumPy's scalar, whose base (void) must be this very array
-            count_numpy(getitem_entry, Why::dtype, self);
-            return PyArray_Type.tp_as_mapping->mp_subscript(self, key);
-        }
-        count_native(getitem_entry, t, Layout::scalar, f->nd, f->dimensions);
-        return element(f, t, part.data);
+        count_native(getitem_entry, column_of(f->descr), Layout::scalar, f->nd, f->dimensions);
+        return element(self, t, part.data);
     }
     PyObject* view = new_view(self, part.nd, part.dims, part.strides, part.data, f->descr);
     if (view)
@@ -275,11 +306,9 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (!active().table) return decline(Why::disabled);
-    if (f->nd == 1 && is_index(key) && t != no_dtype) {
-        npy_intp at;
-        if (!wrap_index(key, f->dimensions[0], &at)) return decline(Why::index);
-        count_native(getitem_entry, t, Layout::scalar, 1, f->dimensions);
-        return element(f, t, f->data + at * f->strides[0]);
+    if (char* const data = t != no_dtype ? locate(f, key) : nullptr) {
+        count_native(getitem_entry, t, Layout::scalar, f->nd, f->dimensions);
+        return element(self, t, data);
     }
     return get_part(self, t, key);
 }
@@ -291,22 +320,58 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
     if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write) ||
         (t == no_dtype && !is_exact(value)))
         return refuse_item(Why::dtype);
-    if (f->nd == 1 && is_index(key) && t != no_dtype) {
-        npy_intp at;
-        if (!wrap_index(key, f->dimensions[0], &at)) return refuse_item(Why::index);
+    if (char* const data = t != no_dtype ? locate(f, key) : nullptr) {
         Element bytes;
         if (t == DType::float64 && PyFloat_Check(value)) {
             double const v = PyFloat_AS_DOUBLE(value);
-            std::memcpy(f->data + at * f->strides[0], &v, sizeof v);
+            std::memcpy(data, &v, sizeof v);
         } else if (scalar_element(value, t, bytes)) {
-            std::memcpy(f->data + at * f->strides[0], bytes, static_cast<size_t>(item_size(t)));
+            std::memcpy(data, bytes, static_cast<size_t>(item_size(t)));
         } else {
             return refuse_item(Why::value);
         }
-        count_native(setitem_entry, t, Layout::scalar, 1, f->dimensions);
+        count_native(setitem_entry, t, Layout::scalar, f->nd, f->dimensions);
         return 0;
     }
     return set_part(self, t, key, value);
+}
+
+PyObject* get_sequence_item(PyObject* self, Py_ssize_t at) {
+    Fields* const f = fields(self);
+    if (!active().table) return decline(Why::disabled);
+    // Who counts from the end has added the length.
+    if (!f->nd || at < 0 || at >= f->dimensions[0]) return decline(Why::index);
+    char* const data = f->data + at * f->strides[0];
+    if (f->nd > 1)
+        return new_view(self, f->nd - 1, f->dimensions + 1, f->strides + 1, data, f->descr);
+    return element(self, dtype_of(f->descr), data);
+}
+
+PyObject* copyto_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (nargs != 1 || kwnames) return decline(Why::keyword);
+    PyObject* const from = args[0];
+    if (!is_exact(self) || !is_exact(from)) return decline(Why::type);
+    Fields const* const f = fields(self);
+    if (!(f->flags & NPY_ARRAY_WRITEABLE) || (f->flags & warn_on_write)) return decline(Why::value);
+    if (!PyArray_CanCastTypeTo(fields(from)->descr, f->descr, NPY_SAME_KIND_CASTING))
+        return decline(Why::dtype);
+    int const done = assign(f->data, f->nd, f->dimensions, f->strides, f->descr, from);
+    if (done) return done < 0 ? nullptr : decline(Why::value);
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    Py_RETURN_NONE;
+}
+
+PyObject* compress_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (kwnames || nargs != (self ? 1 : 2)) return decline(Why::keyword);
+    PyObject *const mask = args[0], *const array = self ? self : args[1];
+    if (!is_ours(array) || !is_mask(mask)) return decline(Why::type);
+    Fields const* const f = fields(array);
+    if (which == 0 && f->nd != 1) return decline(Why::shape);
+    return compressed(*active().table, entry, f, mask);
 }
 
 void init_indexing() {

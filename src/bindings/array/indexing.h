@@ -10,6 +10,10 @@ PyObject* get_item(PyObject* self,
                    PyObject* key);  // exact raptors.ndarray; nullptr without error: declined
 // 0: done;  1: declined, nothing is written;  -1: an error is set.
 int set_item(PyObject* self, PyObject* key, PyObject* value);
+// The item of a sequence: a[at], counted nowhere. nullptr without an error: declined.
+PyObject* get_sequence_item(PyObject* self, Py_ssize_t at);
+RAPTORS_NATIVE(copyto_native);
+RAPTORS_NATIVE(compress_native);  // which 1: extract, of any number of axes
 void init_indexing();
 
 }  // namespace raptors

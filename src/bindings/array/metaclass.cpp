@@ -105,6 +105,7 @@ PyObject* meta_new(PyObject*, PyObject* args, PyObject* kwargs) {
 // type(a) == type(b).
 PyObject* stands_for(PyObject* cls) {
     static PyObject* const name = PyUnicode_InternFromString("_numpy");
+    if (Py_TYPE(cls) == &PyType_Type) return cls;  // most classes
     if (is_array_type(cls)) return reinterpret_cast<PyObject*>(&PyArray_Type);
     if (!PyType_Check(cls) || !PyType_IsSubtype(Py_TYPE(cls), meta_type)) return cls;
     PyObject* const numpy = PyDict_GetItem(reinterpret_cast<PyTypeObject*>(cls)->tp_dict, name);

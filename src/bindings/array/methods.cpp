@@ -4,6 +4,7 @@
 
 #include "array/free_lists.h"
 #include "array/protocols.h"
+#include "array/views.h"
 #include "creation/shaping.h"
 #include "numpy/fallback.h"
 #include "numpy/proxies.h"
@@ -60,16 +61,6 @@ PyObject* method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObje
     return call_method(which, self, args, nargs, kwnames);
 }
 
-// A ufunc's method on base-class views.
-PyObject* call_on_views(PyObject* ufunc, PyObject* method, PyObject* const* args, Py_ssize_t nargs,
-                        PyObject* kwnames) {
-    PyObject* const bound = PyObject_GetAttr(ufunc, method);
-    if (!bound) return nullptr;
-    PyObject* const o = call_numpy(bound, args, nargs, kwnames, true);
-    Py_DECREF(bound);
-    return o;
-}
-
 // __array_ufunc__(self, ufunc, method, *inputs, **kwargs). NumPy's default refuses as soon as any
 // argument overrides, and ours do: so refuse for foreign overrides only, then our kernels, then
 // NumPy's ufunc on views.
@@ -86,7 +77,7 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         auto other = [](PyObject* x) { return !PyArray_Check(x) && overrides_ufunc(x); };
         if (!is_ours(self) || any_operand(args + 2, nargs - 2, kwnames, other))
             Py_RETURN_NOTIMPLEMENTED;
-        return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
+        return call_numpy_method(ufunc, args[1], args + 2, nargs - 2, kwnames);
     }
     // NumPy makes the method's name anew for each call: no comparison of pointers.
     if (PyUnicode_CompareWithASCIIString(args[1], "__call__") == 0)
@@ -106,7 +97,7 @@ PyObject* array_ufunc(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         if (o || PyErr_Occurred()) return o;
     }
     if (info) count_numpy(info->entry, declined, nargs > 2 ? args[2] : nullptr);
-    return call_on_views(ufunc, args[1], args + 2, nargs - 2, kwnames);
+    return call_numpy_method(ufunc, args[1], args + 2, nargs - 2, kwnames);
 }
 
 // Whether arrays of class `t` are finalized by code that knows numpy.ndarray and not ours: of a
@@ -133,6 +124,10 @@ PyObject* view_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
         foreign |= PyType_Check(args[i]) && args[i] != reinterpret_cast<PyObject*>(&PyArray_Type) &&
                    PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[i]), &PyArray_Type) &&
                    finalizes_foreign(reinterpret_cast<PyTypeObject*>(args[i]));
+    if (!total && is_ours(self)) {
+        Fields const* const f = fields(self);
+        return new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
+    }
     PyObject* given[4];
     if (total > 3) return call_bound(base, self, args, nargs, kwnames, false);  // its error
     std::memcpy(given + 1, args, static_cast<size_t>(total) * sizeof(PyObject*));
@@ -253,16 +248,17 @@ int set_baseclass(PyObject* x, PyObject* value, void*) {
     return done;
 }
 
-getter numpy_get_t;
-PyObject* get_t(PyObject* x, void*) {
-    return is_ours(x) ? reversed_axes(x) : numpy_get_t(x, nullptr);
+// Views of ours by our own code, where it takes them; `numpy`: NumPy's attribute of that name.
+template <PyObject* (*view)(PyObject*)>
+PyObject* get_view(PyObject* x, void* numpy) {
+    PyObject* const own = is_ours(x) ? view(x) : nullptr;
+    if (own || PyErr_Occurred()) return own;
+    auto const* const attribute = static_cast<PyGetSetDef*>(numpy);
+    return attribute->get(x, attribute->closure);
 }
-setter numpy_set_t;
-int set_t(PyObject* x, PyObject* v, void*) {
-    if (numpy_set_t) return numpy_set_t(x, v, nullptr);
-    PyErr_SetString(PyExc_AttributeError,
-                    "attribute 'T' of 'numpy.ndarray' objects is not writable");
-    return -1;
+int set_view(PyObject* x, PyObject* value, void* numpy) {
+    auto const* const attribute = static_cast<PyGetSetDef*>(numpy);
+    return attribute->set(x, value, attribute->closure);
 }
 
 template <class F>
@@ -287,7 +283,10 @@ PyMethodDef array_methods[n_method_rows + n_own_method_rows + 1];
 
 PyGetSetDef array_getset[] = {
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
-    {"T", get_t, nullptr, nullptr, nullptr},
+    {"T", get_view<reversed_axes>, set_view, nullptr, nullptr},
+    {"mT", get_view<matrix_transposed>, set_view, nullptr, nullptr},
+    {"real", get_view<real_part>, set_view, nullptr, nullptr},
+    {"imag", get_view<imaginary_part>, set_view, nullptr, nullptr},
     {"_baseclass", get_baseclass, set_baseclass, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -296,13 +295,13 @@ void init_methods() {
     auto* const numpy_type = reinterpret_cast<PyObject*>(&PyArray_Type);
     name_implementation = PyUnicode_InternFromString("_implementation");
     namespace_hooks = py::dict().release().ptr();
-    for (PyGetSetDef* g = PyArray_Type.tp_getset; g && g->name; ++g)
-        if (std::strcmp(g->name, "T") == 0) {
-            numpy_get_t = g->get;
-            numpy_set_t = g->set;
-            array_getset[1].doc = g->doc;
-        }
-    if (numpy_set_t) array_getset[1].set = set_t;
+    for (PyGetSetDef* own = array_getset; own->name; ++own)
+        for (PyGetSetDef* g = PyArray_Type.tp_getset; g && g->name; ++g)
+            if (own->set == set_view && std::strcmp(g->name, own->name) == 0) {
+                own->closure = g;
+                own->doc = g->doc;
+                if (!g->set) own->set = nullptr;
+            }
     for (int i = 0; i < n_method_rows; ++i) {
         const NameRow& row = method_rows[i];
         if (row.view == ViewMode::as_is) continue;

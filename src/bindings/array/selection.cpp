@@ -14,6 +14,7 @@ namespace py = pybind11;
 namespace raptors {
 namespace {
 
+Signature const put_signature = {3, 3, {"indices", "values", "mode"}, {}};
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
 
@@ -347,6 +348,40 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     if (!out) return nullptr;
     count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return PyArray_Return(reinterpret_cast<PyArrayObject*>(out));  // of no axes: a scalar
+}
+
+PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                     PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self)) return decline(Why::type);
+    PyObject* slots[max_parameters];
+    if (!put_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !slots[1] ||
+        (slots[2] && !is_text(slots[2], "raise")))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE;
+    if ((f->flags & needed) != needed || (f->flags & warn_on_write) || !count_of(f))
+        return decline(Why::shape);
+    py::object const indices = as_indices(slots[0], false);
+    if (!indices) return nullptr;
+    // Values that are fewer than indices are repeated, which is no broadcasting.
+    if (is_exact(slots[1]) && count_of(fields(slots[1])) != 1 &&
+        !same_shape(fields(slots[1]), fields(indices.ptr())))
+        return decline(Why::shape);
+    // Items of a list may have run any code.
+    if ((f->flags & needed) != needed || !count_of(f)) return decline(Why::shape);
+    Selection all;
+    all.data = f->data;
+    all.nd = 1;
+    all.dims[0] = count_of(f);
+    all.strides[0] = PyDataType_ELSIZE(f->descr);
+    all.element = false;
+    all.indices = indices.ptr();
+    all.indexed = 0;
+    int const done = put_selected(self, all, slots[1]);
+    if (done) return nullptr;
+    count_native(entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
+    Py_RETURN_NONE;
 }
 
 }  // namespace raptors

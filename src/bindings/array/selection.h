@@ -1,17 +1,14 @@
 // Elements by their indices: take, a[indices], a[indices] = values.
 #pragma once
-#include "python/signature.h"
+#include "array/views.h"
 
 namespace raptors {
 
 RAPTORS_NATIVE(take_native);
+RAPTORS_NATIVE(put_native);
 
 // The part of an array that an index selects.
-struct Selection {
-    char* data;
-    int nd;
-    npy_intp dims[NPY_MAXDIMS];
-    npy_intp strides[NPY_MAXDIMS];
+struct Selection : View {
     bool element;       // all axes given by integers: a scalar
     PyObject* indices;  // an array of integers, borrowed, that selects along
     int indexed;        // this axis; nullptr: none

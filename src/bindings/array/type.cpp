@@ -13,6 +13,7 @@
 #include "numpy/fallback.h"
 #include "numpy/proxies.h"
 #include "ops/elementwise.h"
+#include "ops/reduce_call.h"
 #include "python/type_spec.h"
 
 namespace py = pybind11;
@@ -227,6 +228,33 @@ PyObject* subscript(PyObject* x, PyObject* key) {
     return k ? views.adopt(base(a, k)) : nullptr;
 }
 
+// ---- sequence
+PyObject* sequence_item(PyObject* x, Py_ssize_t at) {
+    ssizeargfunc const base = PyArray_Type.tp_as_sequence->sq_item;
+    if (!is_ours(x)) return base(x, at);
+    PyObject* const o = get_sequence_item(x, at);
+    return o || PyErr_Occurred() ? o : base(x, at);  // its error
+}
+
+// x in a
+int contains(PyObject* x, PyObject* value) {
+    objobjproc const base = PyArray_Type.tp_as_sequence->sq_contains;
+    if (!is_ours(x)) return base(x, value);
+    PyObject* const equal = richcompare(x, value, Py_EQ);
+    if (!equal) return -1;
+    if (!is_ours(equal)) {
+        Py_DECREF(equal);
+        return base(x, value);
+    }
+    PyObject* const any =
+        reduce(entry_of(Combine::logical_or), equal, combining(Combine::logical_or));
+    Py_DECREF(equal);
+    if (!any) return PyErr_Occurred() ? -1 : base(x, value);
+    int const found = PyObject_IsTrue(any);
+    Py_DECREF(any);
+    return found;
+}
+
 int assign_subscript(PyObject* x, PyObject* key, PyObject* value) {
     objobjargproc const base = PyArray_Type.tp_as_mapping->mp_ass_subscript;
     if (is_ours(x) && value) {
@@ -282,6 +310,8 @@ PyType_Slot array_slots[] = {
     RAPTORS_SLOT(tp_str, represent<&PyTypeObject::tp_str>),
     RAPTORS_SLOT(tp_richcompare, richcompare),
     RAPTORS_SLOT(tp_hash, PyObject_HashNotImplemented),
+    RAPTORS_SLOT(sq_item, sequence_item),
+    RAPTORS_SLOT(sq_contains, contains),
     RAPTORS_SLOT(mp_subscript, subscript),
     RAPTORS_SLOT(mp_ass_subscript, assign_subscript),
     BINARY_SLOT(nb_add, Op::add),

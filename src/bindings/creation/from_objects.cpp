@@ -18,7 +18,7 @@ namespace py = pybind11;
 namespace raptors {
 namespace {
 
-Signature asarray_signature = {1, 1, {"dtype"}, {}};
+Signature asarray_signature = {2, 2, {"dtype", "order"}, {}};
 Signature array_signature = {5, 1, {"dtype", "copy", "order", "subok", "ndmin"}, {}};
 Signature frombuffer_signature = {4, 4, {"buffer", "dtype", "count", "offset"}, {}};
 Signature fromiter_signature = {3, 3, {"iter", "dtype", "count"}, {}};
@@ -360,11 +360,16 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
 PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                          Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    bool const contiguous = which == 1;
+    bool contiguous = which == 1;
     bool const list = is_sequence(self);
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+    // The others have no order=, and of lists one makes arrays in Fortran order.
+    if (which && (slots[1] || (list && which == 2))) return decline(Why::keyword);
+    bool keep = true;
+    if (!is_none(slots[1]) && !parse_order(slots[1], &keep)) return decline(Why::keyword);
+    contiguous = contiguous || !keep;
     PyObject* const dtype = slots[0];
     PyArray_Descr* descr = nullptr;
     if ((list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr)) &&
@@ -372,8 +377,11 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
         return nullptr;
     if (list) return from_sequence(entry, self, descr);
     Fields* const f = fields(self);
-    if (contiguous && f->nd == 0) return decline(Why::shape);
+    if (which && f->nd == 0) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
+    if (which == 2)
+        return same && f->flags & NPY_ARRAY_F_CONTIGUOUS ? counted(entry, as_ours(self))
+                                                         : decline(Why::keyword);
     if (!same && dtype_of(descr) == dtype_of(f->descr)) return decline(Why::dtype);
     if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
         return counted(entry, as_ours(self));

@@ -4,7 +4,7 @@
 
 namespace raptors {
 
-RAPTORS_NATIVE(asarray_native);  // which 1: ascontiguousarray
+RAPTORS_NATIVE(asarray_native);  // which 1: ascontiguousarray, 2: asfortranarray
 RAPTORS_NATIVE(copy_native);     // which 0: the method (order='C'), 1: the function (order='K')
 RAPTORS_NATIVE(astype_native);
 RAPTORS_NATIVE(fill_native);

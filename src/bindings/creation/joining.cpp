@@ -212,6 +212,31 @@ PyObject* stack_axis_native(int which, Entry* entry, PyObject*, PyObject* const*
                        });
 }
 
+PyObject* column_stack_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                              PyObject* kwnames) {
+    if (nargs != 1 || kwnames || !is_sequence(args[0])) return decline(Why::keyword);
+    return with_pieces(PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]),
+                       [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
+                           for (Py_ssize_t k = 0; k < n; ++k) {
+                               int const nd = pieces[k].f->nd;
+                               if (nd == 0) return decline(Why::shape);
+                               if (nd == 1) pieces[k].inserted = 1;
+                           }
+                           return join(entry, pieces, n, 1);
+                       });
+}
+
+PyObject* append_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    if (nargs != 1 || kwnames) return decline(Why::keyword);
+    PyObject* const both[] = {self, args[0]};
+    return with_pieces(both, 2, [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
+        for (Py_ssize_t k = 0; k < n; ++k)
+            if (pieces[k].f->nd != 1) return decline(Why::shape);  // raveled first
+        return join(entry, pieces, n, 0);
+    });
+}
+
 PyObject* stacked(Entry* entry, PyObject* const* arrays, Py_ssize_t n) {
     return with_pieces(arrays, n, [&](Piece* pieces, Py_ssize_t count) -> PyObject* {
         for (Py_ssize_t k = 0; k < count; ++k) {

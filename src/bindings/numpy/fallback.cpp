@@ -1,6 +1,8 @@
 #include "numpy/fallback.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 
 #include "api/block.h"
@@ -46,40 +48,80 @@ PyObject* new_class_view(PyObject* a, PyTypeObject* t) {
     return nullptr;
 }
 
-// Arrays that NumPy is shown through a view.
-bool is_viewed(PyObject* x) {
-    if (is_ours(x)) return true;
-    if (!PyArray_Check(x) || is_plain(x)) return false;
-    const ClassPair* const pair = find_class(&ClassPair::own, Py_TYPE(x));
-    return pair && pair->views;
-}
+// What is to know of an object's type.
+enum TypeFact : uint8_t {
+    viewed = 1,               // NumPy is shown a view
+    overriding_ufunc = 2,     // it has an __array_ufunc__ that is neither NumPy's nor ours
+    overriding_function = 4,  // the same of __array_function__
+    container = 8,            // an exact list or tuple
+    stand_in = 16,            // a proxy
+    leaf = 32,                // no container of objects that NumPy looks into for overrides
+};
 
-// Types that override nothing and are met most.
-bool is_simple_type(PyTypeObject* t) {
-    return t == array_type || t == &PyArray_Type || t == &PyFloat_Type || t == &PyLong_Type ||
-           t == &PyBool_Type || t == &PyComplex_Type || t == &PyUnicode_Type ||
-           t == &PyBytes_Type || t == &PyList_Type || t == &PyTuple_Type || t == &PyDict_Type ||
-           t == &PySlice_Type || t == Py_TYPE(Py_None) || t == Py_TYPE(Py_Ellipsis) ||
-           t == &PyType_Type || t == &PyDoubleArrType_Type;
-}
-
-bool overrides(PyObject* x, PyObject* name, PyObject* numpy, PyObject* ours) {
-    PyTypeObject* t = Py_TYPE(x);
-    if (is_simple_type(t) || is_proxy(x)) return false;
-    PyObject* found = _PyType_Lookup(t, name);
+bool has_own(PyTypeObject* t, PyObject* name, PyObject* numpy, PyObject* ours) {
+    PyObject* const found = _PyType_Lookup(t, name);
     return found && found != numpy && found != ours;
 }
 
-bool function_override(PyObject* x, int depth) {
-    if (depth < 2 && (PyList_CheckExact(x) || PyTuple_CheckExact(x))) {
-        Py_ssize_t n = PySequence_Fast_GET_SIZE(x);
-        PyObject** items = PySequence_Fast_ITEMS(x);
-        if (n > max_operands * 16) n = max_operands * 16;
-        for (Py_ssize_t i = 0; i < n; ++i)
-            if (function_override(items[i], depth + 1)) return true;
-        return false;
+// Types of Python and NumPy that hold nothing which NumPy's dispatch looks into.
+bool is_leaf(PyTypeObject* t) {
+    static const PyTypeObject* const leaves[] = {
+        &PyFloat_Type,    &PyLong_Type,         &PyBool_Type,  &PyComplex_Type,
+        &PyUnicode_Type,  &PyBytes_Type,        &PySlice_Type, &PyType_Type,
+        Py_TYPE(Py_None), Py_TYPE(Py_Ellipsis), &PyArray_Type, array_type,
+    };
+    return std::find(std::begin(leaves), std::end(leaves), t) != std::end(leaves) ||
+           find_class(&ClassPair::own, t) || PyType_IsSubtype(t, &PyGenericArrType_Type) ||
+           PyType_IsSubtype(t, &PyArrayDescr_Type);
+}
+
+uint8_t look_at(PyTypeObject* t) {
+    if (t == function_type || t == ufunc_type || t == builtin_type) return stand_in | leaf;
+    if (t == &PyList_Type || t == &PyTuple_Type) return container;
+    bool const is_array = t != &PyArray_Type && PyType_IsSubtype(t, &PyArray_Type);
+    const ClassPair* const pair = is_array ? find_class(&ClassPair::own, t) : nullptr;
+    bool const is_viewed = t == array_type || (pair && pair->views);
+    bool const function =
+        has_own(t, protocols.name_function, protocols.numpy_function, protocols.our_function);
+    bool const ufunc = has_own(t, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
+    return static_cast<uint8_t>((is_viewed ? viewed : 0) | (ufunc ? overriding_ufunc : 0) |
+                                (function ? overriding_function : 0) | (is_leaf(t) ? leaf : 0));
+}
+
+// Types that were looked at, until they change.
+struct KnownType {
+    PyTypeObject* type;
+    unsigned version;
+    uint8_t facts;
+};
+KnownType known_types[64];
+
+uint8_t facts_of(PyObject* x) {
+    PyTypeObject* const t = Py_TYPE(x);
+    KnownType& known = known_types[reinterpret_cast<uintptr_t>(t) / 64 % std::size(known_types)];
+    if (known.type == t && known.version == t->tp_version_tag) [[likely]]
+        return known.facts;
+    uint8_t const facts = look_at(t);  // which makes a version, if there is none
+    known = {PyType_HasFeature(t, Py_TPFLAGS_VALID_VERSION_TAG) ? t : nullptr, t->tp_version_tag,
+             facts};
+    return facts;
+}
+
+Overriding function_override(PyObject* x, int depth) {
+    uint8_t const facts = facts_of(x);
+    if (facts & overriding_function) return Overriding::yes;
+    if (facts & leaf) return Overriding::no;
+    if (!(facts & container) || depth == 2) return Overriding::unknown;
+    constexpr Py_ssize_t max_items = Py_ssize_t{max_operands} * 16;
+    Py_ssize_t const n = PySequence_Fast_GET_SIZE(x);
+    PyObject** const items = PySequence_Fast_ITEMS(x);
+    Overriding all = n > max_items ? Overriding::unknown : Overriding::no;
+    for (Py_ssize_t i = 0; i < std::min(n, max_items); ++i) {
+        Overriding const one = function_override(items[i], depth + 1);
+        if (one == Overriding::yes) return one;
+        all = std::max(all, one);
     }
-    return overrides(x, protocols.name_function, protocols.numpy_function, protocols.our_function);
+    return all;
 }
 
 }  // namespace
@@ -89,13 +131,12 @@ void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views) {
     Py_INCREF(numpy);
     Py_INCREF(own);
     classes[n_classes++] = {numpy, own, views};
+    std::fill(std::begin(known_types), std::end(known_types), KnownType{});
 }
 
-bool overrides_ufunc(PyObject* x) {
-    return overrides(x, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
-}
+bool overrides_ufunc(PyObject* x) { return (facts_of(x) & overriding_ufunc) != 0; }
 
-bool overrides_function(PyObject* x) { return function_override(x, 0); }
+Overriding overriding_function(PyObject* x) { return function_override(x, 0); }
 
 bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return any_operand(args, nargs, kwnames, overrides_ufunc);
@@ -126,14 +167,15 @@ Views::~Views() {
 }
 
 PyObject* Views::argument(PyObject* x, bool deep) {
-    if (is_viewed(x)) return of(x);
-    if (is_proxy(x)) return wrapped(x);
-    if (!deep || n_kept_ == max_kept || !(PyList_CheckExact(x) || PyTuple_CheckExact(x))) return x;
+    uint8_t const facts = facts_of(x);
+    if (facts & viewed) return of(x);
+    if (facts & stand_in) return wrapped(x);
+    if (!(facts & container) || !deep || n_kept_ == max_kept) return x;
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(x);
     // Longer ones go as they are: NumPy treats ours as a subclass, which is correct but slower.
     if (n > max_views) return x;
     Py_ssize_t i = 0;
-    while (i < n && !is_viewed(PySequence_Fast_ITEMS(x)[i])) ++i;
+    while (i < n && !(facts_of(PySequence_Fast_ITEMS(x)[i]) & viewed)) ++i;
     if (i == n) return x;
     bool const list = PyList_CheckExact(x);
     PyObject* copy = list ? PyList_New(n) : PyTuple_New(n);
@@ -141,7 +183,7 @@ PyObject* Views::argument(PyObject* x, bool deep) {
     kept_[n_kept_++] = copy;
     for (i = 0; i < n; ++i) {
         PyObject* item = PySequence_Fast_ITEMS(x)[i];
-        if (is_viewed(item)) item = of(item);
+        if (facts_of(item) & viewed) item = of(item);
         if (!item) return nullptr;
         Py_INCREF(item);
         if (list)
@@ -207,8 +249,12 @@ PyObject* Views::adopt(PyObject* r, int depth) {
     return r;
 }
 
-PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
-                     bool deep) {
+namespace {
+
+// call(given) with what NumPy is given for the arguments; the place in front of `given` is free.
+template <class Call>
+PyObject* with_views(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, bool deep,
+                     const Call& call) {
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     PyObject* stack[16];
     PyObject** given = stack;
@@ -222,13 +268,28 @@ PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyOb
         Views views;
         Py_ssize_t i = 0;
         while (i < total && (given[i + 1] = views.argument(args[i], deep))) ++i;
-        if (i == total)
-            result = views.adopt(PyObject_Vectorcall(
-                fn, given + 1, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                kwnames));
+        if (i == total) result = views.adopt(call(given + 1));
     }
     if (given != stack) PyMem_Free(given);
     return result;
+}
+
+}  // namespace
+
+PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                     bool deep) {
+    return with_views(args, nargs, kwnames, deep, [&](PyObject** given) {
+        return PyObject_Vectorcall(
+            fn, given, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+    });
+}
+
+PyObject* call_numpy_method(PyObject* self, PyObject* name, PyObject* const* args, Py_ssize_t nargs,
+                            PyObject* kwnames) {
+    return with_views(args, nargs, kwnames, true, [&](PyObject** given) {
+        given[-1] = self;
+        return PyObject_VectorcallMethod(name, given - 1, static_cast<size_t>(nargs) + 1, kwnames);
+    });
 }
 
 PyObject* adopt(PyObject* r) {

@@ -36,6 +36,9 @@ private:
 // Calls fn with base-class views for our arrays and adopts the result. kwnames as in vectorcall.
 PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
                      bool deep);
+// The same for a method of a ufunc.
+PyObject* call_numpy_method(PyObject* ufunc, PyObject* name, PyObject* const* args,
+                            Py_ssize_t nargs, PyObject* kwnames);
 // Calls fn with the arguments as they are and adopts the result.
 PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
@@ -49,8 +52,11 @@ void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views);
 // Does the type override the protocol with anything but NumPy's default and ours? (Looked up along
 // the MRO, as NumPy does.)
 bool overrides_ufunc(PyObject* x);
-// The same for __array_function__; looks into lists and tuples, too.
-bool overrides_function(PyObject* x);
+// The same for __array_function__; looks into lists and tuples, too. unknown: x may hold objects
+// that NumPy's dispatch finds and this does not.
+enum class Overriding : uint8_t { no, unknown, yes };
+Overriding overriding_function(PyObject* x);
+inline bool overrides_function(PyObject* x) { return overriding_function(x) == Overriding::yes; }
 // Whether `test` holds for an operand of a ufunc's call, as NumPy looks for overrides: the inputs,
 // where=, and out=, which alone may be a tuple.
 template <class Test>

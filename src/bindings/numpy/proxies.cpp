@@ -72,21 +72,28 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
         if (o || PyErr_Occurred()) return o;
     }
     PyObject* const like = overriding_like(args + nargs, kwnames);
-    bool originals = p->view == ViewMode::original;
-    for (Py_ssize_t i = 0; i < total && !originals; ++i)
-        originals = args[i] != like && overrides_function(args[i]);
+    Overriding overriding = p->view == ViewMode::original ? Overriding::yes : Overriding::no;
+    for (Py_ssize_t i = 0; i < total && overriding != Overriding::yes; ++i)
+        if (args[i] != like) overriding = std::max(overriding, overriding_function(args[i]));
     PyObject* o = counted_numpy(p->entry, args, total, [&] {
-        return originals
-                   ? call_original(p->fn, args, nargs, kwnames)
-                   : call_numpy(p->fn, args, nargs, kwnames, like || p->view == ViewMode::deep);
+        if (overriding == Overriding::yes) return call_original(p->fn, args, nargs, kwnames);
+        bool const deep = like || p->view == ViewMode::deep;
+        PyObject* const fn = overriding == Overriding::no ? p->implementation : p->fn;
+        PyObject* const out = call_numpy(fn, args, nargs, kwnames, deep);
+        if (out || fn == p->fn || !PyErr_ExceptionMatches(PyExc_TypeError)) return out;
+        PyErr_Clear();  // of a wrong call NumPy's dispatch tells in words of its own
+        return call_numpy(p->fn, args, nargs, kwnames, deep);
     });
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->view == ViewMode::top ? without_whole_view(o) : o;
 }
 
-// asarray(a) of one of ours: itself. Nothing runs, so nothing but the counter is touched.
+// asarray(a), ascontiguousarray(a) ... of one of ours that is so: itself. Nothing runs, so nothing
+// but the counter is touched.
 PyObject* asarray_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table)
+    constexpr int needed[] = {0, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_F_CONTIGUOUS};
+    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames || !is_ours(args[0]) || !active().table ||
+        (fields(args[0])->flags & needed[proxy(self)->which]) != needed[proxy(self)->which])
         return function_call(self, args, nargsf, kwnames);
     Column const c = column_of(fields(args[0])->descr);
     ++proxy(self)->entry->native[index(c)][static_cast<int>(Layout::contiguous)];
@@ -137,12 +144,20 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
         PyObject* o = ufunc_accumulate(*p->ufunc, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    PyObject* bound = PyObject_GetAttrString(p->fn, method_names[which]);
-    if (!bound) return nullptr;
-    PyObject* o = counted_numpy(p->entry, args, nargs,
-                                [&] { return numpy_ufunc_call(bound, args, nargs, kwnames); });
-    Py_DECREF(bound);
-    return o;
+    if (which == 3 && p->ufunc) {
+        PyObject* o = outer(*p->ufunc, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    static PyObject* const name = PyUnicode_InternFromString(method_names[which]);
+    return counted_numpy(p->entry, args, nargs, [&]() -> PyObject* {
+        if (!any_overrides_ufunc(args, nargs, kwnames))
+            return call_numpy_method(p->fn, name, args, nargs, kwnames);
+        PyObject* const bound = PyObject_GetAttr(p->fn, name);
+        if (!bound) return nullptr;
+        PyObject* const o = call_original(bound, args, nargs, kwnames);
+        Py_DECREF(bound);
+        return o;
+    });
 }
 
 // ---- looking like the wrapped object
@@ -163,13 +178,8 @@ PyObject* proxy_getattro(PyObject* self, PyObject* name) {
     }
     if (Py_TYPE(self) == ufunc_type) {
         PyObject* found = _PyType_Lookup(ufunc_type, name);
-        if (found && Py_TYPE(found) == &PyMethodDescr_Type) {
-            PyObject* theirs =
-                PyObject_GetAttr(wrapped(self), name);  // e.g. the error of generalized ufuncs
-            if (!theirs) return nullptr;
-            Py_DECREF(theirs);
+        if (found && Py_TYPE(found) == &PyMethodDescr_Type)
             return PyObject_GenericGetAttr(self, name);
-        }
     }
     return PyObject_GetAttr(wrapped(self), name);
 }
@@ -192,6 +202,7 @@ PyObject* function_get(PyObject* self, PyObject* instance, PyObject*) {
 int proxy_traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(proxy(self)->fn);
+    Py_VISIT(proxy(self)->implementation);
     return 0;
 }
 void proxy_dealloc(PyObject* self) {
@@ -201,6 +212,7 @@ void proxy_dealloc(PyObject* self) {
         it != functions->end() && it->second == proxy(self))
         functions->erase(it);
     Py_XDECREF(proxy(self)->fn);
+    Py_XDECREF(proxy(self)->implementation);
     Py_XDECREF(proxy(self)->path);
     PyObject_GC_Del(self);
     Py_DECREF(t);
@@ -319,6 +331,7 @@ py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::strin
     Proxy* p = PyObject_GC_New(Proxy, type);
     if (!p) throw py::error_already_set();
     p->fn = py::object(fn).release().ptr();
+    p->implementation = py::getattr(fn, "_implementation", fn).release().ptr();
     p->path = py::str(path).release().ptr();
     p->entry = entry;
     p->native = nullptr;
@@ -396,7 +409,7 @@ py::object wrap(const py::object& fn, const std::string& path, bool binds) {
         p->native = row.native;
         p->which = row.which;
         p->on_array = row.on_array;
-        if (row.native == asarray_native && row.which == 0) p->vectorcall = asarray_call;
+        if (row.native == asarray_native) p->vectorcall = asarray_call;
         (*functions)[fn.ptr()] = p;
     }
     return o;

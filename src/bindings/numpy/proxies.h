@@ -10,7 +10,9 @@ namespace raptors {
 struct Proxy {
     PyObject_HEAD;
     vectorcallfunc vectorcall;
-    PyObject* fn;    // NumPy's
+    PyObject* fn;              // NumPy's
+    PyObject* implementation;  // what fn calls where no argument overrides it: fn itself, or
+                               // without NumPy's dispatch
     PyObject* path;  // "raptors.linalg.norm": where pickle finds it
     Entry* entry;
     Native native;

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "array/indexing.h"
 #include "array/selection.h"
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
@@ -17,6 +18,7 @@
 #include "ops/reduce.h"
 #include "ops/rounding.h"
 #include "ops/scan.h"
+#include "ops/searching.h"
 #include "ops/statistics.h"
 
 namespace py = pybind11;

@@ -500,4 +500,23 @@ PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs
     return elementwise(ufunc, args, options);
 }
 
+PyObject* outer(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    if (!ufunc.elementwise || ufunc.inputs != 2 || nargs != 2 || kwnames)
+        return decline(Why::keyword);
+    if (!is_ours(args[0]) || !is_ours(args[1])) return decline(Why::type);
+    Fields const* const f = fields(args[0]);
+    int const nd = f->nd + fields(args[1])->nd;
+    if (nd > NPY_MAXDIMS) return decline(Why::shape);
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    for (int d = 0; d < nd; ++d) {
+        dims[d] = d < f->nd ? f->dimensions[d] : 1;
+        strides[d] = d < f->nd ? f->strides[d] : 0;
+    }
+    PyObject* const inputs[] = {new_view(args[0], nd, dims, strides, f->data, f->descr), args[1]};
+    if (!inputs[0]) return nullptr;
+    PyObject* const out = elementwise(ufunc, inputs, {});
+    Py_DECREF(inputs[0]);
+    return out;
+}
+
 }  // namespace raptors

@@ -29,8 +29,12 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r);  // l is the output, too
 PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs,
                            PyObject* kwnames);
 
+// ufunc.outer. nullptr without an error: declined.
+PyObject* outer(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
 RAPTORS_NATIVE(clip_native);  // which 0: the method, 1: the function
 RAPTORS_NATIVE(where_native);
+RAPTORS_NATIVE(conjugate_native);
 
 // Hands status bits to NumPy's errstate. Negative: an exception is set.
 int report_fp_status(const char* name, int status);

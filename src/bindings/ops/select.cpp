@@ -1,6 +1,7 @@
-// clip and where.
+// Functions and methods of elements that are no ufuncs: clip, where, conjugate.
 #include "api/table.h"
 #include "ops/elementwise.h"
+#include "ops/searching.h"
 #include "python/operand.h"
 
 namespace raptors {
@@ -62,10 +63,23 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
                        inputs, options);
 }
 
-PyObject* where_native(int, Entry*, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+PyObject* conjugate_native(int, Entry* entry, PyObject* self, PyObject* const*, Py_ssize_t nargs,
+                           PyObject* kwnames) {
+    if (nargs || kwnames) return decline(Why::keyword);
+    if (!is_ours(self)) return decline(Why::type);
+    DType const t = dtype_of(fields(self)->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    if (is_complex(t)) return elementwise(*operator_ufuncs.conjugate, &self, {});
+    return active().table ? counted(entry, new_ref(self)) : decline(Why::disabled);
+}
+
+PyObject* where_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
-    if (nargs != 3 || kwnames) return decline(Why::keyword);
-    return elementwise(Op::where, args, {});
+    if (kwnames) return decline(Why::keyword);
+    if (nargs == 1)
+        return nonzero_native(static_cast<int>(Places::nonzero), entry, args[0], args + 1, 0,
+                              nullptr);
+    return nargs == 3 ? elementwise(Op::where, args, {}) : decline(Why::keyword);
 }
 
 }  // namespace raptors

@@ -165,7 +165,8 @@ void init_ufuncs() {
     auto const named = [&](const char* name) {
         return &register_ufunc(py::object(numpy.attr(name)).ptr());
     };
-    operator_ufuncs = {named("floor_divide"), named("remainder"), named("divmod"), named("power")};
+    operator_ufuncs = {named("floor_divide"), named("remainder"), named("divmod"), named("power"),
+                       named("conjugate")};
 }
 
 }  // namespace raptors

@@ -61,9 +61,9 @@ Ufunc* find_ufunc(PyObject* numpy_ufunc);
 // The same, registered if it is a ufunc of NumPy's namespace that was not met before.
 Ufunc& register_ufunc(PyObject* numpy_ufunc);
 
-// Those of operators that have no row of their own.
+// Those of operators and methods that have no row of their own.
 struct OperatorUfuncs {
-    Ufunc *floor_divide, *remainder, *divmod, *power;
+    Ufunc *floor_divide, *remainder, *divmod, *power, *conjugate;
 };
 extern OperatorUfuncs operator_ufuncs;
 

@@ -9,6 +9,9 @@ using ArangeFn = void (*)(const void* first, const void* step, void* out, ptrdif
 
 // How many of n booleans are true.
 using CountFn = ptrdiff_t (*)(const char* mask, ptrdiff_t n) noexcept;
+// The numbers of those of n booleans that are true, `total` of them.
+using NonzeroFn = void (*)(const char* mask, int64_t* positions, ptrdiff_t n,
+                           ptrdiff_t total) noexcept;
 // Those of n contiguous elements of `size` bytes whose boolean is true, `total` of them, one after
 // the other.
 using CompressFn = void (*)(const char* mask, const char* in, char* out, ptrdiff_t n,
@@ -51,6 +54,7 @@ struct MoveTable {
     KernelFn copy_sized;                // of any other size, a ptrdiff_t that is the context
     ArangeFn arange[n_dtypes];
     CountFn count_true;
+    NonzeroFn nonzero;
     CompressFn compress;
     FillMaskedFn fill_masked;
     ExpandFn expand;

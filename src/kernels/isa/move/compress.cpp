@@ -68,6 +68,47 @@ void compress(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t
     });
 }
 
+#if defined(__AVX512BW__)
+// The positions from i on, 64 booleans at a time, as long as there is room for as many. Moves i and
+// k.
+void nonzero_lines(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t total, ptrdiff_t& i,
+                   ptrdiff_t& k) {
+    __m512i const first = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    for (; i + 64 <= n && k + 64 <= total; i += 64) {
+        __m512i const m = get<__m512i>(mask + i);
+        uint64_t set = _mm512_test_epi8_mask(m, m);
+        for (ptrdiff_t at = i; set; at += 8, set >>= 8) {
+            auto const eight = static_cast<__mmask8>(set);
+            __m512i const found =
+                _mm512_maskz_compress_epi64(eight, _mm512_add_epi64(_mm512_set1_epi64(at), first));
+            _mm512_storeu_si512(positions + k, found);
+            k += __builtin_popcount(eight);
+        }
+    }
+}
+#else
+void nonzero_lines(const char*, int64_t*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {}
+#endif
+
+void nonzero(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t total) noexcept {
+    ptrdiff_t i = 0, k = 0;
+    nonzero_lines(mask, positions, n, total, i, k);
+    for (; i + 8 <= n && k + 8 <= total; i += 8) {
+        uint64_t eight;
+        std::memcpy(&eight, mask + i, sizeof eight);
+        if (!eight) continue;
+        RAPTORS_WHOLE
+        for (int j = 0; j < 8; ++j) {
+            positions[k] = i + j;
+            k += mask[i + j] != 0;
+        }
+    }
+    for (; k < total && i < n; ++i) {
+        positions[k] = i;
+        k += mask[i] != 0;
+    }
+}
+
 // Where an element is stored if its boolean is true, and where else: without a branch, which a
 // random mask would make a processor guess at.
 template <class U>
@@ -177,6 +218,7 @@ void expand(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff
 
 void fill_compress(MoveTable& table) noexcept {
     table.count_true = &count_true;
+    table.nonzero = &nonzero;
     table.compress = &compress;
     table.fill_masked = &fill_masked;
     table.expand = &expand;

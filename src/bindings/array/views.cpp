@@ -1,0 +1,239 @@
+#include "array/views.h"
+
+#include <algorithm>
+
+#include "array/free_lists.h"
+
+namespace raptors {
+namespace {
+
+Signature const diagonal_signature = {3, 3, {"offset", "axis1", "axis2"}, {}};
+Signature const offset_signature = {1, 0, {"offset"}, {}};
+Signature const axis_signature = {1, 1, {"axis"}, {}};
+Signature const moveaxis_signature = {2, 2, {"source", "destination"}, {}};
+Signature const rollaxis_signature = {2, 2, {"axis", "start"}, {}};
+
+View view_of(const Fields* f) {
+    View v;
+    v.data = f->data;
+    v.nd = f->nd;
+    std::copy(f->dimensions, f->dimensions + f->nd, v.dims);
+    std::copy(f->strides, f->strides + f->nd, v.strides);
+    return v;
+}
+
+PyObject* made(PyObject* self, const View& v) {
+    return new_view(self, v.nd, v.dims, v.strides, v.data, fields(self)->descr);
+}
+
+// The axes in the order of `from`.
+PyObject* permuted(PyObject* self, const npy_intp* from) {
+    Fields const* const f = fields(self);
+    View v = view_of(f);
+    for (int d = 0; d < f->nd; ++d) {
+        v.dims[d] = f->dimensions[from[d]];
+        v.strides[d] = f->strides[from[d]];
+    }
+    return made(self, v);
+}
+
+void remove(npy_intp* values, int* n, npy_intp value) {
+    *n = static_cast<int>(std::remove(values, values + *n, value) - values);
+}
+void insert(npy_intp* values, int* n, npy_intp at, npy_intp value) {
+    std::copy_backward(values + at, values + *n, values + *n + 1);
+    values[at] = value;
+    ++*n;
+}
+
+DType part_of(DType t) { return t == DType::complex64 ? DType::float32 : DType::float64; }
+
+PyObject* part(PyObject* self, DType t, int which) {
+    Fields const* const f = fields(self);
+    PyArray_Descr* const descr = descr_of(part_of(t));
+    return new_view(self, f->nd, f->dimensions, f->strides,
+                    f->data + which * PyDataType_ELSIZE(descr), descr);
+}
+
+}  // namespace
+
+PyObject* diagonal_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    bool const matrices = which == 1;
+    const Signature& signature = matrices ? offset_signature : diagonal_signature;
+    PyObject* slots[max_parameters] = {};
+    if (!is_ours(self) || !signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    npy_intp offset = 0, a = matrices ? f->nd - 2 : 0, b = matrices ? f->nd - 1 : 1;
+    if (f->nd < 2 || (slots[0] && !parse_integer(slots[0], &offset)) ||
+        (slots[1] && !parse_axis(slots[1], f->nd, &a)) ||
+        (slots[2] && !parse_axis(slots[2], f->nd, &b)) || a == b)
+        return decline(Why::shape);
+    npy_intp rows = f->dimensions[a], columns = f->dimensions[b];
+    npy_intp const start = offset < 0 ? a : b;
+    if (offset < -rows || offset > columns) return decline(Why::shape);
+    npy_intp const skipped = offset < 0 ? -offset : offset;
+    (offset < 0 ? rows : columns) -= skipped;
+    npy_intp const n = std::min(rows, columns);
+    View v;
+    v.data = f->data + (n ? skipped * f->strides[start] : 0);
+    v.nd = 0;
+    for (int d = 0; d < f->nd; ++d) {
+        if (d == a || d == b) continue;
+        v.dims[v.nd] = f->dimensions[d];
+        v.strides[v.nd++] = f->strides[d];
+    }
+    v.dims[v.nd] = n;
+    if (__builtin_add_overflow(f->strides[a], f->strides[b], &v.strides[v.nd++]))
+        return decline(Why::shape);
+    PyObject* const out = made(self, v);
+    if (out) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;
+    return counted(entry, out);
+}
+
+PyObject* flip_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                      Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters] = {};
+    auto const kind = static_cast<Flip>(which);
+    if (!is_ours(self) ||
+        (kind == Flip::any ? !axis_signature.parse(args, nargs, kwnames, slots) : nargs || kwnames))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    bool flipped[NPY_MAXDIMS] = {};
+    int const only = kind == Flip::columns;
+    if (kind == Flip::any ? !parse_axes(slots[0], f->nd, flipped) : f->nd <= only)
+        return decline(Why::shape);
+    if (kind != Flip::any) flipped[only] = true;
+    View v = view_of(f);
+    for (int d = 0; d < v.nd; ++d) {
+        if (!flipped[d]) continue;
+        if (v.dims[d]) v.data += (v.dims[d] - 1) * v.strides[d];
+        v.strides[d] = -v.strides[d];
+    }
+    return counted(entry, made(self, v));
+}
+
+PyObject* moveaxis_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !moveaxis_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
+        !slots[1])
+        return decline(Why::keyword);
+    int const nd = fields(self)->nd;
+    int n, moved, left = 0;
+    npy_intp from[NPY_MAXDIMS], to[NPY_MAXDIMS], order[NPY_MAXDIMS];
+    if (!parse_axes(slots[0], nd, &n, from) || !parse_axes(slots[1], nd, &moved, to) || n != moved)
+        return decline(Why::shape);
+    for (int d = 0; d < nd; ++d) order[left++] = d;
+    for (int i = 0; i < n; ++i) remove(order, &left, from[i]);
+    for (npy_intp d = 0; d < nd; ++d) {  // those that move, by their new places
+        auto const i = std::find(to, to + n, d) - to;
+        if (i < n) insert(order, &left, d, from[i]);
+    }
+    return counted(entry, permuted(self, order));
+}
+
+PyObject* rollaxis_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !rollaxis_signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    int const nd = fields(self)->nd;
+    npy_intp axis, start = 0, order[NPY_MAXDIMS];
+    if (!slots[0] || !parse_axis(slots[0], nd, &axis) ||
+        (slots[1] && !parse_integer(slots[1], &start)))
+        return decline(Why::shape);
+    if (start < 0) start += nd;
+    if (start < 0 || start > nd) return decline(Why::shape);
+    if (axis < start) --start;
+    int left = 0;
+    for (int d = 0; d < nd; ++d) order[left++] = d;
+    remove(order, &left, axis);
+    insert(order, &left, start, axis);
+    return counted(entry, permuted(self, order));
+}
+
+PyObject* matrix_transposed(PyObject* self) {
+    View v = view_of(fields(self));
+    if (v.nd < 2) return nullptr;
+    std::swap(v.dims[v.nd - 2], v.dims[v.nd - 1]);
+    std::swap(v.strides[v.nd - 2], v.strides[v.nd - 1]);
+    return made(self, v);
+}
+
+PyObject* matrix_transpose_native(int, Entry* entry, PyObject* self, PyObject* const*,
+                                  Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    declined = Why::shape;
+    return counted(entry, matrix_transposed(self));
+}
+
+PyObject* at_least_native(int which, Entry* entry, PyObject* self, PyObject* const*,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    View v = view_of(fields(self));
+    if (v.nd == 0) return decline(Why::shape);
+    if (v.nd >= which) return counted(entry, new_ref(self));
+    bool const inserts_first = v.nd == 1;
+    if (inserts_first) {
+        v.dims[1] = v.dims[0];
+        v.strides[1] = v.strides[0];
+        v.dims[0] = 1;
+        v.strides[0] = 0;
+        v.nd = 2;
+    }
+    if (which == 3) {
+        v.dims[2] = 1;
+        v.strides[2] = 0;
+        v.nd = 3;
+    }
+    return counted(entry, made(self, v));
+}
+
+PyObject* fact_native(int which, Entry* entry, PyObject* self, PyObject* const*, Py_ssize_t nargs,
+                      PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    if (f->descr->type_num >= n_type_nums) return decline(Why::dtype);  // of another package
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    switch (static_cast<Fact>(which)) {
+        case Fact::shape:
+            return PyArray_IntTupleFromIntp(f->nd, f->dimensions);
+        case Fact::ndim:
+            return PyLong_FromLong(f->nd);
+        case Fact::size:
+            return PyLong_FromSsize_t(count_of(f));
+        case Fact::is_complex:
+            return PyBool_FromLong(PyTypeNum_ISCOMPLEX(f->descr->type_num));
+        default:
+            return PyBool_FromLong(!PyTypeNum_ISCOMPLEX(f->descr->type_num));
+    }
+}
+
+PyObject* whole_native(int, Entry* entry, PyObject* self, PyObject* const*, Py_ssize_t nargs,
+                       PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    return counted(entry, new_ref(self));
+}
+
+PyObject* real_part(PyObject* self) {
+    DType const t = dtype_of(fields(self)->descr);
+    if (t == no_dtype) return nullptr;
+    return is_complex(t) ? part(self, t, 0) : new_ref(self);
+}
+
+PyObject* imaginary_part(PyObject* self) {
+    DType const t = dtype_of(fields(self)->descr);
+    return t != no_dtype && is_complex(t) ? part(self, t, 1) : nullptr;
+}
+
+}  // namespace raptors

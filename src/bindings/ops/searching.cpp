@@ -1,0 +1,108 @@
+#include "ops/searching.h"
+
+#include "api/table.h"
+#include "array/free_lists.h"
+#include "creation/from_objects.h"
+#include "creation/shaping.h"
+#include "runtime/threads.h"
+
+namespace py = pybind11;
+
+namespace raptors {
+namespace {
+
+constexpr double count_cost = 0.05, position_cost = 0.5;  // nanoseconds for an element
+
+// Whether each element is not 0, in C order; booleans are that already. Null: declined, or an error
+// is set.
+py::object truth_of(PyObject* self) {
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    declined = Why::dtype;
+    if (t == no_dtype) return {};
+    if (t == DType::boolean)
+        return py::reinterpret_steal<py::object>(
+            f->flags & NPY_ARRAY_C_CONTIGUOUS ? new_ref(self) : c_ordered(self));
+    return py::reinterpret_steal<py::object>(converted(self, descr_of(DType::boolean), false));
+}
+
+// Positions in C order as indices along the axes of `shape`: those of one element lie `item` apart,
+// of one axis `axis`.
+void unravel(const int64_t* positions, npy_intp total, const Fields* shape, int64_t* to,
+             npy_intp item, npy_intp axis) {
+    int const last = shape->nd - 1;
+    npy_intp const length = shape->dimensions[last];
+    npy_intp at[NPY_MAXDIMS] = {}, row = 0;
+    for (npy_intp k = 0; k < total; ++k, to += item) {
+        for (; positions[k] - row >= length; row += length)
+            for (int d = last - 1; d >= 0 && ++at[d] == shape->dimensions[d]; --d) at[d] = 0;
+        for (int d = 0; d < last; ++d) to[d * axis] = at[d];
+        to[last * axis] = positions[k] - row;
+    }
+}
+
+void find(const Table& table, const Fields* truth, npy_intp total, int64_t* positions) {
+    npy_intp const n = count_of(truth);
+    run_long(n, position_cost, [&](WorkSplit) { table.nonzero(truth->data, positions, n, total); });
+}
+
+// For each axis the indices along it: views of the columns of one array, as NumPy's.
+PyObject* columns_of(PyObject* table, int nd) {
+    auto out = py::reinterpret_steal<py::object>(PyTuple_New(nd));
+    if (!out) return nullptr;
+    Fields const* const f = fields(table);
+    npy_intp const step = nd * npy_intp{sizeof(int64_t)};
+    for (int d = 0; d < nd; ++d) {
+        PyObject* const column = new_view(table, 1, f->dimensions, &step,
+                                          f->data + d * npy_intp{sizeof(int64_t)}, f->descr);
+        if (!column) return nullptr;
+        PyTuple_SET_ITEM(out.ptr(), d, column);
+    }
+    return out.release().ptr();
+}
+
+}  // namespace
+
+PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* const*,
+                         Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (nargs || kwnames) return decline(Why::keyword);
+    if (!is_exact(self)) return decline(Why::type);
+    Fields const* const f = fields(self);
+    if (!f->nd || !count_of(f)) return decline(Why::shape);
+    auto const truth = truth_of(self);
+    if (!truth) return nullptr;
+    const Table& table = *active().table;
+    Fields const* const t = fields(truth.ptr());
+    npy_intp const n = count_of(t);
+    npy_intp total = 0;
+    run_long(n, count_cost, [&](WorkSplit) { total = table.count_true(t->data, n); });
+    auto const kind = static_cast<Places>(which);
+    int const nd = kind == Places::flat ? 1 : f->nd;
+    // Of nonzero a row for each element; of argwhere a column, to be transposed.
+    bool const columns = kind == Places::rows;
+    npy_intp const dims[] = {columns ? nd : total, columns ? total : nd};
+    auto const indices =
+        py::reinterpret_steal<py::object>(new_array(2, dims, descr_of_num[NPY_INTP]));
+    if (!indices) return nullptr;
+    auto* const to = reinterpret_cast<int64_t*>(fields(indices.ptr())->data);
+    if (nd == 1) {
+        find(table, t, total, to);
+    } else {
+        auto const flat =
+            py::reinterpret_steal<py::object>(new_array(1, &total, descr_of_num[NPY_INTP]));
+        if (!flat) return nullptr;
+        auto* const positions = reinterpret_cast<int64_t*>(fields(flat.ptr())->data);
+        find(table, t, total, positions);
+        run_long(total, position_cost * nd, [&](WorkSplit) {
+            unravel(positions, total, f, to, columns ? 1 : nd, columns ? total : 1);
+        });
+    }
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (columns) return reversed_axes(indices.ptr());
+    auto along = py::reinterpret_steal<py::object>(columns_of(indices.ptr(), nd));
+    if (!along || kind == Places::nonzero) return along.release().ptr();
+    return new_ref(PyTuple_GET_ITEM(along.ptr(), 0));
+}
+
+}  // namespace raptors
