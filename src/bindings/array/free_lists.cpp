@@ -342,7 +342,7 @@ void array_dealloc(PyObject* o) {
             bool const parks = capacity <= parked_block;
             Parked& stack = whole[parks ? size_class(capacity).index : 0][f->nd];
             if (parks && stack.n < (capacity <= small_block ? max_parked : max_parked_longer) &&
-                parked_bytes + capacity <= parked_limit && dtype_of(f->descr) != no_dtype) {
+                parked_bytes + capacity <= parked_limit && is_movable(f->descr)) {
                 parked_bytes += capacity;
                 raptors_trace_untrack(trace_domain, reinterpret_cast<uintptr_t>(f->data));
                 PyArray_Descr* descr = f->descr;

@@ -4,6 +4,7 @@
 #include "creation/from_objects.h"
 #include "frame/nest/overlap.h"
 #include "numpy/numpy_kernels.h"
+#include "numpy/strided_loops.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -474,7 +475,14 @@ bool parse_outputs(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t n, PyOb
 PyObject* elementwise(Ufunc& ufunc, PyObject* const* inputs, const ElementwiseOptions& options) {
     const Active& act = active();
     if (!act.table) return decline(Why::disabled);
-    return UfuncCall(ufunc, inputs, options, *act.table).run();
+    PyObject* const out = UfuncCall(ufunc, inputs, options, *act.table).run();
+    if (out || PyErr_Occurred()) return out;
+    bool const plain =
+        !options.out[0] && !options.out[1] && is_none(options.where) && is_none(options.dtype);
+    Why const why = declined;
+    if (!plain || (why != Why::dtype && why != Why::type)) return nullptr;
+    PyObject* const by_loop = strided_loop(ufunc, inputs);
+    return by_loop || PyErr_Occurred() ? by_loop : decline(why);
 }
 
 PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs,

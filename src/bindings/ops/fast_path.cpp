@@ -61,7 +61,7 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
     if (!is_ours(like)) return tier_1(op, inputs, is_operator);
     Fields* const f = fields(like);
     DType const t = dtype_of(f->descr);
-    if (t == no_dtype) return decline(Why::dtype);
+    if (t == no_dtype) return tier_1(op, inputs, is_operator);
     KernelFn const kernel = act.table->elementwise[index(op)][index(t)];
     Element element;
     Block block;
@@ -106,7 +106,7 @@ PyObject* unary(Op op, PyObject* x, bool is_operator) {
     if (is_ours(x)) {
         Fields* const f = fields(x);
         DType const t = dtype_of(f->descr);
-        if (t == no_dtype) return decline(Why::dtype);
+        if (t == no_dtype) return tier_1(op, &x, is_operator);
         KernelFn const kernel = act.table->elementwise[index(op)][index(t)];
         PyArray_Descr* const descr = result_descr(op, f->descr);
         if (kernel && descr && f->nd && (f->flags & flat_flags)) {
