@@ -124,7 +124,7 @@ def test_keywords(xp: Any) -> Iterator[Any]:
 )
 def test_attributes(xp: Any, dtype: str) -> Iterator[Any]:
     for label, a in arrays(xp, dtype):
-        for name in ("real", "imag", "T", "mT"):
+        for name in ("real", "imag", "T", "mT", "shape", "dtype", "ndim", "size"):
             part = attempt(getattr, a, name)
             yield f"{label} {name}", part
             if isinstance(part, numpy.ndarray):
@@ -136,7 +136,9 @@ def test_attributes(xp: Any, dtype: str) -> Iterator[Any]:
         a.real[0] = 3
         yield "set", a
         yield "set T", attempt(setattr, a, "T", 1)
-        yield "delete", [attempt(delattr, a, name) for name in ("real", "T", "mT")]
+        yield "delete", [attempt(delattr, a, name) for name in ("real", "T", "mT", "shape", "dtype", "ndim")]
+        yield "read-only attributes", [attempt(setattr, a, name, 1) for name in ("ndim", "size", "nbytes")]
+        yield "wrong", [attempt(setattr, a, name, "x") for name in ("shape", "dtype")]
         a.flags.writeable = False
         yield "read-only", [attempt(setattr, a, "real", 1), a.real, a.imag, a.view()]
 

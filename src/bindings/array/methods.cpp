@@ -248,15 +248,25 @@ int set_baseclass(PyObject* x, PyObject* value, void*) {
     return done;
 }
 
-// Views of ours by our own code, where it takes them; `numpy`: NumPy's attribute of that name.
-template <PyObject* (*view)(PyObject*)>
-PyObject* get_view(PyObject* x, void* numpy) {
-    PyObject* const own = is_ours(x) ? view(x) : nullptr;
+PyObject* shape_of(PyObject* x) {
+    return PyArray_IntTupleFromIntp(fields(x)->nd, fields(x)->dimensions);
+}
+PyObject* dtype_object_of(PyObject* x) {
+    return new_ref(reinterpret_cast<PyObject*>(fields(x)->descr));
+}
+PyObject* ndim_of(PyObject* x) { return PyLong_FromLong(fields(x)->nd); }
+PyObject* size_of(PyObject* x) { return PyLong_FromSsize_t(count_of(fields(x))); }
+
+// Of ours by our own code, where it takes them: NumPy's descriptors look first whose subclass an
+// array is. `numpy`: NumPy's attribute of that name.
+template <PyObject* (*get)(PyObject*)>
+PyObject* get_attribute(PyObject* x, void* numpy) {
+    PyObject* const own = is_ours(x) ? get(x) : nullptr;
     if (own || PyErr_Occurred()) return own;
     auto const* const attribute = static_cast<PyGetSetDef*>(numpy);
     return attribute->get(x, attribute->closure);
 }
-int set_view(PyObject* x, PyObject* value, void* numpy) {
+int set_attribute(PyObject* x, PyObject* value, void* numpy) {
     auto const* const attribute = static_cast<PyGetSetDef*>(numpy);
     return attribute->set(x, value, attribute->closure);
 }
@@ -283,10 +293,14 @@ PyMethodDef array_methods[n_method_rows + n_own_method_rows + 1];
 
 PyGetSetDef array_getset[] = {
     {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
-    {"T", get_view<reversed_axes>, set_view, nullptr, nullptr},
-    {"mT", get_view<matrix_transposed>, set_view, nullptr, nullptr},
-    {"real", get_view<real_part>, set_view, nullptr, nullptr},
-    {"imag", get_view<imaginary_part>, set_view, nullptr, nullptr},
+    {"T", get_attribute<reversed_axes>, set_attribute, nullptr, nullptr},
+    {"mT", get_attribute<matrix_transposed>, set_attribute, nullptr, nullptr},
+    {"real", get_attribute<real_part>, set_attribute, nullptr, nullptr},
+    {"imag", get_attribute<imaginary_part>, set_attribute, nullptr, nullptr},
+    {"shape", get_attribute<shape_of>, set_attribute, nullptr, nullptr},
+    {"dtype", get_attribute<dtype_object_of>, set_attribute, nullptr, nullptr},
+    {"ndim", get_attribute<ndim_of>, set_attribute, nullptr, nullptr},
+    {"size", get_attribute<size_of>, set_attribute, nullptr, nullptr},
     {"_baseclass", get_baseclass, set_baseclass, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -297,7 +311,7 @@ void init_methods() {
     namespace_hooks = py::dict().release().ptr();
     for (PyGetSetDef* own = array_getset; own->name; ++own)
         for (PyGetSetDef* g = PyArray_Type.tp_getset; g && g->name; ++g)
-            if (own->set == set_view && std::strcmp(g->name, own->name) == 0) {
+            if (own->set == set_attribute && std::strcmp(g->name, own->name) == 0) {
                 own->closure = g;
                 own->doc = g->doc;
                 if (!g->set) own->set = nullptr;
