@@ -184,7 +184,7 @@ def test_basic_indices_are_native() -> None:
                 continue
     assert DISABLED or count.of("__getitem__").native == done
     with counted() as count:
-        _ = a[:, [0, 1]], a[0, [1, 2]], a[raptors.array([0, 1]), raptors.array([0, 1])]
+        _ = a[[True, False, True]], a[[0, 1], :, [1, 2]], a[0, :, [1, 2]], a[..., raptors.array(1)]
     assert count.of("__getitem__").native == 0
 
 
@@ -570,7 +570,7 @@ def test_stored_bytes_of_a_mask() -> None:
         assert b[selected].tolist() == list(raptors.arange(len(selected)).astype("i1").astype(dtype))
 
 
-# ---- one array of integers among slices
+# ---- arrays of integers, alone or among slices
 
 
 def index_arrays(length: int) -> dict[str, Any]:
@@ -612,9 +612,20 @@ def keys(ndim: int, index: Any) -> Iterator[tuple[str, Any]]:
         yield "second", (slice(1, None), index)
         yield "new axes", (None, slice(None), index, None)
         yield "an integer", (1, index)
+        yield "an integer behind", (index, -1)
         yield "two", (index, index)
+        if numpy.ndim(index):
+            yield "two, one from behind", (index, index[::-1])
+            yield "broadcast", (numpy.asarray(index)[..., None], index)
+        yield "others", ([0, -1], index)
+        yield "new axes between", (index, None, index)
+        yield "new axes in front", (None, index, index)
     if ndim > 2:
         yield "last", (slice(None, None, -1), slice(1), index)
+        yield "behind a slice", (slice(1, None), index, index)
+        yield "before a slice", (index, index, slice(None, None, -2))
+        yield "apart", (index, slice(None), index)
+        yield "three", (index, 0, index)
 
 
 LAID_OUT = (
@@ -631,8 +642,13 @@ LAID_OUT = (
     "time",
     "fields",
 )
-#: Integers beside the array, two arrays, lists in tuples, and what is out of range or empty, are NumPy's.
-SHARE_OF_ARRAYS = {**dict.fromkeys(LAID_OUT, 0.33), "one": 0.2}
+#: Arrays with slices between, and what is out of range or empty, are NumPy's, and so are several arrays
+#: along axes that are not one run.
+SHARE_OF_ARRAYS = {
+    **dict.fromkeys(LAID_OUT, 0.33),
+    **dict.fromkeys(("Fortran", "reversed", "broadcast"), 0.22),
+    "one": 0.2,
+}
 
 
 @pytest.mark.parametrize("label", LAID_OUT)
@@ -742,8 +758,11 @@ def test_arrays_of_indices_are_native() -> None:
     a, i = raptors.arange(60.0).reshape(3, 4, 5).copy(), raptors.array([2, 0])
     with counted() as count:
         _ = a[i], a[:, i], a[..., i], a[i, None], a[[0, 1]], a[i.astype("i1")]
+        _ = a[i, i], a[1, i], a[i, 1], a[:, i, i], a[[0, 1], [1, 2]], a[i[:, None], i], a[i, 0, i]
+        a[i, i] = 3.0
+        a[i, 1] = a[i, 2].copy()
         a[i] = 1.0
         a[:, i] = a[:, 1:3].copy()
         a[[0, 2]] = 2
-    assert DISABLED or count.of("__getitem__").native >= 6
-    assert DISABLED or count.of("__setitem__").native == 3
+    assert DISABLED or count.of("__getitem__").native >= 14
+    assert DISABLED or count.of("__setitem__").native == 5

@@ -1,5 +1,6 @@
 #include "array/indexing.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "api/table.h"
@@ -64,18 +65,19 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
         if (n > NPY_MAXDIMS) return Parsed::no;
     }
     int used = 0, made = 0;
-    bool ellipsis = false, integers = false;
+    bool ellipsis = false;
     part.indices = nullptr;
+    Py_ssize_t first = n, last = -1, arrays = 0;  // among integers and arrays of integers
     for (Py_ssize_t i = 0; i < n; ++i) {
         PyObject* x = items[i];
-        if (is_index(x)) {
+        bool const is_array = is_index_array(x);
+        if (is_index(x) || is_array) {
             ++used;
-            integers = true;
+            first = std::min(first, i);
+            last = i;
+            arrays += is_array;
         } else if (PySlice_Check(x)) {
             ++used;
-        } else if (is_index_array(x) && !part.indices) {
-            ++used;
-            part.indices = x;
         } else if (x == Py_None)
             ++made;
         else if (x == Py_Ellipsis && !ellipsis)
@@ -84,7 +86,11 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
             return Parsed::no;
     }
     if (used > f->nd || f->nd - used + made > NPY_MAXDIMS) return Parsed::no;
-    if (part.indices && integers) return Parsed::no;  // integers are indices, too
+    auto const indices = static_cast<int>(last + 1 - first);
+    // Beside arrays integers are arrays, too, and where others lie between NumPy puts their axes
+    // first.
+    for (Py_ssize_t i = first; arrays && i < last; ++i)
+        if (!is_index(items[i]) && !is_index_array(items[i])) return Parsed::no;
     part.data = f->data;
     part.nd = 0;
     bool only_integers = !ellipsis && !made && used == f->nd;
@@ -111,8 +117,8 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
             keep(len, stride);
             only_integers = false;
             ++axis;
-        } else if (x == part.indices) {
-            part.indexed = part.nd;
+        } else if (arrays) {
+            if (i == first) part.indexed = part.nd;
             keep(f->dimensions[axis], f->strides[axis]);
             only_integers = false;
             ++axis;
@@ -125,6 +131,9 @@ Parsed parse(const Fields* f, PyObject* key, Selection& part) {
     }
     for (; axis < f->nd; ++axis) keep(f->dimensions[axis], f->strides[axis]);
     part.element = only_integers;
+    if (arrays && indices == 1) part.indices = items[first];
+    if (arrays && indices > 1 && !combine_indices(items + first, part.indexed, indices, part))
+        return PyErr_Occurred() ? Parsed::error : Parsed::no;
     return Parsed::yes;
 }
 
@@ -228,16 +237,38 @@ int assign_masked(const Table& table, const Fields* f, PyObject* key, PyObject* 
     return 0;
 }
 
+bool has_lists(PyObject* key) {
+    if (PyList_CheckExact(key)) return true;
+    if (!PyTuple_CheckExact(key)) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
+        if (PyList_CheckExact(PyTuple_GET_ITEM(key, i))) return true;
+    return false;
+}
+
+// The key with arrays of integers for lists. Null: declined, or an error is set.
+py::object without_lists(PyObject* key) {
+    if (PyList_CheckExact(key)) return index_list(key);
+    Py_ssize_t const n = PyTuple_GET_SIZE(key);
+    auto copy = py::reinterpret_steal<py::object>(PyTuple_New(n));
+    for (Py_ssize_t i = 0; copy && i < n; ++i) {
+        PyObject* const x = PyTuple_GET_ITEM(key, i);
+        PyObject* const item = PyList_CheckExact(x) ? index_list(x).release().ptr() : new_ref(x);
+        if (!item) return {};
+        PyTuple_SET_ITEM(copy.ptr(), i, item);
+    }
+    return copy;
+}
+
 // The rest of get_item and set_item, apart from them: a single element is not to pay for it.
 __attribute__((noinline)) PyObject* get_part(PyObject* self, DType t, PyObject* key) {
     Fields* const f = fields(self);
     if (is_mask(key)) return compressed(*active().table, getitem_entry, f, key);
     if (PyUnicode_CheckExact(key)) return field(self, key);
-    py::object list;
-    if (PyList_CheckExact(key)) {
-        list = index_list(key);
-        if (!list) return PyErr_Occurred() ? nullptr : decline(Why::index);
-        key = list.ptr();
+    py::object lists;
+    if (has_lists(key)) {
+        lists = without_lists(key);
+        if (!lists) return PyErr_Occurred() ? nullptr : decline(Why::index);
+        key = lists.ptr();
     }
     Selection part;
     switch (parse(f, key, part)) {
@@ -273,14 +304,14 @@ __attribute__((noinline)) int set_part(PyObject* self, DType t, PyObject* key, P
                          f->dimensions);
         return done;
     }
-    py::object list;
-    if (PyList_CheckExact(key)) {
-        list = index_list(key);
-        if (!list && PyErr_Occurred()) return -1;
-        // Items of the list may have run any code.
-        if (!list || !(f->flags & NPY_ARRAY_WRITEABLE) || dtype_of(f->descr) != t)
+    py::object lists;
+    if (has_lists(key)) {
+        lists = without_lists(key);
+        if (!lists && PyErr_Occurred()) return -1;
+        // Items of a list may have run any code.
+        if (!lists || !(f->flags & NPY_ARRAY_WRITEABLE) || dtype_of(f->descr) != t)
             return refuse_item(Why::index);
-        key = list.ptr();
+        key = lists.ptr();
     }
     Selection part;
     switch (parse(f, key, part)) {

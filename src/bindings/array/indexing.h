@@ -1,5 +1,5 @@
 // a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis; for a mask; and
-// for one array of integers among slices.
+// for arrays of integers side by side, alone or among slices.
 #pragma once
 #include "python/signature.h"
 

@@ -1,5 +1,6 @@
 #include "array/selection.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "array/free_lists.h"
@@ -177,6 +178,43 @@ PyObject* taken(PyObject* self, PyObject* indices, int axis, IndexMode mode) {
     return nullptr;
 }
 
+// to = to * length + index for n of them. Not 0: one is out of range.
+uint64_t append_row(const int64_t* indices, npy_intp step, int64_t length, int64_t* to,
+                    npy_intp n) {
+    uint64_t outside = 0;
+    for (npy_intp i = 0; i < n; ++i) {
+        int64_t at = indices[i * step];
+        at += length & (at >> 63);
+        outside |= static_cast<uint64_t>(at) >= static_cast<uint64_t>(length) ? 1 : 0;
+        to[i] = to[i] * length + at;
+    }
+    return outside;
+}
+
+// The same for indices that are broadcast to `dims`. False: one is out of range.
+bool append_indices(const Fields* indices, npy_intp length, int nd, const npy_intp* dims,
+                    npy_intp total, int64_t* combined) {
+    auto const* const from = reinterpret_cast<const int64_t*>(indices->data);
+    if (count_of(indices) == total) return !append_row(from, 1, length, combined, total);
+    npy_intp at[NPY_MAXDIMS] = {}, steps[NPY_MAXDIMS] = {}, place = 0, step = 1;
+    for (int d = nd - 1, k = indices->nd - 1; k >= 0; --d, --k) {
+        steps[d] = indices->dimensions[k] == 1 ? 0 : step;
+        step *= indices->dimensions[k];
+    }
+    npy_intp const row = dims[nd - 1], along = steps[nd - 1];
+    uint64_t outside = 0;
+    for (npy_intp i = 0; i < total; i += row) {
+        outside |= append_row(from + place, along, length, combined + i, row);
+        for (int d = nd - 2; d >= 0; --d) {
+            place += steps[d];
+            if (++at[d] < dims[d]) break;
+            place -= steps[d] * dims[d];
+            at[d] = 0;
+        }
+    }
+    return !outside;
+}
+
 // As NumPy's: the first `outer` axes, of the indices, are the outer ones in memory, the others
 // follow in the order of their strides in the array.
 PyObject* new_selection(int outer, int others, const npy_intp* dims, const npy_intp* strides,
@@ -189,6 +227,56 @@ PyObject* new_selection(int outer, int others, const npy_intp* dims, const npy_i
 }
 
 }  // namespace
+
+bool combine_indices(PyObject* const* items, int first, int n, Selection& part) {
+    npy_intp *const lengths = part.dims + first, *const strides = part.strides + first;
+    constexpr int most = 16;  // NumPy has a limit, too
+    npy_intp length = 1;
+    if (n > most) return refuse(Why::index);
+    for (int k = 0; k < n; ++k) {
+        bool const runs_on = k + 1 == n || strides[k] == strides[k + 1] * lengths[k + 1];
+        if (!runs_on || __builtin_mul_overflow(length, lengths[k], &length))
+            return refuse(Why::index);
+    }
+    if (!length) return refuse(Why::index);
+    py::object arrays[most];
+    int nd = 0;
+    for (int k = 0; k < n; ++k) {
+        // NumPy lays the result out as the indices lie.
+        bool const flat = !PyArray_Check(items[k]) || fields(items[k])->nd < 2 ||
+                          fields(items[k])->flags & NPY_ARRAY_C_CONTIGUOUS;
+        if (flat) arrays[k] = as_indices(items[k], false);
+        if (!arrays[k]) return !PyErr_Occurred() && refuse(Why::index);
+        nd = std::max(nd, fields(arrays[k].ptr())->nd);
+    }
+    npy_intp dims[NPY_MAXDIMS], total = 1;
+    std::fill(dims, dims + nd, 1);
+    for (int k = 0; k < n; ++k) {
+        Fields const* const f = fields(arrays[k].ptr());
+        npy_intp* const to = dims + nd - f->nd;
+        for (int d = 0; d < f->nd; ++d) {
+            if (to[d] == 1) to[d] = f->dimensions[d];
+            if (f->dimensions[d] != 1 && f->dimensions[d] != to[d]) return refuse(Why::shape);
+        }
+    }
+    for (int d = 0; d < nd; ++d)
+        if (__builtin_mul_overflow(total, dims[d], &total)) return refuse(Why::shape);
+    part.own = py::reinterpret_steal<py::object>(new_array(nd, dims, descr_of_num[NPY_INTP]));
+    if (!part.own) return false;
+    auto* const combined = reinterpret_cast<int64_t*>(fields(part.own.ptr())->data);
+    std::fill(combined, combined + total, 0);
+    for (int k = 0; k < n; ++k)
+        if (!append_indices(fields(arrays[k].ptr()), lengths[k], nd, dims, total, combined))
+            return refuse(Why::index);
+    lengths[0] = length;
+    strides[0] = strides[n - 1];
+    std::copy(lengths + n, part.dims + part.nd, lengths + 1);
+    std::copy(strides + n, part.strides + part.nd, strides + 1);
+    part.nd -= n - 1;
+    part.indices = part.own.ptr();
+    part.indexed = first;
+    return true;
+}
 
 py::object index_list(PyObject* list) {
     py::object indices = as_indices(list, false);

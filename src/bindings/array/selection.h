@@ -9,9 +9,10 @@ RAPTORS_NATIVE(put_native);
 
 // The part of an array that an index selects.
 struct Selection : View {
-    bool element;       // all axes given by integers: a scalar
-    PyObject* indices;  // an array of integers, borrowed, that selects along
-    int indexed;        // this axis; nullptr: none
+    bool element;          // all axes given by integers: a scalar
+    PyObject* indices;     // an array of integers, borrowed, that selects along
+    int indexed;           // this axis; nullptr: none
+    pybind11::object own;  // keeps indices that were made of several
 };
 
 // Declines an assignment.
@@ -20,6 +21,9 @@ inline int refuse_item(Why why) {
     return 1;
 }
 
+// Integers and arrays of integers, one for each of the n axes of a selection from `first` on,
+// become one array along one axis: part.indices. False: declined, or an error is set.
+bool combine_indices(PyObject* const* items, int first, int n, Selection& part);
 // A list of integers as an array. Null: declined, or an error is set.
 pybind11::object index_list(PyObject* list);
 // What part.indices select, in new memory. nullptr without an error: declined.

@@ -3,6 +3,7 @@
 #include <numpy/dtype_api.h>
 
 #include <array>
+#include <cstring>
 #include <map>
 
 #include "api/table.h"
@@ -110,7 +111,23 @@ py::object as_operand(PyObject* x) {
     if (is_exact(x)) return py::reinterpret_borrow<py::object>(x);
     if (PyArray_IsScalar(x, Datetime) || PyArray_IsScalar(x, Timedelta))
         return py::reinterpret_steal<py::object>(PyArray_FromScalar(x, nullptr));
-    return {};
+    // Python's numbers take the dtype that NumPy gives them beside dates, which all casts keep.
+    npy_intp whole;
+    char* element = nullptr;
+    double real;
+    DType t = DType::int64;
+    if (PyLong_CheckExact(x) && parse_integer(x, &whole)) {
+        element = reinterpret_cast<char*>(&whole);
+    } else if (PyFloat_CheckExact(x)) {
+        t = DType::float64;
+        real = PyFloat_AS_DOUBLE(x);
+        element = reinterpret_cast<char*>(&real);
+    } else {
+        return {};
+    }
+    auto number = py::reinterpret_steal<py::object>(new_array(0, nullptr, descr_of(t)));
+    if (number) std::memcpy(fields(number.ptr())->data, element, sizeof whole);
+    return number;
 }
 
 // The common shape, and the strides of the inputs in it.
