@@ -259,6 +259,62 @@ def test_copyto(xp: Any) -> Iterator[Any]:
     yield "wrong", [attempt(xp.copyto, *x) for x in ((1, a), (a, "x"), (a, None), (a,))]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity(native=0.38, of=("repeat", "tile", "roll"), reason="empty arrays, wrong axes, other forms")
+def test_repeating(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for label, a in arrays(xp, dtype):
+        for axis in (None, 0, -1, 1, 2):
+            for n in (1, 2, 3, 4, 5, 9):
+                yield f"repeat {label} {n} {axis}", attempt(xp.repeat, a, n, axis)
+            for n in (0, 1, -1, 3, -7, 100):
+                rolled = attempt(xp.roll, a, n, axis)
+                yield f"roll {label} {n} {axis}", rolled
+                if isinstance(rolled, numpy.ndarray) and a.size:
+                    yield "base", (rolled.base is None, rolled.base is not None and rolled.base.shape)
+        for n in (0, 1, 2, 3, 7, (2,), (2, 3), [2]):
+            tiled = attempt(xp.tile, a, n)
+            yield f"tile {label} {n}", tiled
+            if isinstance(tiled, numpy.ndarray) and a.size:
+                yield "base", (tiled.base is None, tiled.base is not None and tiled.base.shape)
+        yield f"methods {label}", [attempt(a.repeat, 2), attempt(a.repeat, repeats=3, axis=0)]
+
+
+@numpy_parity(native=0.15, of=("repeat", "tile", "roll"), reason="wrong calls, and forms that are not common")
+def test_other_ways_of_repeating(xp: Any) -> Iterator[Any]:
+    a = mine(xp, numpy.arange(6.0).reshape(2, 3))
+    for arguments in (
+        (-1,),
+        (0,),
+        ([1, 2],),
+        ([1, 2], 0),
+        (2.0,),
+        ("x",),
+        (2, 5),
+        (2**62,),
+        (True,),
+        (numpy.int8(2),),
+    ):
+        yield arguments, attempt(a.repeat, *arguments)
+    for arguments in (
+        ((1, 2),),
+        ((1, 2), (0, 1)),
+        (1, (0, 1)),
+        (2.5,),
+        ("x",),
+        (1, 7),
+        (2**70,),
+        (-(2**62),),
+        (numpy.int8(1),),
+    ):
+        yield arguments, attempt(xp.roll, a, *arguments)
+    yield "tile", [attempt(xp.tile, a[0], n) for n in (2, 2**62, -1, 2.0, numpy.int64(2), "x")]
+    yield "lists", [xp.repeat([1, 2], 2), xp.roll([1, 2, 3], 1), xp.tile([1, 2], 2)]
+    yield (
+        "long",
+        [xp.repeat(xp.arange(70_000), 3), xp.roll(xp.arange(200_000), 7), xp.tile(xp.arange(500.0), 400)],
+    )
+
+
 @numpy_parity(native=0.5, of=("column_stack", "append"), reason="lists and other numbers of axes")
 def test_joins(xp: Any) -> Iterator[Any]:
     a, m = mine(xp, numpy.arange(3.0)), mine(xp, numpy.arange(6).reshape(3, 2))

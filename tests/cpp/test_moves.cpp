@@ -189,6 +189,22 @@ void check_puts(const Table& table, ptrdiff_t size) {
     }
 }
 
+void check_repeats(const Table& table, ptrdiff_t size) {
+    for (int turn = 0; turn < 40; ++turn) {
+        ptrdiff_t const n = below(70), times = 1 + below(turn % 2 ? 5 : 40);
+        auto const length = static_cast<size_t>(n * times * size);
+        std::vector<char> in(static_cast<size_t>(n * size) + 1), wanted, out(length + 2, 0x5a);
+        for (char& c : in) c = static_cast<char>(below(256));
+        for (ptrdiff_t i = 0; i < n; ++i)
+            for (ptrdiff_t j = 0; j < times; ++j)
+                wanted.insert(wanted.end(), in.begin() + 1 + i * size,
+                              in.begin() + 1 + (i + 1) * size);
+        table.repeat(in.data() + 1, out.data() + 1, n, times, size);
+        CHECK(wanted.empty() || std::memcmp(out.data() + 1, wanted.data(), length) == 0);
+        CHECK(out[0] == 0x5a && out[length + 1] == 0x5a);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -199,6 +215,7 @@ int main() {
              {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 64, 100}) {
             check_copies(*kernels, size);
             check_puts(*kernels, size);
+            check_repeats(*kernels, size);
             for (IndexMode mode : {IndexMode::raise, IndexMode::wrap, IndexMode::clip})
                 check_takes(*kernels, size, mode);
         }

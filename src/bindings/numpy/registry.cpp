@@ -7,6 +7,7 @@
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
 #include "creation/joining.h"
+#include "creation/repeating.h"
 #include "creation/shaping.h"
 #include "linalg/einsum.h"
 #include "linalg/matrix_chain.h"

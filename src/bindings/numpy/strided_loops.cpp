@@ -1,7 +1,6 @@
 #include "numpy/strided_loops.h"
 
-#include <numpy/dtype_api.h>
-
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>

@@ -48,6 +48,10 @@ using PutFn = void (*)(const IndexBlock&) noexcept;
 // Whether the block's indices are in range, under IndexMode::raise.
 using InRangeFn = bool (*)(const IndexBlock&) noexcept;
 
+// Each of n elements of `size` bytes `times` times, contiguous.
+using RepeatFn = void (*)(const char* in, char* out, ptrdiff_t n, ptrdiff_t times,
+                          ptrdiff_t size) noexcept;
+
 struct MoveTable {
     KernelFn cast[n_dtypes][n_dtypes];  // [from][to]; [t][t] copies
     KernelFn copy[5];                   // elements of 1, 2, 4, 8 and 16 bytes
@@ -61,6 +65,7 @@ struct MoveTable {
     TakeFn take;
     PutFn put;
     InRangeFn in_range;
+    RepeatFn repeat;
 };
 
 }  // namespace raptors

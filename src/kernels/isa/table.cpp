@@ -13,6 +13,7 @@ void fill_table(Table& table) noexcept {
     fill_arange(table);
     fill_compress(table);
     fill_take(table);
+    fill_repeat(table);
     fill_float_sum(table);
     fill_integer_sum(table);
     fill_minmax(table);

@@ -32,6 +32,7 @@ void fill_cast(MoveTable& table) noexcept;
 void fill_arange(MoveTable& table) noexcept;
 void fill_compress(MoveTable& table) noexcept;
 void fill_take(MoveTable& table) noexcept;
+void fill_repeat(MoveTable& table) noexcept;
 void fill_gemm(GemmTable& table) noexcept;
 void fill_solve(SolveTable& table) noexcept;
 
