@@ -102,8 +102,7 @@ uint8_t facts_of(PyObject* x) {
     if (known.type == t && known.version == t->tp_version_tag) [[likely]]
         return known.facts;
     uint8_t const facts = look_at(t);  // which makes a version, if there is none
-    known = {PyType_HasFeature(t, Py_TPFLAGS_VALID_VERSION_TAG) ? t : nullptr, t->tp_version_tag,
-             facts};
+    known = {t->tp_version_tag ? t : nullptr, t->tp_version_tag, facts};
     return facts;
 }
 

@@ -78,7 +78,7 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
     PyObject* o = counted_numpy(p->entry, args, total, [&] {
         if (overriding == Overriding::yes) return call_original(p->fn, args, nargs, kwnames);
         bool const deep = like || p->view == ViewMode::deep;
-        PyObject* const fn = overriding == Overriding::no ? p->implementation : p->fn;
+        PyObject* const fn = overriding == Overriding::no && !like ? p->implementation : p->fn;
         PyObject* const out = call_numpy(fn, args, nargs, kwnames, deep);
         if (out || fn == p->fn || !PyErr_ExceptionMatches(PyExc_TypeError)) return out;
         PyErr_Clear();  // of a wrong call NumPy's dispatch tells in words of its own
