@@ -6,6 +6,7 @@
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
+#include "creation/shaping.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -39,16 +40,6 @@ void repeat_elements(const char* in, char* out, npy_intp n, npy_intp times, npy_
     const Table& table = *active().table;
     run_long(n * times, byte_cost * static_cast<double>(size),
              [&](WorkSplit) { table.repeat(in, out, n, times, size); });
-}
-
-// What `a.reshape(shape)` is of a new array: a view.
-PyObject* reshaped(PyObject* made, const Fields* shape) {
-    npy_intp strides[NPY_MAXDIMS], step = PyDataType_ELSIZE(shape->descr);
-    for (int d = shape->nd - 1; d >= 0; --d) {
-        strides[d] = step;
-        step *= shape->dimensions[d];
-    }
-    return new_view(made, shape->nd, shape->dimensions, strides, fields(made)->data, shape->descr);
 }
 
 }  // namespace
@@ -98,9 +89,9 @@ PyObject* tile_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     if (__builtin_mul_overflow(times, n, &total)) return decline(Why::shape);
     auto const rows = py::reinterpret_steal<py::object>(new_array(2, dims, f->descr));
     if (!rows) return nullptr;
-    Fields const* const r = fields(rows.ptr());
-    repeat_elements(fields(source.ptr())->data, r->data, 1, times, bytes_from(f, 0));
-    return counted(entry, new_view(rows.ptr(), 1, &total, r->strides + 1, r->data, f->descr));
+    repeat_elements(fields(source.ptr())->data, fields(rows.ptr())->data, 1, times,
+                    bytes_from(f, 0));
+    return counted(entry, reshaped(rows.ptr(), 1, &total));
 }
 
 PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
@@ -135,7 +126,7 @@ PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
             std::memcpy(to, from + row - first, static_cast<size_t>(first));
         }
     });
-    return counted(entry, all ? reshaped(out.ptr(), f) : new_ref(out.ptr()));
+    return counted(entry, all ? reshaped(out.ptr(), f->nd, f->dimensions) : new_ref(out.ptr()));
 }
 
 }  // namespace raptors

@@ -9,7 +9,8 @@ namespace {
 Signature order_signature = {1, 1, {"order"}, {}};
 Signature axis_signature = {1, 1, {"axis"}, {}};
 
-// A C-contiguous array of at least one element in another shape of as many elements.
+}  // namespace
+
 PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims) {
     Fields* const f = fields(self);
     npy_intp strides[NPY_MAXDIMS];
@@ -20,8 +21,6 @@ PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims) {
     }
     return new_view(self, nd, dims, strides, f->data, f->descr);
 }
-
-}  // namespace
 
 PyObject* flattened(PyObject* self) {
     Fields* const f = fields(self);

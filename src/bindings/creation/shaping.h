@@ -21,5 +21,7 @@ PyObject* reversed_axes(PyObject* self);
 PyObject* flattened(PyObject* self);
 // The same as a view, where there is one; of at least one element.
 PyObject* raveled(PyObject* self);
+// A C-contiguous array of at least one element in another shape of as many elements: a view.
+PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims);
 
 }  // namespace raptors

@@ -13,7 +13,7 @@ struct Proxy {
     PyObject* fn;              // NumPy's
     PyObject* implementation;  // what fn calls where no argument overrides it: fn itself, or
                                // without NumPy's dispatch
-    PyObject* path;  // "raptors.linalg.norm": where pickle finds it
+    PyObject* path;            // "raptors.linalg.norm": where pickle finds it
     Entry* entry;
     Native native;
     int which;  // what `native` is told
