@@ -58,6 +58,38 @@ PyObject* overriding_like(PyObject* const* values, PyObject* kwnames) {
     return nullptr;
 }
 
+// Whether NumPy's dispatch looks at a first argument as at any other: an array with axes, a list or
+// a tuple. Of others, where it expects one of these, it has errors of its own.
+bool is_common(PyObject* first) {
+    return is_sequence(first) || (PyArray_Check(first) && fields(first)->nd);
+}
+
+// Whether a call did not even begin: a TypeError without a frame of the function. Such an error is
+// taken away, since NumPy's dispatch tells of a wrong call in words of its own.
+bool took_wrong_call() {
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject* const error = PyErr_GetRaisedException();
+    PyObject* const frames = PyException_GetTraceback(error);
+    if (frames)
+        PyErr_SetRaisedException(error);
+    else
+        Py_DECREF(error);
+    Py_XDECREF(frames);
+    return !frames;
+#else
+    PyObject *type, *error, *frames;
+    PyErr_Fetch(&type, &error, &frames);
+    if (frames) {
+        PyErr_Restore(type, error, frames);
+        return false;
+    }
+    Py_DECREF(type);
+    Py_XDECREF(error);
+    return true;
+#endif
+}
+
 PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
@@ -78,11 +110,13 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
     PyObject* o = counted_numpy(p->entry, args, total, [&] {
         if (overriding == Overriding::yes) return call_original(p->fn, args, nargs, kwnames);
         bool const deep = like || p->view == ViewMode::deep;
-        PyObject* const fn = overriding == Overriding::no && !like ? p->implementation : p->fn;
+        bool const past_dispatch =
+            overriding == Overriding::no && !like && nargs && is_common(args[0]);
+        PyObject* const fn = past_dispatch ? p->implementation : p->fn;
         PyObject* const out = call_numpy(fn, args, nargs, kwnames, deep);
-        if (out || fn == p->fn || !PyErr_ExceptionMatches(PyExc_TypeError)) return out;
-        PyErr_Clear();  // of a wrong call NumPy's dispatch tells in words of its own
-        return call_numpy(p->fn, args, nargs, kwnames, deep);
+        return out || fn == p->fn || !took_wrong_call()
+                   ? out
+                   : call_numpy(p->fn, args, nargs, kwnames, deep);
     });
     if (o && Py_IS_TYPE(o, &PyUFunc_Type) && Py_REFCNT(o) == 1) return own_ufunc(o);
     return p->view == ViewMode::top ? without_whole_view(o) : o;
