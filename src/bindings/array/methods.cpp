@@ -248,17 +248,12 @@ int set_baseclass(PyObject* x, PyObject* value, void*) {
     return done;
 }
 
-PyObject* shape_of(PyObject* x) {
-    return PyArray_IntTupleFromIntp(fields(x)->nd, fields(x)->dimensions);
-}
-PyObject* dtype_object_of(PyObject* x) {
-    return new_ref(reinterpret_cast<PyObject*>(fields(x)->descr));
-}
 PyObject* ndim_of(PyObject* x) { return PyLong_FromLong(fields(x)->nd); }
 PyObject* size_of(PyObject* x) { return PyLong_FromSsize_t(count_of(fields(x))); }
 
 // Of ours by our own code, where it takes them: NumPy's descriptors look first whose subclass an
-// array is. `numpy`: NumPy's attribute of that name.
+// array is. Not of shape and dtype: NumPy 2.5 asks whether a class has setters of its own for them.
+// `numpy`: NumPy's attribute of that name.
 template <PyObject* (*get)(PyObject*)>
 PyObject* get_attribute(PyObject* x, void* numpy) {
     PyObject* const own = is_ours(x) ? get(x) : nullptr;
@@ -297,8 +292,6 @@ PyGetSetDef array_getset[] = {
     {"mT", get_attribute<matrix_transposed>, set_attribute, nullptr, nullptr},
     {"real", get_attribute<real_part>, set_attribute, nullptr, nullptr},
     {"imag", get_attribute<imaginary_part>, set_attribute, nullptr, nullptr},
-    {"shape", get_attribute<shape_of>, set_attribute, nullptr, nullptr},
-    {"dtype", get_attribute<dtype_object_of>, set_attribute, nullptr, nullptr},
     {"ndim", get_attribute<ndim_of>, set_attribute, nullptr, nullptr},
     {"size", get_attribute<size_of>, set_attribute, nullptr, nullptr},
     {"_baseclass", get_baseclass, set_baseclass, nullptr, nullptr},
