@@ -36,6 +36,13 @@ npy_intp bytes_from(const Fields* f, int first) {
     return bytes;
 }
 
+// The product of the axes in front of `end`.
+npy_intp count_before(const Fields* f, int end) {
+    npy_intp n = 1;
+    for (int d = 0; d < end; ++d) n *= f->dimensions[d];
+    return n;
+}
+
 void repeat_elements(const char* in, char* out, npy_intp n, npy_intp times, npy_intp size) {
     const Table& table = *active().table;
     run_long(n * times, byte_cost * static_cast<double>(size),
@@ -65,9 +72,9 @@ PyObject* repeat_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (__builtin_mul_overflow(dims[axis], times, &dims[axis])) return decline(Why::shape);
     PyObject* const out = new_array(nd, dims, f->descr);
     if (!out) return nullptr;
-    npy_intp const size = bytes_from(f, all ? f->nd : static_cast<int>(axis) + 1);
-    repeat_elements(fields(source.ptr())->data, fields(out)->data, bytes_from(f, 0) / size, times,
-                    size);
+    int const inner = all ? f->nd : static_cast<int>(axis) + 1;
+    repeat_elements(fields(source.ptr())->data, fields(out)->data, count_before(f, inner), times,
+                    bytes_from(f, inner));
     return counted(entry, out);
 }
 
@@ -115,8 +122,9 @@ PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         all ? new_array(1, &total, f->descr) : new_array(f->nd, f->dimensions, f->descr));
     if (!out) return nullptr;
     npy_intp const n = all ? total : f->dimensions[axis];
-    npy_intp const row = all ? bytes_from(f, 0) : bytes_from(f, static_cast<int>(axis));
-    npy_intp const rows = bytes_from(f, 0) / row;
+    if (n == 0) return decline(Why::shape);
+    int const outer = all ? 0 : static_cast<int>(axis);
+    npy_intp const row = bytes_from(f, outer), rows = count_before(f, outer);
     npy_intp const first = ((shift % n) + n) % n * (row / n);  // where the row begins in the result
     const char* from = fields(source.ptr())->data;
     char* to = fields(out.ptr())->data;
