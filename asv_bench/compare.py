@@ -121,8 +121,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pattern", nargs="?", default="", help="a regular expression: calls that contain it")
-    parser.add_argument("--rounds", type=int, default=15, help="runs of each (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3e-4, help="length of a run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="runs of each (default: %(default)s)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=4e-3,
+        help="length of a run, many times what caches take to warm (default: %(default)s)",
+    )
     parser.add_argument("--below", type=float, default=math.inf, help="list only ratios below this")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
