@@ -186,7 +186,9 @@ uint64_t append_row(const int64_t* indices, npy_intp step, int64_t length, int64
         int64_t at = indices[i * step];
         at += length & (at >> 63);
         outside |= static_cast<uint64_t>(at) >= static_cast<uint64_t>(length) ? 1 : 0;
-        to[i] = to[i] * length + at;
+        // What is out of range may run over, and is not used.
+        to[i] = static_cast<int64_t>(static_cast<uint64_t>(to[i]) * static_cast<uint64_t>(length) +
+                                     static_cast<uint64_t>(at));
     }
     return outside;
 }
