@@ -55,6 +55,24 @@ def test_operators(xp: Any, name: str) -> Iterator[Any]:
             yield (a, b, "scalar on the left"), attempt(function, ARRAYS[a][0], mine(xp, ARRAYS[b]))
 
 
+@numpy_parity(native=0.0, reason=PRIVATE)
+def test_dates_out_of_range(xp: Any) -> Iterator[Any]:
+    """From NumPy 2.5 on an OverflowError, which a loop sets without saying so; before, they wrap."""
+    most = numpy.iinfo(numpy.int64).max
+    for unit in ("s", "D"):
+        spans = mine(xp, numpy.array([0, most - 1, -most, 5], f"m8[{unit}]"))
+        days = mine(xp, numpy.array([0, most - 1, -most + 1, 5], f"M8[{unit}]"))
+        for step in (1, 2, -2):
+            span = numpy.timedelta64(step, unit)
+            for x in (spans, days, spans[::2], days[:0]):
+                yield (unit, step, "add"), attempt(operator.add, x, span)
+                yield (unit, step, "subtract"), attempt(operator.sub, x, span)
+                yield (unit, step, "add, reflected"), attempt(operator.add, span, x)
+            yield (unit, step, "multiply"), attempt(operator.mul, spans, step)
+        yield (unit, "floor_divide"), attempt(operator.floordiv, spans, spans[::-1])
+        yield (unit, "days"), attempt(operator.sub, days, days[::-1])
+
+
 @pytest.mark.parametrize("name", UNARY)
 @numpy_parity(native=0.0, reason=PRIVATE)
 def test_unary(xp: Any, name: str) -> Iterator[Any]:

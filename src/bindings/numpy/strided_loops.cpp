@@ -7,6 +7,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "frame/fp/fpstatus.h"
 #include "frame/nest/loop_nest.h"
 #include "frame/run/iterate.h"
 #include "numpy/numpy_kernels.h"
@@ -212,13 +213,14 @@ PyObject* strided_loop(Ufunc& ufunc, PyObject* const* inputs) {
         else
             run_long(count(nest), numpy_loop_cost, [&](WorkSplit) { run(kernel, nest); });
     };
-    int status = 0;
-    if (info->no_floatingpoint_errors)
-        call();
-    else
-        status = run_reporting<true>(ufunc.name, false, call);
+    bool const reports = !info->no_floatingpoint_errors;
+    if (reports) clear_any_fp_status();
+    call();
     if (failed && !PyErr_Occurred()) PyErr_NoMemory();
-    return failed || status < 0 ? nullptr : out.release().ptr();
+    if (PyErr_Occurred()) return nullptr;  // older loops set an error and go on
+    int const status = reports ? any_fp_status() : 0;
+    if (status && report_fp_status(ufunc.name, status) < 0) return nullptr;
+    return out.release().ptr();
 }
 
 }  // namespace raptors
