@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "array/free_lists.h"
+#include "creation/shaping.h"
 
 namespace raptors {
 namespace {
@@ -34,6 +35,13 @@ PyObject* permuted(PyObject* self, const npy_intp* from) {
         v.dims[d] = f->dimensions[from[d]];
         v.strides[d] = f->strides[from[d]];
     }
+    return made(self, v);
+}
+
+// Two axes of `v` in each other's place.
+PyObject* exchanged(PyObject* self, View& v, npy_intp a, npy_intp b) {
+    std::swap(v.dims[a], v.dims[b]);
+    std::swap(v.strides[a], v.strides[b]);
     return made(self, v);
 }
 
@@ -116,6 +124,39 @@ PyObject* flip_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     return counted(entry, made(self, v));
 }
 
+PyObject* reversed_axes(PyObject* self) {
+    View v = view_of(fields(self));
+    std::reverse(v.dims, v.dims + v.nd);
+    std::reverse(v.strides, v.strides + v.nd);
+    return made(self, v);
+}
+
+PyObject* transpose_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                           Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    bool const is_function = which == 1;  // which takes one sequence, no integers
+    if (kwnames || !is_ours(self) || (is_function && nargs > 1)) return decline(Why::keyword);
+    if (nargs == 0 || (nargs == 1 && args[0] == Py_None))
+        return counted(entry, reversed_axes(self));
+    npy_intp axes[NPY_MAXDIMS];
+    int n = 0;
+    if ((is_function && PyLong_CheckExact(args[0])) || !parse_shape(args, nargs, &n, axes) ||
+        n != fields(self)->nd || !wrap_axes(n, n, axes))
+        return decline(Why::shape);
+    return counted(entry, permuted(self, axes));
+}
+
+PyObject* swapaxes_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (kwnames || nargs != 2 || !is_ours(self)) return decline(Why::keyword);
+    View v = view_of(fields(self));
+    npy_intp a, b;
+    if (!parse_axis(args[0], v.nd, &a) || !parse_axis(args[1], v.nd, &b))
+        return decline(Why::shape);
+    return counted(entry, exchanged(self, v, a, b));
+}
+
 PyObject* moveaxis_native(int, Entry* entry, PyObject* self, PyObject* const* args,
                           Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
@@ -160,10 +201,7 @@ PyObject* rollaxis_native(int, Entry* entry, PyObject* self, PyObject* const* ar
 
 PyObject* matrix_transposed(PyObject* self) {
     View v = view_of(fields(self));
-    if (v.nd < 2) return nullptr;
-    std::swap(v.dims[v.nd - 2], v.dims[v.nd - 1]);
-    std::swap(v.strides[v.nd - 2], v.strides[v.nd - 1]);
-    return made(self, v);
+    return v.nd < 2 ? nullptr : exchanged(self, v, v.nd - 2, v.nd - 1);
 }
 
 PyObject* matrix_transpose_native(int, Entry* entry, PyObject* self, PyObject* const*,
@@ -172,6 +210,66 @@ PyObject* matrix_transpose_native(int, Entry* entry, PyObject* self, PyObject* c
     if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
     declined = Why::shape;
     return counted(entry, matrix_transposed(self));
+}
+
+PyObject* squeeze_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                         PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !axis_signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    Fields* const f = fields(self);
+    npy_intp only = -1;
+    if (!is_none(slots[0]) && (!parse_axis(slots[0], f->nd, &only) || f->dimensions[only] != 1))
+        return decline(Why::shape);
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    int nd = 0;
+    for (int d = 0; d < f->nd; ++d) {
+        if (f->dimensions[d] == 1 && (only < 0 || only == d)) continue;
+        dims[nd] = f->dimensions[d];
+        strides[nd++] = f->strides[d];
+    }
+    if (nd == f->nd) return counted(entry, new_ref(self));  // nothing to squeeze: itself
+    return counted(entry, new_view(self, nd, dims, strides, f->data, f->descr));
+}
+
+PyObject* expand_dims_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                             Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !axis_signature.parse(args, nargs, kwnames, slots) || !slots[0])
+        return decline(Why::keyword);
+    Fields* const f = fields(self);
+    npy_intp axis;
+    if (f->nd == NPY_MAXDIMS || !parse_axis(slots[0], f->nd + 1, &axis) ||
+        !(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f))
+        return decline(Why::shape);
+    npy_intp dims[NPY_MAXDIMS];
+    for (int d = 0, from = 0; d <= f->nd; ++d) dims[d] = d == axis ? 1 : f->dimensions[from++];
+    return counted(entry, reshaped(self, f->nd + 1, dims));
+}
+
+PyObject* broadcast_to_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                              Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (kwnames || nargs != 1 || !is_ours(self)) return decline(Why::keyword);
+    Fields* const f = fields(self);
+    int nd;
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    if (!parse_shape(args[0], &nd, dims) || nd < f->nd) return decline(Why::shape);
+    int const first = nd - f->nd;
+    npy_intp bytes = PyDataType_ELSIZE(f->descr);
+    for (int d = 0; d < nd; ++d) {
+        if (dims[d] <= 0 || __builtin_mul_overflow(bytes, dims[d], &bytes))
+            return decline(Why::shape);
+        strides[d] = 0;  // also where both lengths are 1
+        if (d < first || f->dimensions[d - first] == 1) continue;
+        if (f->dimensions[d - first] != dims[d]) return decline(Why::shape);
+        strides[d] = f->strides[d - first];
+    }
+    PyObject* out = new_view(self, nd, dims, strides, f->data, f->descr);
+    if (out) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;  // elements repeat
+    return counted(entry, out);
 }
 
 PyObject* at_least_native(int which, Entry* entry, PyObject* self, PyObject* const*,

@@ -16,15 +16,22 @@ struct View {
 enum class Flip { any, rows, columns };  // flip, flipud, fliplr
 enum class Fact { shape, ndim, size, is_complex, is_real };
 
-RAPTORS_NATIVE(diagonal_native);  // which 1: of the last two axes, offset= alone (linalg.diagonal)
-RAPTORS_NATIVE(flip_native);      // which: a Flip
+RAPTORS_NATIVE(diagonal_native);   // which 1: of the last two axes, offset= alone (linalg.diagonal)
+RAPTORS_NATIVE(flip_native);       // which: a Flip
+RAPTORS_NATIVE(transpose_native);  // which 0: the method, 1: the function
+RAPTORS_NATIVE(swapaxes_native);
 RAPTORS_NATIVE(moveaxis_native);
 RAPTORS_NATIVE(rollaxis_native);
 RAPTORS_NATIVE(matrix_transpose_native);
+RAPTORS_NATIVE(squeeze_native);
+RAPTORS_NATIVE(expand_dims_native);
+RAPTORS_NATIVE(broadcast_to_native);
 RAPTORS_NATIVE(at_least_native);  // which: the least number of axes
 RAPTORS_NATIVE(fact_native);      // which: a Fact
 RAPTORS_NATIVE(whole_native);     // the array itself: __array__()
 
+// a.T
+PyObject* reversed_axes(PyObject* self);
 // Its two last axes exchanged; nullptr without an error: it has fewer.
 PyObject* matrix_transposed(PyObject* self);
 // Of complex numbers a view of their real (or imaginary) parts, of other numbers themselves (real

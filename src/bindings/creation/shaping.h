@@ -1,22 +1,13 @@
-// The same elements in another shape: views wherever NumPy makes views.
+// The same elements in another shape, in C order: a view where there is one, else new memory.
 #pragma once
 #include "python/signature.h"
 
 namespace raptors {
 
-// which 0: the method, 1: the function
-RAPTORS_NATIVE(reshape_native);
-RAPTORS_NATIVE(transpose_native);
-RAPTORS_NATIVE(swapaxes_native);
-RAPTORS_NATIVE(squeeze_native);
+RAPTORS_NATIVE(reshape_native);  // which 0: the method, 1: the function
 RAPTORS_NATIVE(ravel_native);
-
 RAPTORS_NATIVE(flatten_native);
-RAPTORS_NATIVE(expand_dims_native);
-RAPTORS_NATIVE(broadcast_to_native);
 
-// a.T
-PyObject* reversed_axes(PyObject* self);
 // The elements in C order, in new memory.
 PyObject* flattened(PyObject* self);
 // The same as a view, where there is one; of at least one element.

@@ -2,8 +2,8 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "array/views.h"
 #include "creation/from_objects.h"
-#include "creation/shaping.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
