@@ -27,7 +27,16 @@ TESTS = tuple(
     PREFIX + name
     for name in (
         *("TEST_BLAS", "TEST_ISAS", "CPP_BUILD", "PYTEST_ARGS", "NIGHTLY_OUT", "CI_GUARD", "CI_KEEP"),
-        *("FUZZ_CASES", "FUZZ_SEED", "OVERLAP_PAIRS", "EXPRESSIONS", "PRODUCTS", "FORKS", "EXITS"),
+        *(
+            "FUZZ_CASES",
+            "FUZZ_MOVES",
+            "FUZZ_SEED",
+            "OVERLAP_PAIRS",
+            "EXPRESSIONS",
+            "PRODUCTS",
+            "FORKS",
+            "EXITS",
+        ),
         *("SOAK_SECONDS", "STRESS_SCENES", "FOREIGN_SAMPLE", "ALLOCATOR_OPERATIONS", "POOL_JOBS"),
         "FLOAT_STEP",
     )

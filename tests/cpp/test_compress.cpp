@@ -49,19 +49,23 @@ void assign(Isa isa, const std::vector<char>& mask, size_t offset, std::mt19937&
     std::vector<char> before((n + 2) * size + 1), values((n + 1) * size + 1);
     for (char& c : before) c = static_cast<char>(random());
     for (char& c : values) c = static_cast<char>(random());
-    std::vector<char> filled = before, expanded = before, wanted_filled = before,
-                      wanted_expanded = before;
+    std::vector<char> filled = before, copied = before, expanded = before;
+    std::vector<char> wanted_filled = before, wanted_copied = before, wanted_expanded = before;
     size_t total = 0;
     for (size_t i = 0; i < n; ++i) {
         if (!mask[offset + i]) continue;
         std::memcpy(wanted_filled.data() + 1 + i * size, values.data() + 1, size);
+        std::memcpy(wanted_copied.data() + 1 + i * size, values.data() + 1 + i * size, size);
         std::memcpy(wanted_expanded.data() + 1 + i * size, values.data() + 1 + total++ * size,
                     size);
     }
     auto const length = static_cast<ptrdiff_t>(n);
-    kernels.fill_masked(mask.data() + offset, values.data() + 1, filled.data() + 1, length,
+    kernels.copy_masked(mask.data() + offset, values.data() + 1, 0, filled.data() + 1, length,
                         sizeof(T));
     CHECK(filled == wanted_filled);
+    kernels.copy_masked(mask.data() + offset, values.data() + 1, sizeof(T), copied.data() + 1,
+                        length, sizeof(T));
+    CHECK(copied == wanted_copied);
     kernels.expand(mask.data() + offset, values.data() + 1, expanded.data() + 1, length,
                    static_cast<ptrdiff_t>(total), sizeof(T));
     CHECK(expanded == wanted_expanded);

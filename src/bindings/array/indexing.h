@@ -1,5 +1,5 @@
-// a[...] and a[...] = v for basic indices: integers, slices, Ellipsis, newaxis; for a mask; and
-// for arrays of integers side by side, alone or among slices.
+// a[...] and a[...] = v: integers, slices, Ellipsis, newaxis, names of fields, masks, arrays and
+// lists of integers.
 #pragma once
 #include "python/signature.h"
 
@@ -12,8 +12,6 @@ PyObject* get_item(PyObject* self,
 int set_item(PyObject* self, PyObject* key, PyObject* value);
 // The item of a sequence: a[at], counted nowhere. nullptr without an error: declined.
 PyObject* get_sequence_item(PyObject* self, Py_ssize_t at);
-RAPTORS_NATIVE(copyto_native);
-RAPTORS_NATIVE(compress_native);  // which 1: extract, of any number of axes
 void init_indexing();
 
 }  // namespace raptors

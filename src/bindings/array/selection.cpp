@@ -16,43 +16,10 @@ namespace raptors {
 namespace {
 
 Signature const put_signature = {3, 3, {"indices", "values", "mode"}, {}};
+Signature const along_signature = {2, 2, {"indices", "axis"}, {}};
+Signature const put_along_signature = {3, 3, {"indices", "values", "axis"}, {}};
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
-
-// An integer as an index of no axes. nullptr: declined, or an error is set.
-PyObject* as_index(PyObject* number) {
-    int overflow = 0;
-    npy_intp const at = PyLong_AsLongLongAndOverflow(number, &overflow);
-    if (overflow) return decline(Why::index);
-    PyObject* const index = new_array(0, nullptr, descr_of_num[NPY_INTP]);
-    if (index) std::memcpy(fields(index)->data, &at, sizeof at);
-    return index;
-}
-
-// Integers as indices: of NumPy's index type, contiguous; with `truth` booleans, too. Null:
-// declined, or an error is set.
-py::object as_indices(PyObject* x, bool truth) {
-    if (PyLong_CheckExact(x)) return py::reinterpret_steal<py::object>(as_index(x));
-    bool const list = is_sequence(x);
-    auto found = py::reinterpret_steal<py::object>(
-        list          ? PyArray_FromAny(x, nullptr, 0, 0, NPY_ARRAY_DEFAULT, nullptr)
-        : is_exact(x) ? new_ref(x)
-                      : decline(Why::type));
-    if (!found) return {};
-    PyArray_Descr* const index_type = descr_of_num[NPY_INTP];
-    Fields const* const f = fields(found.ptr());
-    if (f->descr == index_type) {
-        if ((f->flags & NPY_ARRAY_CARRAY_RO) == NPY_ARRAY_CARRAY_RO) return found;
-    } else if (PyTypeNum_ISBOOL(f->descr->type_num)
-                   ? !truth
-                   : list || !PyTypeNum_ISINTEGER(f->descr->type_num)) {
-        declined = Why::dtype;
-        return {};
-    }
-    Py_INCREF(index_type);
-    return py::reinterpret_steal<py::object>(PyArray_FromAny(
-        found.ptr(), index_type, 0, 0, NPY_ARRAY_DEFAULT | NPY_ARRAY_FORCECAST, nullptr));
-}
 
 bool parse_mode(PyObject* x, IndexMode* mode) {
     *mode = IndexMode::raise;
@@ -146,7 +113,17 @@ bool shape_of_selection(const Fields* indices, int nd, const npy_intp* from, int
         if (other == axis) ++other;
         fits = add(from[other++]) && fits;
     }
-    return fits && *total != 0;
+    return fits;
+}
+
+// Whether indices are in range where nothing is selected.
+bool are_in_range(const Fields* indices, npy_intp length) {
+    if (!count_of(indices)) return true;
+    IndexBlock block{};
+    block.indices = reinterpret_cast<const int64_t*>(indices->data);
+    block.n = count_of(indices);
+    block.length = length;
+    return length && active().table->in_range(block);
 }
 
 // Along `axis`, in which there is an element.
@@ -154,8 +131,8 @@ PyObject* taken(PyObject* self, PyObject* indices, int axis, IndexMode mode) {
     Fields const *const f = fields(self), *const g = fields(indices);
     int const nd = f->nd - 1 + g->nd;
     npy_intp dims[NPY_MAXDIMS], total;
-    if (!shape_of_selection(g, f->nd, f->dimensions, axis, axis, dims, &total))
-        return decline(Why::shape);  // nothing, or NumPy's error
+    if (!shape_of_selection(g, f->nd, f->dimensions, axis, axis, dims, &total) || !total)
+        return decline(Why::shape);
     bool const in_rows = is_packed(f, axis);
     if (!in_rows && total >= count_of(f) / 2) {  // whole rows are copied faster than their elements
         auto const rows = py::reinterpret_steal<py::object>(c_ordered(self));
@@ -178,146 +155,48 @@ PyObject* taken(PyObject* self, PyObject* indices, int axis, IndexMode mode) {
     return nullptr;
 }
 
-// to = to * length + index for n of them. Not 0: one is out of range.
-uint64_t append_row(const int64_t* indices, npy_intp step, int64_t length, int64_t* to,
-                    npy_intp n) {
-    uint64_t outside = 0;
-    for (npy_intp i = 0; i < n; ++i) {
-        int64_t at = indices[i * step];
-        at += length & (at >> 63);
-        outside |= static_cast<uint64_t>(at) >= static_cast<uint64_t>(length) ? 1 : 0;
-        // What is out of range may run over, and is not used.
-        to[i] = static_cast<int64_t>(static_cast<uint64_t>(to[i]) * static_cast<uint64_t>(length) +
-                                     static_cast<uint64_t>(at));
-    }
-    return outside;
-}
-
-// The same for indices that are broadcast to `dims`. False: one is out of range.
-bool append_indices(const Fields* indices, npy_intp length, int nd, const npy_intp* dims,
-                    npy_intp total, int64_t* combined) {
-    auto const* const from = reinterpret_cast<const int64_t*>(indices->data);
-    if (count_of(indices) == total) return !append_row(from, 1, length, combined, total);
-    npy_intp at[NPY_MAXDIMS] = {}, steps[NPY_MAXDIMS] = {}, place = 0, step = 1;
-    for (int d = nd - 1, k = indices->nd - 1; k >= 0; --d, --k) {
-        steps[d] = indices->dimensions[k] == 1 ? 0 : step;
-        step *= indices->dimensions[k];
-    }
-    npy_intp const row = dims[nd - 1], along = steps[nd - 1];
-    uint64_t outside = 0;
-    for (npy_intp i = 0; i < total; i += row) {
-        outside |= append_row(from + place, along, length, combined + i, row);
-        for (int d = nd - 2; d >= 0; --d) {
-            place += steps[d];
-            if (++at[d] < dims[d]) break;
-            place -= steps[d] * dims[d];
-            at[d] = 0;
-        }
-    }
-    return !outside;
-}
-
-// As NumPy's: the first `outer` axes, of the indices, are the outer ones in memory, the others
-// follow in the order of their strides in the array.
-PyObject* new_selection(int outer, int others, const npy_intp* dims, const npy_intp* strides,
-                        PyArray_Descr* descr) {
-    if (!others) return new_array(outer, dims, descr);
+// As NumPy's: the axes of the indices are the outer ones in memory, the others follow in the order
+// of their strides in the array.
+PyObject* new_selection(const Selection& part, int outer, const npy_intp* dims,
+                        const npy_intp* strides, PyArray_Descr* descr) {
+    int const others = part.nd - 1;
+    if (!others && !part.permuted) return new_array(outer, dims, descr);
     int perm[NPY_MAXDIMS], inner[NPY_MAXDIMS];
     stride_order(others, strides, inner);
-    for (int d = 0; d < outer + others; ++d) perm[d] = d < outer ? d : outer + inner[d - outer];
+    for (int d = 0; d < outer; ++d) perm[d] = part.permuted ? part.order[d] : d;
+    for (int d = 0; d < others; ++d) perm[outer + d] = outer + inner[d];
     return new_array_ordered(outer + others, dims, perm, descr);
 }
 
 }  // namespace
 
-bool combine_indices(PyObject* const* items, int first, int n, Selection& part) {
-    npy_intp *const lengths = part.dims + first, *const strides = part.strides + first;
-    constexpr int most = 16;  // NumPy has a limit, too
-    npy_intp length = 1;
-    if (n > most) return refuse(Why::index);
-    for (int k = 0; k < n; ++k) {
-        bool const runs_on = k + 1 == n || strides[k] == strides[k + 1] * lengths[k + 1];
-        if (!runs_on || __builtin_mul_overflow(length, lengths[k], &length))
-            return refuse(Why::index);
-    }
-    if (!length) return refuse(Why::index);
-    py::object arrays[most];
-    int nd = 0;
-    for (int k = 0; k < n; ++k) {
-        // NumPy lays the result out as the indices lie.
-        bool const flat = !PyArray_Check(items[k]) || fields(items[k])->nd < 2 ||
-                          fields(items[k])->flags & NPY_ARRAY_C_CONTIGUOUS;
-        if (flat) arrays[k] = as_indices(items[k], false);
-        if (!arrays[k]) return !PyErr_Occurred() && refuse(Why::index);
-        nd = std::max(nd, fields(arrays[k].ptr())->nd);
-    }
-    npy_intp dims[NPY_MAXDIMS], total = 1;
-    std::fill(dims, dims + nd, 1);
-    for (int k = 0; k < n; ++k) {
-        Fields const* const f = fields(arrays[k].ptr());
-        npy_intp* const to = dims + nd - f->nd;
-        for (int d = 0; d < f->nd; ++d) {
-            if (to[d] == 1) to[d] = f->dimensions[d];
-            if (f->dimensions[d] != 1 && f->dimensions[d] != to[d]) return refuse(Why::shape);
-        }
-    }
-    for (int d = 0; d < nd; ++d)
-        if (__builtin_mul_overflow(total, dims[d], &total)) return refuse(Why::shape);
-    part.own = py::reinterpret_steal<py::object>(new_array(nd, dims, descr_of_num[NPY_INTP]));
-    if (!part.own) return false;
-    auto* const combined = reinterpret_cast<int64_t*>(fields(part.own.ptr())->data);
-    std::fill(combined, combined + total, 0);
-    for (int k = 0; k < n; ++k)
-        if (!append_indices(fields(arrays[k].ptr()), lengths[k], nd, dims, total, combined))
-            return refuse(Why::index);
-    lengths[0] = length;
-    strides[0] = strides[n - 1];
-    std::copy(lengths + n, part.dims + part.nd, lengths + 1);
-    std::copy(strides + n, part.strides + part.nd, strides + 1);
-    part.nd -= n - 1;
-    part.indices = part.own.ptr();
-    part.indexed = first;
-    return true;
-}
-
-py::object index_list(PyObject* list) {
-    py::object indices = as_indices(list, false);
-    // What is no array of integers has errors of NumPy's own.
-    if (PyObject* const error = PyErr_Occurred();
-        error && (PyErr_GivenExceptionMatches(error, PyExc_ValueError) ||
-                  PyErr_GivenExceptionMatches(error, PyExc_TypeError)))
-        PyErr_Clear();
-    return indices;
-}
-
 PyObject* selected(PyObject* self, const Selection& part) {
     Fields const* const f = fields(self);
     if (!is_movable(f->descr)) return decline(Why::dtype);
-    py::object const indices = as_indices(part.indices, false);
+    py::object const indices = as_indices(part.indices.ptr(), false);
     if (!indices) return nullptr;
     Fields const* const g = fields(indices.ptr());
     int const axis = part.indexed, nd = part.nd - 1 + g->nd;
     npy_intp dims[NPY_MAXDIMS], total;
-    if (!shape_of_selection(g, part.nd, part.dims, axis, 0, dims, &total))
+    if (!shape_of_selection(g, part.nd, part.dims, axis, 0, dims, &total) ||
+        (!total && !are_in_range(g, part.dims[axis])))
         return decline(Why::index);
-    // Where nothing else is selected, the result lies as the indices do.
-    if (total == count_of(g) && !(fields(part.indices)->flags & NPY_ARRAY_C_CONTIGUOUS) &&
-        g->nd > 1)
-        return decline(Why::index);
+    for (int d = 0; part.permuted && d < g->nd; ++d) dims[part.order[d]] = g->dimensions[d];
     npy_intp strides[NPY_MAXDIMS];  // of the other axes
     for (int d = 0, to = 0; d < part.nd; ++d)
         if (d != axis) strides[to++] = part.strides[d];
-    auto out = py::reinterpret_steal<py::object>(
-        new_selection(g->nd, part.nd - 1, dims, strides, f->descr));
+    auto out =
+        py::reinterpret_steal<py::object>(new_selection(part, g->nd, dims, strides, f->descr));
     if (!out) return nullptr;
     Fields const* const o = fields(out.ptr());
     IndexBlock along = block_of(part.dims[axis], part.strides[axis], f->descr, g);
-    along.values_step = o->strides[g->nd - 1];
+    int const innermost = part.permuted ? part.order[g->nd - 1] : g->nd - 1;
+    along.values_step = g->nd ? o->strides[innermost] : 0;
     Nest others = two_operands(part.data, o->data);
     for (int d = 0; d < part.nd - 1; ++d)
         add_axis(others, dims[g->nd + d], strides[d], o->strides[g->nd + d]);
     merge_innermost(along, others);
-    if (!take_along(along, others, total)) return nullptr;
+    if (total && !take_along(along, others, total)) return nullptr;
     if (axis == 0) return out.release().ptr();
     // The axes before that of the indices come first.
     npy_intp shape[NPY_MAXDIMS], steps[NPY_MAXDIMS];
@@ -387,18 +266,30 @@ int put_selected(PyObject* self, const Selection& part, PyObject* value) {
     Fields const* const f = fields(self);
     if (!is_movable(f->descr)) return refuse_item(Why::dtype);
     if (!is_injective(f)) return refuse_item(Why::overlap);
-    py::object const indices = as_indices(part.indices, false);
+    py::object const indices = as_indices(part.indices.ptr(), false);
     if (!indices) return PyErr_Occurred() ? -1 : 1;
     Fields const* const g = fields(indices.ptr());
     int const axis = part.indexed, nd = part.nd - 1 + g->nd;
     npy_intp dims[NPY_MAXDIMS], total;
-    if (!shape_of_selection(g, part.nd, part.dims, axis, axis, dims, &total) || !disjoint(g, f))
+    if (!shape_of_selection(g, part.nd, part.dims, axis, axis, dims, &total) || !disjoint(g, f) ||
+        (!total && !are_in_range(g, part.dims[axis])))
         return refuse_item(Why::index);
     Values values;
     if (!read_values(value, f, nd, dims, values)) return PyErr_Occurred() ? -1 : 1;
+    if (!total) return 0;
     IndexBlock along = block_of(part.dims[axis], part.strides[axis], f->descr, g);
-    if (!have_one_step(g->nd, dims + axis, values.strides + axis, &along.values_step))
-        return refuse_item(Why::shape);
+    if (!have_one_step(g->nd, dims + axis, values.strides + axis, &along.values_step)) {
+        if (!part.c_order) return refuse_item(Why::shape);
+        auto const all = py::reinterpret_steal<py::object>(
+            new_view(values.array.ptr(), nd, dims, values.strides, values.data, f->descr));
+        if (!all) return -1;
+        values.array = py::reinterpret_steal<py::object>(c_ordered(all.ptr()));
+        if (!values.array) return -1;
+        Fields const* const v = fields(values.array.ptr());
+        values.data = v->data;
+        std::copy(v->strides, v->strides + nd, values.strides);
+        have_one_step(g->nd, dims + axis, values.strides + axis, &along.values_step);
+    }
     Nest others = two_operands(part.data, values.data);
     for (int d = 0; d < part.nd; ++d)
         if (d != axis)
@@ -440,6 +331,35 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     return PyArray_Return(reinterpret_cast<PyArrayObject*>(out));  // of no axes: a scalar
 }
 
+namespace {
+
+// Values for put(): one after the other in C order, from the first again after the last. Null:
+// declined, or an error is set.
+py::object values_of_shape(PyObject* x, const Fields* indices) {
+    if (!is_exact(x) || same_shape(fields(x), indices))
+        return py::reinterpret_borrow<py::object>(x);
+    npy_intp const given = count_of(fields(x)), n = count_of(indices);
+    if (!given || !n || !is_movable(fields(x)->descr)) {
+        declined = Why::shape;
+        return {};
+    }
+    auto values = py::reinterpret_steal<py::object>(raveled(x));
+    if (values && given < n) {
+        auto const few = std::move(values);
+        npy_intp const size = PyDataType_ELSIZE(fields(x)->descr);
+        values = py::reinterpret_steal<py::object>(new_array(1, &n, fields(x)->descr));
+        if (!values) return {};
+        for (npy_intp at = 0; at < n; at += given)
+            std::memcpy(fields(values.ptr())->data + at * size, fields(few.ptr())->data,
+                        static_cast<size_t>(std::min(given, n - at) * size));
+    }
+    if (!values) return {};
+    return py::reinterpret_steal<py::object>(
+        reshaped(values.ptr(), indices->nd, indices->dimensions));
+}
+
+}  // namespace
+
 PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                      PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
@@ -452,12 +372,13 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE;
     if ((f->flags & needed) != needed || (f->flags & warn_on_write) || !count_of(f))
         return decline(Why::shape);
+    if (is_exact(slots[0]) &&
+        !PyArray_CanCastTypeTo(fields(slots[0])->descr, descr_of_num[NPY_INTP], NPY_SAFE_CASTING))
+        return decline(Why::dtype);
     py::object const indices = as_indices(slots[0], false);
     if (!indices) return nullptr;
-    // Values that are fewer than indices are repeated, which is no broadcasting.
-    if (is_exact(slots[1]) && count_of(fields(slots[1])) != 1 &&
-        !same_shape(fields(slots[1]), fields(indices.ptr())))
-        return decline(Why::shape);
+    py::object const values = values_of_shape(slots[1], fields(indices.ptr()));
+    if (!values) return nullptr;
     // Items of a list may have run any code.
     if ((f->flags & needed) != needed || !count_of(f)) return decline(Why::shape);
     Selection all;
@@ -465,12 +386,34 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     all.nd = 1;
     all.dims[0] = count_of(f);
     all.strides[0] = PyDataType_ELSIZE(f->descr);
-    all.element = false;
-    all.indices = indices.ptr();
+    all.element = all.permuted = all.c_order = false;
+    all.indices = indices;
     all.indexed = 0;
-    int const done = put_selected(self, all, slots[1]);
+    int const done = put_selected(self, all, values.ptr());
     if (done) return nullptr;
     count_native(entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
+    Py_RETURN_NONE;
+}
+
+PyObject* along_axis_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                            Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    bool const puts = which == 1;
+    PyObject* slots[max_parameters];
+    npy_intp axis;
+    if (!(puts ? put_along_signature : along_signature).parse(args, nargs, kwnames, slots) ||
+        !slots[0] || !slots[1] || !slots[puts ? 2 : 1])
+        return decline(Why::keyword);
+    if (!is_exact(self) || !is_exact(slots[0])) return decline(Why::type);
+    Fields const* const f = fields(self);
+    if (puts && (!(f->flags & NPY_ARRAY_WRITEABLE) || f->flags & warn_on_write))
+        return decline(Why::value);
+    if (!parse_axis(slots[puts ? 2 : 1], f->nd, &axis)) return decline(Why::shape);
+    Selection part;
+    if (!select_along(f, static_cast<int>(axis), slots[0], !puts, part)) return nullptr;
+    if (!puts) return counted(entry, selected(self, part));
+    if (put_selected(self, part, slots[1])) return nullptr;
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     Py_RETURN_NONE;
 }
 

@@ -241,12 +241,11 @@ PyObject* expand_dims_native(int, Entry* entry, PyObject* self, PyObject* const*
         return decline(Why::keyword);
     Fields* const f = fields(self);
     npy_intp axis;
-    if (f->nd == NPY_MAXDIMS || !parse_axis(slots[0], f->nd + 1, &axis) ||
-        !(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f))
+    if (f->nd == NPY_MAXDIMS || !parse_axis(slots[0], f->nd + 1, &axis) || !count_of(f))
         return decline(Why::shape);
     npy_intp dims[NPY_MAXDIMS];
     for (int d = 0, from = 0; d <= f->nd; ++d) dims[d] = d == axis ? 1 : f->dimensions[from++];
-    return counted(entry, reshaped(self, f->nd + 1, dims));
+    return counted(entry, in_shape(self, f->nd + 1, dims));
 }
 
 PyObject* broadcast_to_native(int, Entry* entry, PyObject* self, PyObject* const* args,

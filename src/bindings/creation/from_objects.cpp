@@ -10,6 +10,7 @@
 #include "frame/nest/axes.h"
 #include "frame/nest/overlap.h"
 #include "frame/run/iterate.h"
+#include "frame/run/move.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
 
@@ -44,12 +45,8 @@ Nest pair(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides
 // Elements of `size` bytes as they are.
 void move_nest(Nest& nest, ptrdiff_t size) {
     const Table& table = *active().table;
-    bool const has_kernel = size <= ptrdiff_t{sizeof(Element)} && (size & (size - 1)) == 0;
     simplify(nest);
-    if (has_kernel)
-        run({table.copy[__builtin_ctzll(static_cast<unsigned long long>(size))]}, nest);
-    else
-        run({table.copy_sized, &size}, nest);
+    move(table, nest, size);
 }
 
 // ---- nested lists of numbers
@@ -191,14 +188,16 @@ PyObject* from_sequence(Entry* entry, PyObject* sequence, PyArray_Descr* descr) 
     return out;
 }
 
+enum class Order { c, fortran, keep };
+
 // A copy of an exact array in its own dtype.
-PyObject* copied(PyObject* self, bool keep) {
+PyObject* copied(PyObject* self, Order order) {
     Fields* const f = fields(self);
     if (!is_movable(f->descr)) return decline(Why::dtype);
-    bool const flat = (f->flags & NPY_ARRAY_C_CONTIGUOUS) != 0;
+    bool const flat = f->flags & NPY_ARRAY_C_CONTIGUOUS && order != Order::fortran;
     int perm[NPY_MAXDIMS];
-    for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    if (keep && !flat) stride_order(f, perm);
+    for (int d = 0; d < f->nd; ++d) perm[d] = order == Order::fortran ? f->nd - 1 - d : d;
+    if (order == Order::keep && !flat) stride_order(f, perm);
     PyObject* const out = new_array_ordered(f->nd, f->dimensions, perm, f->descr);
     if (!out) return nullptr;
     npy_intp const size = PyDataType_ELSIZE(f->descr);
@@ -325,7 +324,7 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     return out;
 }
 
-PyObject* c_ordered(PyObject* self) { return copied(self, false); }
+PyObject* c_ordered(PyObject* self) { return copied(self, Order::c); }
 
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
@@ -352,7 +351,7 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     if (copy == Py_None && same)
         return keep || f->flags & NPY_ARRAY_C_CONTIGUOUS ? counted(entry, as_ours(self))
                                                          : decline(Why::keyword);
-    if (same) return counted(entry, copied(self, keep));
+    if (same) return counted(entry, copied(self, keep ? Order::keep : Order::c));
     return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
                                           : counted(entry, converted(self, descr, keep));
 }
@@ -379,13 +378,15 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     Fields* const f = fields(self);
     if (which && f->nd == 0) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
-    if (which == 2)
-        return same && f->flags & NPY_ARRAY_F_CONTIGUOUS ? counted(entry, as_ours(self))
-                                                         : decline(Why::keyword);
+    if (which == 2) {
+        if (!same) return decline(Why::keyword);
+        return counted(entry, f->flags & NPY_ARRAY_F_CONTIGUOUS ? as_ours(self)
+                                                                : copied(self, Order::fortran));
+    }
     if (!same && dtype_of(descr) == dtype_of(f->descr)) return decline(Why::dtype);
     if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
         return counted(entry, as_ours(self));
-    if (same) return counted(entry, copied(self, false));
+    if (same) return counted(entry, copied(self, Order::c));
     return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
                                           : counted(entry, converted(self, descr, !contiguous));
 }
@@ -398,7 +399,7 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!order_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     bool keep = which == 1;
     if (!parse_order(slots[0], &keep)) return decline(Why::keyword);
-    PyObject* out = copied(self, keep);
+    PyObject* out = copied(self, keep ? Order::keep : Order::c);
     Fields* const f = fields(self);
     if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return out;

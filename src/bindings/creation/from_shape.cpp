@@ -155,7 +155,10 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     PyArray_Descr* descr = f->descr;
     if (!parse_dtype(dtype, &descr)) return nullptr;
     DType const t = dtype_of(descr);
-    if (t == no_dtype || descr_of_num[descr->type_num] != descr) return decline(Why::dtype);
+    bool const has_kernels = t != no_dtype && descr_of_num[descr->type_num] == descr;
+    // An empty array, and zeros, of any elements that are bytes.
+    if (!has_kernels && (filling >= Filling::ones || !is_movable(descr)))
+        return decline(Why::dtype);
     Element element;
     if (given && !scalar_element(slots[0], t, element)) return decline(Why::value);
     if (filling == Filling::ones) store_one(*table, t, element);
@@ -171,7 +174,7 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     }
     if (out && filling == Filling::zeros && !c_order)
         std::memset(fields(out)->data, 0,
-                    static_cast<size_t>(count_of(fields(out)) * item_size(t)));
+                    static_cast<size_t>(count_of(fields(out)) * PyDataType_ELSIZE(descr)));
     return counted(entry, filling >= Filling::ones ? filled(out, element) : out);
 }
 

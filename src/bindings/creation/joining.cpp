@@ -15,15 +15,17 @@ constexpr Py_ssize_t most_arrays = 1024;  // NumPy copies as fast when there are
 
 Signature axis_signature = {2, 2, {"axis", "out"}, {}};
 
-// An array seen with one more axis, of length 1, at `inserted` (-1: as it is).
+// An array seen with more axes, of length 1: one at `inserted` (-1: none), one behind all others.
 struct Piece {
     const Fields* f;
     int inserted;
+    bool appended = false;
 
-    int nd() const { return f->nd + (inserted >= 0); }
+    int nd() const { return f->nd + (inserted >= 0) + appended; }
     int own_axis(int d) const { return d - (inserted >= 0 && d > inserted); }
-    npy_intp dim(int d) const { return d == inserted ? 1 : f->dimensions[own_axis(d)]; }
-    npy_intp stride(int d) const { return d == inserted ? 0 : f->strides[own_axis(d)]; }
+    bool is_new(int d) const { return d == inserted || (appended && d == nd() - 1); }
+    npy_intp dim(int d) const { return is_new(d) ? 1 : f->dimensions[own_axis(d)]; }
+    npy_intp stride(int d) const { return is_new(d) ? 0 : f->strides[own_axis(d)]; }
 };
 
 // NumPy's PyArray_CreateMultiSortedStridePerm: perm[0] is the outermost axis; axes go by falling
@@ -209,6 +211,21 @@ PyObject* stack_axis_native(int which, Entry* entry, PyObject*, PyObject* const*
                                if (rows && pieces[k].f->nd == 1) pieces[k].inserted = 0;
                            }
                            return join(entry, pieces, n, rows || pieces[0].f->nd == 1 ? 0 : 1);
+                       });
+}
+
+PyObject* dstack_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    if (nargs != 1 || kwnames || !is_sequence(args[0])) return decline(Why::keyword);
+    return with_pieces(PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]),
+                       [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
+                           for (Py_ssize_t k = 0; k < n; ++k) {
+                               int const nd = pieces[k].f->nd;
+                               if (nd == 0) return decline(Why::shape);
+                               if (nd == 1) pieces[k].inserted = 0;
+                               pieces[k].appended = nd < 3;
+                           }
+                           return join(entry, pieces, n, 2);
                        });
 }
 

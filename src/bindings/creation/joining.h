@@ -8,6 +8,7 @@ RAPTORS_NATIVE(concatenate_native);
 RAPTORS_NATIVE(stack_native);
 RAPTORS_NATIVE(stack_axis_native);  // which 0: vstack, 1: hstack
 RAPTORS_NATIVE(column_stack_native);
+RAPTORS_NATIVE(dstack_native);
 RAPTORS_NATIVE(append_native);
 
 // Exact arrays of one shape along a new first axis: what array() makes of a list of them. Declines

@@ -7,6 +7,7 @@
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "creation/shaping.h"
+#include "frame/run/move.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -85,12 +86,13 @@ PyObject* tile_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     PyObject* slots[max_parameters];
     npy_intp times;
     if (!tile_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
-        !parse_integer(slots[0], &times) || times < 2)
+        !parse_integer(slots[0], &times) || times < 1)
         return decline(Why::keyword);
     Fields const* const f = fields(self);
     if (f->nd != 1) return decline(Why::shape);
     py::object const source = flat_source(self);
     if (!source) return nullptr;
+    if (times == 1) return counted(entry, c_ordered(self));
     npy_intp const n = f->dimensions[0], dims[] = {times, n};
     npy_intp total;
     if (__builtin_mul_overflow(times, n, &total)) return decline(Why::shape);
@@ -112,27 +114,37 @@ PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         return decline(Why::keyword);
     Fields const* const f = fields(self);
     bool const all = is_none(slots[1]);
-    // Along an axis the result lies as the array does.
-    if (!all && (!(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !parse_axis(slots[1], f->nd, &axis)))
-        return decline(Why::shape);
-    py::object const source = flat_source(self);
+    if (!all && !parse_axis(slots[1], f->nd, &axis)) return decline(Why::shape);
+    if (!is_movable(f->descr)) return decline(Why::dtype);
+    if (!f->nd || !count_of(f)) return decline(Why::shape);
+    // Of all elements in C order, or along an axis, where the result lies as the array does.
+    auto const source = py::reinterpret_steal<py::object>(all ? raveled(self) : new_ref(self));
     if (!source) return nullptr;
-    npy_intp const total = count_of(f);
+    Fields const* const from = fields(source.ptr());
+    int perm[NPY_MAXDIMS];
+    stride_order(from, perm);
     auto const out = py::reinterpret_steal<py::object>(
-        all ? new_array(1, &total, f->descr) : new_array(f->nd, f->dimensions, f->descr));
+        new_array_ordered(from->nd, from->dimensions, perm, f->descr));
     if (!out) return nullptr;
-    npy_intp const n = all ? total : f->dimensions[axis];
-    if (n == 0) return decline(Why::shape);
-    int const outer = all ? 0 : static_cast<int>(axis);
-    npy_intp const row = bytes_from(f, outer), rows = count_before(f, outer);
-    npy_intp const first = ((shift % n) + n) % n * (row / n);  // where the row begins in the result
-    const char* from = fields(source.ptr())->data;
-    char* to = fields(out.ptr())->data;
-    run_long(rows * row, byte_cost, [&](WorkSplit) {
-        for (npy_intp i = 0; i < rows; ++i, from += row, to += row) {
-            std::memcpy(to + first, from, static_cast<size_t>(row - first));
-            std::memcpy(to, from + row - first, static_cast<size_t>(first));
-        }
+    Fields const* const to = fields(out.ptr());
+    npy_intp const n = from->dimensions[axis], first = ((shift % n) + n) % n;
+    npy_intp const size = PyDataType_ELSIZE(f->descr);
+    Nest parts[2];  // those that stay in front of the end, those that go round to the beginning
+    for (int k = 0; k < 2; ++k) {
+        Nest& part = parts[k];
+        part.ndim = from->nd;
+        part.operands = 2;
+        std::copy(from->dimensions, from->dimensions + from->nd, part.shape);
+        std::copy(from->strides, from->strides + from->nd, part.strides[0]);
+        std::copy(to->strides, to->strides + from->nd, part.strides[1]);
+        part.shape[axis] = k ? first : n - first;
+        part.data[0] = from->data + (k ? (n - first) * from->strides[axis] : 0);
+        part.data[1] = to->data + (k ? 0 : first * to->strides[axis]);
+        simplify(part);
+    }
+    const Table& table = *active().table;
+    run_long(count_of(f), byte_cost * static_cast<double>(size), [&](WorkSplit) {
+        for (const Nest& part : parts) move(table, part, size);
     });
     return counted(entry, all ? reshaped(out.ptr(), f->nd, f->dimensions) : new_ref(out.ptr()));
 }

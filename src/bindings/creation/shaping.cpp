@@ -8,7 +8,51 @@ namespace {
 
 Signature const order_signature = {1, 1, {"order"}, {}};
 
+// The strides of a view of at least one element in another shape of as many. False: there is none.
+// As PyArray_Newshape's _attempt_nocopy_reshape: the shortest groups of axes that have as many
+// elements in both shapes, each of which has to be one run of the old ones.
+bool view_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides) {
+    npy_intp old_dims[NPY_MAXDIMS], old_strides[NPY_MAXDIMS];
+    int old = 0;
+    for (int d = 0; d < f->nd; ++d) {
+        if (f->dimensions[d] == 1) continue;
+        old_dims[old] = f->dimensions[d];
+        old_strides[old++] = f->strides[d];
+    }
+    int from = 0, to = 0;
+    while (from < old && to < nd) {
+        int from_end = from + 1, to_end = to + 1;
+        for (npy_intp a = old_dims[from], b = dims[to]; a != b;) {
+            if (b < a)
+                b *= dims[to_end++];
+            else
+                a *= old_dims[from_end++];
+        }
+        for (int d = from; d + 1 < from_end; ++d)
+            if (old_strides[d] != old_dims[d + 1] * old_strides[d + 1]) return false;
+        npy_intp stride = old_strides[from_end - 1];
+        for (int d = to_end - 1; d >= to; --d) {
+            strides[d] = stride;
+            stride *= dims[d];
+        }
+        from = from_end;
+        to = to_end;
+    }
+    for (; to < nd; ++to) strides[to] = to ? strides[to - 1] : PyDataType_ELSIZE(f->descr);
+    return true;
+}
+
 }  // namespace
+
+PyObject* in_shape(PyObject* self, int nd, const npy_intp* dims) {
+    Fields const* const f = fields(self);
+    if (f->flags & NPY_ARRAY_C_CONTIGUOUS) return reshaped(self, nd, dims);
+    npy_intp strides[NPY_MAXDIMS];
+    if (view_strides(f, nd, dims, strides))
+        return new_view(self, nd, dims, strides, f->data, f->descr);
+    auto const copy = pybind11::reinterpret_steal<pybind11::object>(flattened(self));
+    return copy ? reshaped(copy.ptr(), nd, dims) : nullptr;
+}
 
 PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims) {
     Fields* const f = fields(self);
@@ -49,7 +93,6 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
     if (kwnames || !is_ours(self) || nargs < 1 || (which == 1 && nargs != 1))
         return decline(Why::keyword);
     Fields* const f = fields(self);
-    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
     int nd = 0;
     npy_intp dims[NPY_MAXDIMS];
     if (!parse_shape(args, nargs, &nd, dims)) return decline(Why::shape);
@@ -69,7 +112,7 @@ PyObject* reshape_native(int which, Entry* entry, PyObject* self, PyObject* cons
     } else if (known != total) {
         return decline(Why::shape);
     }
-    return counted(entry, reshaped(self, nd, dims));
+    return counted(entry, in_shape(self, nd, dims));
 }
 
 PyObject* ravel_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,

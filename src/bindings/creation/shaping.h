@@ -14,5 +14,8 @@ PyObject* flattened(PyObject* self);
 PyObject* raveled(PyObject* self);
 // A C-contiguous array of at least one element in another shape of as many elements: a view.
 PyObject* reshaped(PyObject* self, int nd, const npy_intp* dims);
+// An array of at least one element in another shape of as many, in C order: a view where there is
+// one, else new memory. nullptr without an error: declined.
+PyObject* in_shape(PyObject* self, int nd, const npy_intp* dims);
 
 }  // namespace raptors

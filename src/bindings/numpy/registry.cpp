@@ -3,7 +3,9 @@
 #include <unordered_map>
 
 #include "array/indexing.h"
+#include "array/masked.h"
 #include "array/selection.h"
+#include "array/views.h"
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
 #include "creation/joining.h"

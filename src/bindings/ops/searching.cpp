@@ -19,6 +19,11 @@ py::object truth_of(PyObject* self) {
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
     declined = Why::dtype;
+    if (PyTypeNum_ISDATETIME(f->descr->type_num) && PyArray_ISNBO(f->descr->byteorder)) {
+        auto const numbers = py::reinterpret_steal<py::object>(
+            new_view(self, f->nd, f->dimensions, f->strides, f->data, descr_of(DType::int64)));
+        return numbers ? truth_of(numbers.ptr()) : py::object();
+    }
     if (t == no_dtype) return {};
     if (t == DType::boolean)
         return py::reinterpret_steal<py::object>(
@@ -61,15 +66,9 @@ PyObject* columns_of(PyObject* table, int nd) {
     return out.release().ptr();
 }
 
-}  // namespace
-
-PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* const*,
-                         Py_ssize_t nargs, PyObject* kwnames) {
-    if (!active().table) return decline(Why::disabled);
-    if (nargs || kwnames) return decline(Why::keyword);
-    if (!is_exact(self)) return decline(Why::type);
+// Where an exact array of at least one element is not 0. nullptr without an error: declined.
+PyObject* found(PyObject* self, Places kind) {
     Fields const* const f = fields(self);
-    if (!f->nd || !count_of(f)) return decline(Why::shape);
     auto const truth = truth_of(self);
     if (!truth) return nullptr;
     const Table& table = *active().table;
@@ -77,7 +76,6 @@ PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* cons
     npy_intp const n = count_of(t);
     npy_intp total = 0;
     run_long(n, count_cost, [&](WorkSplit) { total = table.count_true(t->data, n); });
-    auto const kind = static_cast<Places>(which);
     int const nd = kind == Places::flat ? 1 : f->nd;
     // Of nonzero a row for each element; of argwhere a column, to be transposed.
     bool const columns = kind == Places::rows;
@@ -98,11 +96,32 @@ PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* cons
             unravel(positions, total, f, to, columns ? 1 : nd, columns ? total : 1);
         });
     }
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     if (columns) return reversed_axes(indices.ptr());
     auto along = py::reinterpret_steal<py::object>(columns_of(indices.ptr(), nd));
     if (!along || kind == Places::nonzero) return along.release().ptr();
     return new_ref(PyTuple_GET_ITEM(along.ptr(), 0));
+}
+
+}  // namespace
+
+PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* const*,
+                         Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (nargs || kwnames) return decline(Why::keyword);
+    if (!is_exact(self)) return decline(Why::type);
+    Fields const* const f = fields(self);
+    if (!f->nd || !count_of(f)) return decline(Why::shape);
+    PyObject* const out = found(self, static_cast<Places>(which));
+    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    return out;
+}
+
+PyObject* flat_positions(PyObject* mask) {
+    return count_of(fields(mask)) ? found(mask, Places::flat) : decline(Why::shape);
+}
+
+PyObject* positions_by_axis(PyObject* mask) {
+    return count_of(fields(mask)) ? found(mask, Places::nonzero) : decline(Why::shape);
 }
 
 }  // namespace raptors

@@ -8,4 +8,9 @@ enum class Places { nonzero, flat, rows };  // nonzero, flatnonzero, argwhere
 
 RAPTORS_NATIVE(nonzero_native);  // which: a Places
 
+// flatnonzero(mask) and nonzero(mask), of an exact array of booleans with axes. nullptr without an
+// error: declined.
+PyObject* flat_positions(PyObject* mask);
+PyObject* positions_by_axis(PyObject* mask);
+
 }  // namespace raptors

@@ -29,7 +29,8 @@ bool disjoint(const Fields* f, const Fields* g) {
 }
 
 bool is_injective(const Fields* f) {
-    return is_injective(f->nd, f->dimensions, f->strides, PyDataType_ELSIZE(f->descr));
+    return !count_of(f) ||
+           is_injective(f->nd, f->dimensions, f->strides, PyDataType_ELSIZE(f->descr));
 }
 
 bool quiet_cast(DType from, DType to) {

@@ -16,10 +16,11 @@ using NonzeroFn = void (*)(const char* mask, int64_t* positions, ptrdiff_t n,
 // the other.
 using CompressFn = void (*)(const char* mask, const char* in, char* out, ptrdiff_t n,
                             ptrdiff_t total, ptrdiff_t size) noexcept;
-// Each of them becomes the value; no other is written to.
-using FillMaskedFn = void (*)(const char* mask, const char* value, char* out, ptrdiff_t n,
-                              ptrdiff_t size) noexcept;
-// They become `total` contiguous values, in order: as many as there are.
+// Each of them becomes the value in its place, `step` bytes from one to the next: contiguous, or 0
+// for one value. No other element is written to.
+using CopyMaskedFn = void (*)(const char* mask, const char* values, ptrdiff_t step, char* out,
+                              ptrdiff_t n, ptrdiff_t size) noexcept;
+// They become `total` contiguous values, in order: as many as there are. Nor is any other here.
 using ExpandFn = void (*)(const char* mask, const char* values, char* out, ptrdiff_t n,
                           ptrdiff_t total, ptrdiff_t size) noexcept;
 
@@ -60,7 +61,7 @@ struct MoveTable {
     CountFn count_true;
     NonzeroFn nonzero;
     CompressFn compress;
-    FillMaskedFn fill_masked;
+    CopyMaskedFn copy_masked;
     ExpandFn expand;
     TakeFn take;
     PutFn put;

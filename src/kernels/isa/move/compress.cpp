@@ -120,69 +120,117 @@ RAPTORS_INLINE Unaligned<U>* place_of(Unaligned<U>* element, bool selected, Unal
 
 #if defined(__AVX512BW__)
 // Stores under a mask, which write to nothing else. Returns how many elements are done.
-template <class U>
-ptrdiff_t fill_lines(const char* mask, U value, char* out, ptrdiff_t n) {
+template <class U, class Values>
+ptrdiff_t copy_lines(const char* mask, const Values& values, char* out, ptrdiff_t n) {
     ptrdiff_t i = 0;
     if constexpr (sizeof(U) == 1) {
-        __m512i const v = _mm512_set1_epi8(static_cast<char>(value));
         for (; i + 64 <= n; i += 64) {
             __m512i const m = get<__m512i>(mask + i);
-            _mm512_mask_storeu_epi8(out + i, _mm512_test_epi8_mask(m, m), v);
+            _mm512_mask_storeu_epi8(out + i, _mm512_test_epi8_mask(m, m), values(i));
         }
     } else if constexpr (sizeof(U) == 2) {
-        __m512i const v = _mm512_set1_epi16(static_cast<short>(value));
         for (; i + 32 <= n; i += 32) {
             __m256i const m = get<__m256i>(mask + i);
-            _mm512_mask_storeu_epi16(out + 2 * i, _mm256_test_epi8_mask(m, m), v);
+            _mm512_mask_storeu_epi16(out + 2 * i, _mm256_test_epi8_mask(m, m), values(i));
         }
     } else if constexpr (sizeof(U) == 4) {
-        __m512i const v = _mm512_set1_epi32(static_cast<int>(value));
         for (; i + 16 <= n; i += 16) {
             __m128i const m = get<__m128i>(mask + i);
-            _mm512_mask_storeu_epi32(out + 4 * i, _mm_test_epi8_mask(m, m), v);
+            _mm512_mask_storeu_epi32(out + 4 * i, _mm_test_epi8_mask(m, m), values(i));
         }
     } else if constexpr (sizeof(U) == 8) {
-        __m512i const v = _mm512_set1_epi64(static_cast<long long>(value));
         for (; i + 16 <= n; i += 16) {
             __m128i const m = get<__m128i>(mask + i);
             __mmask16 const set = _mm_test_epi8_mask(m, m);
-            _mm512_mask_storeu_epi64(out + 8 * i, static_cast<__mmask8>(set), v);
-            _mm512_mask_storeu_epi64(out + 8 * i + 64, static_cast<__mmask8>(set >> 8), v);
+            _mm512_mask_storeu_epi64(out + 8 * i, static_cast<__mmask8>(set), values(i));
+            _mm512_mask_storeu_epi64(out + 8 * i + 64, static_cast<__mmask8>(set >> 8),
+                                     values(i + 8));
         }
     }
     return i;
 }
+
+template <class U>
+__m512i line_of(U value) {
+    if constexpr (sizeof(U) == 1) return _mm512_set1_epi8(static_cast<char>(value));
+    if constexpr (sizeof(U) == 2) return _mm512_set1_epi16(static_cast<short>(value));
+    if constexpr (sizeof(U) == 4) return _mm512_set1_epi32(static_cast<int>(value));
+    return _mm512_set1_epi64(static_cast<long long>(value));
+}
+template <class U>
+ptrdiff_t copy_lines(const char* mask, const char* values, ptrdiff_t step, char* out, ptrdiff_t n) {
+    if constexpr (sizeof(U) > 8)
+        return 0;
+    else if (step)
+        return copy_lines<U>(
+            mask, [=](ptrdiff_t i) { return get<__m512i>(values + i * ptrdiff_t{sizeof(U)}); }, out,
+            n);
+    else {
+        __m512i const line = line_of(get<U>(values));
+        return copy_lines<U>(mask, [=](ptrdiff_t) { return line; }, out, n);
+    }
+}
+
+// Moves i and k: as long as there are values for a whole line.
+template <class U>
+void expand_lines(const char* mask, const char* values, char* out, ptrdiff_t n, ptrdiff_t total,
+                  ptrdiff_t& i, ptrdiff_t& k) {
+    if constexpr (sizeof(U) == 4) {
+        for (; i + 16 <= n && k + 16 <= total; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            __mmask16 const set = _mm_test_epi8_mask(m, m);
+            __m512i const line = get<__m512i>(values + 4 * k);
+            _mm512_mask_storeu_epi32(out + 4 * i, set, _mm512_maskz_expand_epi32(set, line));
+            k += __builtin_popcount(set);
+        }
+    } else if constexpr (sizeof(U) == 8) {
+        for (; i + 8 <= n && k + 8 <= total; i += 8) {
+            __m128i const m = _mm_cvtsi64_si128(get<long long>(mask + i));
+            auto const set = static_cast<__mmask8>(_mm_test_epi8_mask(m, m));
+            __m512i const line = get<__m512i>(values + 8 * k);
+            _mm512_mask_storeu_epi64(out + 8 * i, set, _mm512_maskz_expand_epi64(set, line));
+            k += __builtin_popcount(set);
+        }
+    }
+}
 #else
 template <class U>
-ptrdiff_t fill_lines(const char*, U, char*, ptrdiff_t) {
+ptrdiff_t copy_lines(const char*, const char*, ptrdiff_t, char*, ptrdiff_t) {
     return 0;
 }
+template <class U>
+void expand_lines(const char*, const char*, char*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {}
 #endif
 
 template <class U>
-void fill_whole(const char* mask, const char* value, char* to, ptrdiff_t n) {
-    U const v = get<U>(value);
+void copy_whole(const char* mask, const char* values, ptrdiff_t step, char* to, ptrdiff_t n) {
     auto* const out = reinterpret_cast<Unaligned<U>*>(to);
     Unaligned<U> nowhere;
-    ptrdiff_t i = fill_lines<U>(mask, v, to, n);
+    ptrdiff_t i = copy_lines<U>(mask, values, step, to, n);
+    auto const copy_one = [&](ptrdiff_t at) {
+        *place_of<U>(out + at, mask[at] != 0, &nowhere) = get<U>(values + at * step);
+    };
     for (; i + 8 <= n; i += 8) {
         uint64_t eight;
         std::memcpy(&eight, mask + i, sizeof eight);
         if (!eight) continue;
         RAPTORS_WHOLE
-        for (int j = 0; j < 8; ++j) *place_of<U>(out + i + j, mask[i + j] != 0, &nowhere) = v;
+        for (int j = 0; j < 8; ++j) copy_one(i + j);
     }
-    for (; i < n; ++i) *place_of<U>(out + i, mask[i] != 0, &nowhere) = v;
+    for (; i < n; ++i) copy_one(i);
 }
 
-void fill_masked(const char* mask, const char* value, char* to, ptrdiff_t n,
+void copy_masked(const char* mask, const char* values, ptrdiff_t step, char* to, ptrdiff_t n,
                  ptrdiff_t size) noexcept {
     auto const whole = [&](auto tag) {
-        fill_whole<typename decltype(tag)::type>(mask, value, to, n);
+        using U = typename decltype(tag)::type;
+        // One value is read once.
+        step ? copy_whole<U>(mask, values, ptrdiff_t{sizeof(U)}, to, n)
+             : copy_whole<U>(mask, values, 0, to, n);
     };
     with_element(size, whole, [&](auto copy_one) {
         for (ptrdiff_t i = 0; i < n; ++i)
-            if (mask[i]) copy_one(to + i * size, value);
+            if (mask[i]) copy_one(to + i * size, values + i * step);
     });
 }
 
@@ -191,7 +239,9 @@ void expand_whole(const char* mask, const char* values, char* to, ptrdiff_t n, p
     auto const* const from = reinterpret_cast<const Unaligned<U>*>(values);
     auto* const out = reinterpret_cast<Unaligned<U>*>(to);
     Unaligned<U> nowhere;
-    for (ptrdiff_t i = 0, k = 0; i < n && k < total; ++i) {
+    ptrdiff_t i = 0, k = 0;
+    expand_lines<U>(mask, values, to, n, total, i, k);
+    for (; i < n && k < total; ++i) {
         bool const selected = mask[i] != 0;
         *place_of<U>(out + i, selected, &nowhere) = from[k];
         k += selected;
@@ -220,7 +270,7 @@ void fill_compress(MoveTable& table) noexcept {
     table.count_true = &count_true;
     table.nonzero = &nonzero;
     table.compress = &compress;
-    table.fill_masked = &fill_masked;
+    table.copy_masked = &copy_masked;
     table.expand = &expand;
 }
 

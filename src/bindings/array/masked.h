@@ -1,0 +1,17 @@
+// Elements where a mask of booleans is true: a[mask], a[mask] = values, copyto(where=), place ...
+#pragma once
+#include "array/index_key.h"
+
+namespace raptors {
+
+RAPTORS_NATIVE(compress_native);  // which 1: extract, of any number of axes
+RAPTORS_NATIVE(copyto_native);
+RAPTORS_NATIVE(place_native);
+RAPTORS_NATIVE(putmask_native);
+
+// a[mask], of a mask of the array's shape. nullptr without an error: declined.
+PyObject* compressed(Entry* entry, PyObject* self, PyObject* mask);
+// a[mask] = value, as set_item.
+int assign_masked(const Fields* f, PyObject* mask, PyObject* value);
+
+}  // namespace raptors
