@@ -128,17 +128,32 @@ struct ThreadCache {
     unsigned generation = 0;  // of the limit that it knows
     bool const closed;        // stands for threads that end, or that there was no memory for
     ThreadCache *next = nullptr, *previous = nullptr;
-    Counter kept_bytes, kept_blocks, hits, misses;
-    Counter live_bytes;  // modulo 2^64: other threads may free what this one made
+    // A block that is kept or reused changes two of these, no more.
+    Counter kept_bytes, kept, reused;
+    Counter held_bytes;  // in use or kept; modulo 2^64: other threads may free what this one made
+    Counter found, misses;  // blocks of the shared lists, and fresh ones
 
-    Header* take(SizeClass kind, size_t bytes) noexcept {
-        int const index = find(stacks, thread_classes, kind.index, bytes);
-        if (index < 0) return nullptr;
+    uint64_t kept_blocks() const noexcept { return kept.get() - reused.get(); }
+    uint64_t live_bytes() const noexcept { return held_bytes.get() - kept_bytes.get(); }
+
+    Header* pop(int index) noexcept {
         Header* const h = stacks[index];
         stacks[index] = h->below;
         kept_bytes.add(uint64_t{0} - h->capacity);
-        kept_blocks.add(uint64_t{0} - 1);
+        reused.add(1);
         return h;
+    }
+    void push(int index, Header* h) noexcept {
+        h->above = nullptr;
+        h->below = stacks[index];
+        stacks[index] = h;
+        kept_bytes.add(h->capacity);
+        kept.add(1);
+    }
+    bool has_room(size_t capacity) const noexcept { return kept_bytes.get() + capacity <= budget; }
+    Header* take(SizeClass kind, size_t bytes) noexcept {
+        int const index = find(stacks, thread_classes, kind.index, bytes);
+        return index < 0 ? nullptr : pop(index);
     }
 };
 ThreadCache no_cache(true);
@@ -275,8 +290,10 @@ void flush(ThreadCache& own) noexcept {
             kept = h;
         }
     }
-    own.kept_bytes.add(uint64_t{0} - own.kept_bytes.get());
-    own.kept_blocks.add(uint64_t{0} - own.kept_blocks.get());
+    uint64_t const bytes = own.kept_bytes.get();
+    own.kept_bytes.add(uint64_t{0} - bytes);
+    own.held_bytes.add(uint64_t{0} - bytes);
+    own.kept.add(uint64_t{0} - own.kept_blocks());
     while (kept) {
         Header* const next = kept->below;
         Header* out;
@@ -290,7 +307,7 @@ void flush(ThreadCache& own) noexcept {
 }
 
 // Registers the thread with the present limit, and reserves what it may keep.
-ThreadCache* open_thread() noexcept {
+__attribute__((noinline)) ThreadCache* open_thread() noexcept {
     ThreadCache* own = thread_cache;
     if (own)
         flush(*own);
@@ -321,21 +338,26 @@ ThreadCache* open_thread() noexcept {
     return own;
 }
 
-ThreadCache& here() noexcept {
+// The thread's, if it is open and follows the present limit.
+inline ThreadCache* current() noexcept {
     ThreadCache* const own = thread_cache;
-    if (own && (own->generation == generation.load(std::memory_order_relaxed) || own->closed))
-        [[likely]]
+    // A closed one has the generation 0, that of no limit.
+    return own && own->generation == generation.load(std::memory_order_relaxed) ? own : nullptr;
+}
+
+ThreadCache& here() noexcept {
+    if (ThreadCache* const own = current()) [[likely]]
         return *own;
-    return *open_thread();
+    return thread_cache && thread_cache->closed ? *thread_cache : *open_thread();
 }
 
 // Counts a thread's numbers as those of the threads that are gone. Locked.
 void leave(const ThreadCache& own) noexcept {
     (own.previous ? own.previous->next : shared.threads) = own.next;
     if (own.next) own.next->previous = own.previous;
-    shared.hits += own.hits.get();
+    shared.hits += own.found.get() + own.reused.get();
     shared.misses += own.misses.get();
-    shared.live_bytes += own.live_bytes.get();
+    shared.live_bytes += own.live_bytes();
 }
 
 void close_thread(void* pointer) noexcept {
@@ -357,17 +379,17 @@ void after_fork() noexcept {
     pthread_mutex_unlock(&shared.mutex);
 }
 
-// Blocks come into use, or go; `live` modulo 2^64.
-void count(ThreadCache& own, uint64_t live, uint64_t hits, uint64_t misses) noexcept {
+// Blocks come into use from elsewhere, or go there; `held` modulo 2^64.
+void count(ThreadCache& own, uint64_t held, uint64_t found, uint64_t misses) noexcept {
     if (own.closed) [[unlikely]] {
         Lock lock;
-        shared.live_bytes += live;
-        shared.hits += hits;
+        shared.live_bytes += held;
+        shared.hits += found;
         shared.misses += misses;
         return;
     }
-    own.live_bytes.add(live);
-    own.hits.add(hits);
+    own.held_bytes.add(held);
+    own.found.add(found);
     own.misses.add(misses);
 }
 
@@ -408,11 +430,12 @@ Header* fresh(size_t capacity, bool zeroed) noexcept {
     return got ? place(got, 0, capacity) : nullptr;
 }
 
-char* allocate(size_t bytes, bool zeroed) noexcept {
+__attribute__((noinline)) char* allocate(size_t bytes, bool zeroed) noexcept {
     if (bytes > most || allocation_fails()) return nullptr;
     SizeClass const kind = size_class(bytes);
     ThreadCache& own = here();
     Header* h = own.take(kind, bytes);
+    bool const kept = h;
     // A big zeroed block is a fresh mapping: O(1), and only pages that are used cost anything.
     if (!h && kind.capacity >= shared_from && !(zeroed && kind.capacity >= mapped_from))
         h = take(kind, bytes);
@@ -425,7 +448,7 @@ char* allocate(size_t bytes, bool zeroed) noexcept {
         }
         if (!h) return nullptr;
     }
-    count(own, h->capacity, reused, !reused);
+    if (!kept) count(own, h->capacity, reused, !reused);
     if (zeroed && reused) memset(block_of(h), 0, bytes);
     if (fault_handler) [[unlikely]] {
         if (!zeroed) memset(block_of(h), 0xA5, bytes);
@@ -434,9 +457,43 @@ char* allocate(size_t bytes, bool zeroed) noexcept {
     return block_of(h);
 }
 
+// What block_delete() does not keep as it stands.
+__attribute__((noinline)) void give_back(Header* h) noexcept {
+    if (fault_handler) [[unlikely]]
+        if (!check_in(h)) return;
+    ThreadCache& own = here();
+    size_t const capacity = h->capacity;
+    if (capacity <= thread_to && own.budget) {
+        if (!own.has_room(capacity)) flush(own);
+        if (capacity <= own.budget) return own.push(size_class(capacity).index, h);
+    }
+    count(own, uint64_t{0} - capacity, 0, 0);
+    if (capacity < shared_from) {
+        free(h->origin);
+        return;
+    }
+    Header* out;
+    {
+        Lock lock;
+        out = put(h);
+    }
+    release_chain(out);
+}
+
+// Whether nothing watches the blocks.
+bool is_plain() noexcept {
+    return !fault_handler && allocation_faults.left.load(std::memory_order_relaxed) == 0;
+}
+
 }  // namespace
 
-char* block_new(size_t bytes) noexcept { return allocate(bytes, false); }
+char* block_new(size_t bytes) noexcept {
+    if (bytes <= small_block && is_plain()) [[likely]]
+        if (ThreadCache* const own = current()) [[likely]]
+            if (int const index = size_class(bytes).index; own->stacks[index]) [[likely]]
+                return block_of(own->pop(index));
+    return allocate(bytes, false);
+}
 char* block_new_zeroed(size_t bytes) noexcept { return allocate(bytes, true); }
 
 char* block_resize(char* block, size_t bytes) noexcept {
@@ -457,33 +514,10 @@ char* block_resize(char* block, size_t bytes) noexcept {
 void block_delete(char* block) noexcept {
     if (!block) return;
     Header* const h = header(block);
-    if (fault_handler) [[unlikely]]
-        if (!check_in(h)) return;
-    ThreadCache& own = here();
-    size_t const capacity = h->capacity;
-    count(own, uint64_t{0} - capacity, 0, 0);
-    if (capacity <= thread_to && own.budget) {
-        if (own.kept_bytes.get() + capacity > own.budget) flush(own);
-        if (capacity <= own.budget) {
-            int const index = size_class(capacity).index;
-            h->above = nullptr;
-            h->below = own.stacks[index];
-            own.stacks[index] = h;
-            own.kept_bytes.add(capacity);
-            own.kept_blocks.add(1);
-            return;
-        }
-    }
-    if (capacity < shared_from) {
-        free(h->origin);
-        return;
-    }
-    Header* out;
-    {
-        Lock lock;
-        out = put(h);
-    }
-    release_chain(out);
+    if (h->capacity <= small_block && !fault_handler) [[likely]]
+        if (ThreadCache* const own = current(); own && own->has_room(h->capacity)) [[likely]]
+            return own->push(size_class(h->capacity).index, h);
+    give_back(h);
 }
 
 BlockStats block_stats() noexcept {
@@ -491,10 +525,10 @@ BlockStats block_stats() noexcept {
     BlockStats s = {shared.live_bytes, shared.bytes,  shared.blocks,
                     shared.hits,       shared.misses, mapped_bytes.load(std::memory_order_relaxed)};
     for (const ThreadCache* t = shared.threads; t; t = t->next) {
-        s.live_bytes += t->live_bytes.get();
+        s.live_bytes += t->live_bytes();
         s.cached_bytes += t->kept_bytes.get();
-        s.cached_blocks += t->kept_blocks.get();
-        s.hits += t->hits.get();
+        s.cached_blocks += t->kept_blocks();
+        s.hits += t->found.get() + t->reused.get();
         s.misses += t->misses.get();
     }
     return s;
