@@ -310,6 +310,8 @@ PyObject* fact_native(int which, Entry* entry, PyObject* self, PyObject* const*,
             return PyLong_FromSsize_t(count_of(f));
         case Fact::is_complex:
             return PyBool_FromLong(PyTypeNum_ISCOMPLEX(f->descr->type_num));
+        case Fact::is_scalar:
+            Py_RETURN_FALSE;
         default:
             return PyBool_FromLong(!PyTypeNum_ISCOMPLEX(f->descr->type_num));
     }

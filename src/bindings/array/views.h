@@ -14,7 +14,7 @@ struct View {
 };
 
 enum class Flip { any, rows, columns };  // flip, flipud, fliplr
-enum class Fact { shape, ndim, size, is_complex, is_real };
+enum class Fact { shape, ndim, size, is_complex, is_real, is_scalar };
 
 RAPTORS_NATIVE(diagonal_native);   // which 1: of the last two axes, offset= alone (linalg.diagonal)
 RAPTORS_NATIVE(flip_native);       // which: a Flip

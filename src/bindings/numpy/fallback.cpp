@@ -56,6 +56,7 @@ enum TypeFact : uint8_t {
     container = 8,            // an exact list or tuple
     stand_in = 16,            // a proxy
     leaf = 32,                // no container of objects that NumPy looks into for overrides
+    array = 64,               // of any class
 };
 
 bool has_own(PyTypeObject* t, PyObject* name, PyObject* numpy, PyObject* ours) {
@@ -78,13 +79,14 @@ bool is_leaf(PyTypeObject* t) {
 uint8_t look_at(PyTypeObject* t) {
     if (t == function_type || t == ufunc_type || t == builtin_type) return stand_in | leaf;
     if (t == &PyList_Type || t == &PyTuple_Type) return container;
-    bool const is_array = t != &PyArray_Type && PyType_IsSubtype(t, &PyArray_Type);
+    bool const is_array = PyType_IsSubtype(t, &PyArray_Type);
     const ClassPair* const pair = is_array ? find_class(&ClassPair::own, t) : nullptr;
     bool const is_viewed = t == array_type || (pair && pair->views);
     bool const function =
         has_own(t, protocols.name_function, protocols.numpy_function, protocols.our_function);
     bool const ufunc = has_own(t, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
-    return static_cast<uint8_t>((is_viewed ? viewed : 0) | (ufunc ? overriding_ufunc : 0) |
+    return static_cast<uint8_t>((is_viewed ? viewed : 0) | (is_array ? array : 0) |
+                                (ufunc ? overriding_ufunc : 0) |
                                 (function ? overriding_function : 0) | (is_leaf(t) ? leaf : 0));
 }
 
@@ -94,11 +96,16 @@ struct KnownType {
     unsigned version;
     uint8_t facts;
 };
-KnownType known_types[64];
+KnownType known_types[256];
+
+KnownType& known_type(PyTypeObject* t) {
+    auto const at = reinterpret_cast<uintptr_t>(t);
+    return known_types[(at >> 4 ^ at >> 11) % std::size(known_types)];
+}
 
 uint8_t facts_of(PyObject* x) {
     PyTypeObject* const t = Py_TYPE(x);
-    KnownType& known = known_types[reinterpret_cast<uintptr_t>(t) / 64 % std::size(known_types)];
+    KnownType& known = known_type(t);
     if (known.type == t && known.version == t->tp_version_tag) [[likely]]
         return known.facts;
     uint8_t const facts = look_at(t);  // which makes a version, if there is none
@@ -136,6 +143,26 @@ void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views) {
 bool overrides_ufunc(PyObject* x) { return (facts_of(x) & overriding_ufunc) != 0; }
 
 Overriding overriding_function(PyObject* x) { return function_override(x, 0); }
+
+Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like) {
+    Arguments all;
+    for (Py_ssize_t i = 0; i < n; ++i) {
+        PyObject* x = args[i];
+        uint8_t facts = facts_of(x);
+        all.all_shown = all.all_shown && !(facts & (viewed | stand_in | container));
+        if (x != like) {
+            all.overriding =
+                std::max(all.overriding, facts & leaf ? Overriding::no : function_override(x, 0));
+        }
+        if (all.array) continue;
+        if (facts & container && PySequence_Fast_GET_SIZE(x)) {
+            x = PySequence_Fast_GET_ITEM(x, 0);
+            facts = facts_of(x);
+        }
+        if (facts & array) all.array = x;
+    }
+    return all;
+}
 
 bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     return any_operand(args, nargs, kwnames, overrides_ufunc);

@@ -56,6 +56,13 @@ bool overrides_ufunc(PyObject* x);
 // that NumPy's dispatch finds and this does not.
 enum class Overriding : uint8_t { no, unknown, yes };
 Overriding overriding_function(PyObject* x);
+// What a function of NumPy's is given.
+struct Arguments {
+    Overriding overriding = Overriding::no;  // of any but `like`
+    bool all_shown = true;                   // as they are, whatever the view mode
+    PyObject* array = nullptr;               // the first one, or that begins a list or tuple
+};
+Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like);
 inline bool overrides_function(PyObject* x) { return overriding_function(x) == Overriding::yes; }
 // Whether `test` holds for an operand of a ufunc's call, as NumPy looks for overrides: the inputs,
 // where=, and out=, which alone may be a tuple.

@@ -104,14 +104,14 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
         if (o || PyErr_Occurred()) return o;
     }
     PyObject* const like = overriding_like(args + nargs, kwnames);
-    Overriding overriding = p->view == ViewMode::original ? Overriding::yes : Overriding::no;
-    for (Py_ssize_t i = 0; i < total && overriding != Overriding::yes; ++i)
-        if (args[i] != like) overriding = std::max(overriding, overriding_function(args[i]));
-    PyObject* o = counted_numpy(p->entry, args, total, [&] {
-        if (overriding == Overriding::yes) return call_original(p->fn, args, nargs, kwnames);
+    Arguments const given = look_at_arguments(args, total, like);
+    bool const as_they_are =
+        p->view == ViewMode::original || given.all_shown || given.overriding == Overriding::yes;
+    PyObject* o = counted_numpy(p->entry, given.array, [&] {
+        if (as_they_are) return call_original(p->fn, args, nargs, kwnames);
         bool const deep = like || p->view == ViewMode::deep;
         bool const past_dispatch =
-            overriding == Overriding::no && !like && nargs && is_common(args[0]);
+            given.overriding == Overriding::no && !like && nargs && is_common(args[0]);
         PyObject* const fn = past_dispatch ? p->implementation : p->fn;
         PyObject* const out = call_numpy(fn, args, nargs, kwnames, deep);
         return out || fn == p->fn || !took_wrong_call()
@@ -156,7 +156,7 @@ PyObject* ufunc_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
         PyObject* o = run_ufunc(*p->ufunc, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
-    return counted_numpy(p->entry, args, nargs,
+    return counted_numpy(p->entry, first_array(args, nargs),
                          [&] { return numpy_ufunc_call(p->fn, args, nargs, kwnames); });
 }
 
@@ -183,7 +183,7 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
         if (o || PyErr_Occurred()) return o;
     }
     static PyObject* const name = PyUnicode_InternFromString(method_names[which]);
-    return counted_numpy(p->entry, args, nargs, [&]() -> PyObject* {
+    return counted_numpy(p->entry, first_array(args, nargs), [&]() -> PyObject* {
         if (!any_overrides_ufunc(args, nargs, kwnames))
             return call_numpy_method(p->fn, name, args, nargs, kwnames);
         PyObject* const bound = PyObject_GetAttr(p->fn, name);
@@ -357,7 +357,10 @@ PyTypeObject* make_proxy_type(const char* name, PyMethodDef* methods, bool binds
     if (!t) throw py::error_already_set();
     // Where pickles find it: raptors.ufunc is NumPy's.
     py::handle(t).attr("__module__") = "raptors._raptors_core";
-    return reinterpret_cast<PyTypeObject*>(t);
+    auto* const type = reinterpret_cast<PyTypeObject*>(t);
+    // Python remembers where it found a method only if the method's type cannot change.
+    if (binds) type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
+    return type;
 }
 
 py::object make_proxy(PyTypeObject* type, const py::object& fn, const std::string& path,
@@ -406,7 +409,7 @@ PyObject* call_ufunc(PyObject* numpy_ufunc, PyObject* const* args, Py_ssize_t na
         if (o || PyErr_Occurred()) return o;
     }
     auto call = [&] { return call_numpy(numpy_ufunc, args, nargs, kwnames, true); };
-    return ufunc ? counted_numpy(ufunc->entry, args, nargs, call) : call();
+    return ufunc ? counted_numpy(ufunc->entry, first_array(args, nargs), call) : call();
 }
 
 void init_proxies() {

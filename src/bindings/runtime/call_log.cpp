@@ -109,7 +109,7 @@ PyObject* first_array(PyObject* const* args, Py_ssize_t n) {
         PyObject* x = args[i];
         if ((PyTuple_Check(x) || PyList_Check(x)) && PySequence_Fast_GET_SIZE(x))
             x = PySequence_Fast_GET_ITEM(x, 0);
-        if (PyArray_Check(x)) return x;
+        if (is_exact(x) || PyArray_Check(x)) return x;
     }
     return nullptr;
 }
@@ -134,13 +134,12 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
     last.why = process_active.table ? why : Why::disabled;
     last.isa = active().isa;
     last.threads = last.next_threads = 1;
-    if (operand && PyArray_Check(operand)) {
+    if (operand && (is_exact(operand) || PyArray_Check(operand))) {
         Fields const* f = fields(operand);
         last.dtype = column_of(f->descr);
         last.nd = f->nd;
         for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
-        last.layout =
-            PyArray_IS_C_CONTIGUOUS(as_array(operand)) ? Layout::contiguous : Layout::strided;
+        last.layout = f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
     } else if (operand && PyArray_IsScalar(operand, Generic)) {
         PyArray_Descr* const descr = PyArray_DescrFromScalar(operand);
         if (descr) last.dtype = column_of(descr);

@@ -144,12 +144,11 @@ void count_numpy(Entry* e, Why why, PyObject* operand);
 // The first array among the arguments, or at the head of a tuple or list there; nullptr: none.
 PyObject* first_array(PyObject* const* args, Py_ssize_t n);
 
-// body(), a call that goes to NumPy because of `declined`, counted by its first array, or where it
-// has none by its result.
+// body(), a call that goes to NumPy because of `declined`, counted by its first array (`operand`),
+// or where it has none (nullptr) by its result.
 template <class Body>
-PyObject* counted_numpy(Entry* e, PyObject* const* args, Py_ssize_t n, const Body& body) {
+PyObject* counted_numpy(Entry* e, PyObject* operand, const Body& body) {
     Why const why = declined;
-    PyObject* const operand = first_array(args, n);
     if (operand) count_numpy(e, why, operand);
     PyObject* const out = body();
     if (!operand) count_numpy(e, why, out && PyTuple_Check(out) ? first_array(&out, 1) : out);
