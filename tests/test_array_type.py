@@ -1302,6 +1302,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize("expression", MALFORMED)
 def test_malformed_calls_have_numpys_errors(expression: str) -> None:
+    if NUMPY == (2, 0) and ("[a]" in expression or "(3," in expression):
+        pytest.skip("NumPy 2.0 crashes, or tells of its own attributes")
     same_as_numpy(lambda xp: eval(expression, {"a": mine(xp, numpy.ones(3)), "np": xp, "numpy": numpy}))
 
 

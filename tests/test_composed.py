@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import DISABLED, EXACT, Rules, close, counted, mine, rules_on
+from helpers import DISABLED, EXACT, NUMPY, Rules, close, counted, mine, rules_on
 from parity import attempt, numpy_parity
 
 import raptors
@@ -317,6 +317,8 @@ FAR = [2**31, 2**31 - 1, -(2**31), -(2**31) - 1, 2**63, -(2**63) - 1, 10**30, 40
 @numpy_parity(native=0.0, of="round")  # of integers 4 in 24
 def test_round_far_from_the_point(xp: Any, dtype: str) -> Iterator[Any]:
     """Beyond a C int NumPy raises. Just below it takes seconds to find infinity, as for 400 decimals."""
+    if NUMPY == (2, 0):
+        pytest.skip("NumPy 2.0 crashes")
     for a in (numpy.array([0, 1, 100]).astype(dtype), numpy.array(1).astype(dtype)):
         x = mine(xp, a)
         for decimals in FAR:

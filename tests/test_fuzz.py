@@ -70,7 +70,9 @@ class Case(RandomCase):
         n = int(numpy.prod(shape))
         if dtype in BORROWED:
             return self.rng.integers(1, 5, n).astype(dtype).reshape(shape)
-        make = samples.mixed if wild else samples.tame
+        # Where these overflow, NumPy's loops for one layout and another give other infinities and NaNs.
+        differs = numpy.dtype(dtype).kind == "c" and self.row["name"] in ("multiply", "square", "absolute")
+        make = samples.mixed if wild and not differs else samples.tame
         return make(dtype, n, self.rng).reshape(shape)
 
     def scalar(self, dtype: str) -> Any:
@@ -137,7 +139,9 @@ class Case(RandomCase):
         dtype = self.dtype()
         shape = self.shape(int(self.pick((0, 1, 1, 2, 2, 3, 4))))
         exact = row["exact"] or row["kind"] == "argreduce"
-        a = self.values(dtype, shape, exact or numpy.dtype(dtype).kind in "biu")
+        # Long integers of any size have sums that cancel; what is left depends on their order.
+        whole = numpy.dtype(dtype).kind in "biu" and numpy.dtype(dtype).itemsize < 8
+        a = self.values(dtype, shape, exact or whole)
         if not exact and numpy.dtype(dtype).kind == "f" and dtype not in BORROWED:
             a = abs(a)
         self.inputs.append(self.layout(a))

@@ -128,7 +128,7 @@ def test_every_method_has_a_row() -> None:
         for name in dir(numpy.ndarray)
         if not name.startswith("_") and callable(getattr(numpy.ndarray, name))
     }
-    assert sorted(methods - METHOD_ROWS.keys()) == []
+    assert sorted(methods - METHOD_ROWS.keys() - {"tostring"}) == []  # of older versions
     defined = {name for name, row in METHOD_ROWS.items() if row["view"] != "as it is"}
     assert sorted(defined - vars(raptors.ndarray).keys()) == []
     assert sorted(vars(raptors.ndarray).keys() & METHOD_ROWS.keys() - defined) == []
@@ -148,7 +148,8 @@ def test_rows_are_true() -> None:
     there = {name: x for name, x in objects.items() if x is not None}
     assert len(there) > len(objects) - 10  # the others are of older or newer versions
     as_is = {name for name in there if FUNCTION_ROWS[name]["view"] == "as it is"}
-    assert as_is == {name for name, x in there.items() if not is_proxy(x)}
+    objects_of_older = {"ma.core.empty_like", "ma.core.ones_like"}  # no functions in NumPy 2.0
+    assert as_is == {name for name, x in there.items() if not is_proxy(x)} - objects_of_older
     assert [name for name in as_is if there[name] is not stands(name, numpy)] == []
     functions = {
         name: FUNCTION_ROWS[name]["native"] for name, x in there.items() if type(x) is not core.ufunc

@@ -340,7 +340,7 @@ def test_variance_is_its_steps(dtype: str, isa: str) -> None:
                 count.of("var").require()
                 if a.flags.c_contiguous:  # in one pass, without the steps
                     assert not count.of("subtract", "square").total, (shape, axis)
-        if len(shape) == 1:  # and NumPy's own bits
+        if len(shape) == 1 and NUMPY > (2, 0):  # and NumPy's own bits
             assert whole.std() == numpy.std(numpy.asarray(whole).view(numpy.ndarray)), shape
 
 

@@ -312,6 +312,17 @@ Parsed select(const Fields* f, const Items& items, Selection& part, const AddArr
     return Parsed::yes;
 }
 
+// Whether NumPy's iterator may turn an axis: one array of one axis it follows as it is.
+bool goes_backwards(const IndexedAxes& axes) {
+    if (axes.n == 1 && fields(axes.arrays[0].ptr())->nd < 2) return false;
+    for (int k = 0; k < axes.n; ++k) {
+        Fields const* const f = fields(axes.arrays[k].ptr());
+        for (int d = 0; d < f->nd; ++d)
+            if (f->strides[d] < 0 && f->dimensions[d] > 1) return true;
+    }
+    return false;
+}
+
 Parsed select_by_arrays(const Fields* f, const Items& items, bool keep, Selection& part) {
     IndexedAxes axes;
     Parsed const parsed = select(f, items, part, [&](int* axis, PyObject* x) {
@@ -328,6 +339,7 @@ Parsed select_by_arrays(const Fields* f, const Items& items, bool keep, Selectio
     if (keep && std::all_of(part.dims, part.dims + part.nd, [](npy_intp n) { return n == 1; }) &&
         !permute(axes, part))
         return PyErr_Occurred() ? Parsed::error : Parsed::no;
+    part.backwards = goes_backwards(axes);
     if (axes.n == 1) {
         part.indices = axes.arrays[0];
         part.c_order = decides_order(part.indices.ptr(), count_of(fields(part.indices.ptr())));
@@ -454,6 +466,7 @@ bool select_along(const Fields* f, int axis, PyObject* x, bool keep, Selection& 
     part.nd = 1;
     part.indexed = 0;
     part.element = part.permuted = part.c_order = false;
+    part.backwards = goes_backwards(axes);
     if ((keep && !permute(axes, part)) || !combine(axes, part)) return false;
     part.dims[0] = axes.lengths[0];
     part.strides[0] = axes.strides[0];

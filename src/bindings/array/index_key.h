@@ -12,6 +12,7 @@ struct Selection : View {
     bool permuted;             // the axes of the indices are those of the result in another order:
     int order[NPY_MAXDIMS];    // this one
     bool c_order;              // NumPy goes through the indices in C order, whatever is assigned
+    bool backwards;            // along an axis perhaps backwards
 };
 
 enum class Parsed { yes, no, error };

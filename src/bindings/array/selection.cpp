@@ -21,6 +21,13 @@ Signature const put_along_signature = {3, 3, {"indices", "values", "axis"}, {}};
 Signature const take_signature = {4, 4, {"indices", "axis", "out", "mode"}, {}};
 constexpr double move_cost = 0.6, byte_cost = 0.03;  // nanoseconds for an element, for its bytes
 
+// Functions, unlike a[indices], want indices that can be cast safely; in some versions of NumPy
+// take() does not.
+bool casts_safely(PyObject* indices) {
+    return !is_exact(indices) ||
+           PyArray_CanCastTypeTo(fields(indices)->descr, descr_of_num[NPY_INTP], NPY_SAFE_CASTING);
+}
+
 bool parse_mode(PyObject* x, IndexMode* mode) {
     *mode = IndexMode::raise;
     if (!x || is_text(x, "raise")) return true;
@@ -266,6 +273,7 @@ int put_selected(PyObject* self, const Selection& part, PyObject* value) {
     Fields const* const f = fields(self);
     if (!is_movable(f->descr)) return refuse_item(Why::dtype);
     if (!is_injective(f)) return refuse_item(Why::overlap);
+    if (part.backwards && !part.c_order) return refuse_item(Why::index);
     py::object const indices = as_indices(part.indices.ptr(), false);
     if (!indices) return PyErr_Occurred() ? -1 : 1;
     Fields const* const g = fields(indices.ptr());
@@ -317,6 +325,7 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     bool const flat = is_none(slots[1]);
     if (!f->nd || !count_of(f) || (!flat && !parse_axis(slots[1], f->nd, &axis)))
         return decline(Why::shape);
+    if (!casts_safely(slots[0])) return decline(Why::dtype);
     py::object const indices = as_indices(slots[0], true);
     if (!indices) return nullptr;
     // Items of a list may have run any code.
@@ -372,9 +381,7 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE;
     if ((f->flags & needed) != needed || (f->flags & warn_on_write) || !count_of(f))
         return decline(Why::shape);
-    if (is_exact(slots[0]) &&
-        !PyArray_CanCastTypeTo(fields(slots[0])->descr, descr_of_num[NPY_INTP], NPY_SAFE_CASTING))
-        return decline(Why::dtype);
+    if (!casts_safely(slots[0])) return decline(Why::dtype);
     py::object const indices = as_indices(slots[0], false);
     if (!indices) return nullptr;
     py::object const values = values_of_shape(slots[1], fields(indices.ptr()));
@@ -386,7 +393,8 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     all.nd = 1;
     all.dims[0] = count_of(f);
     all.strides[0] = PyDataType_ELSIZE(f->descr);
-    all.element = all.permuted = all.c_order = false;
+    all.element = all.permuted = all.backwards = false;
+    all.c_order = true;
     all.indices = indices;
     all.indexed = 0;
     int const done = put_selected(self, all, values.ptr());

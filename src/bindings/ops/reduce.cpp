@@ -95,7 +95,9 @@ void run_kernel(const Table& table, ReduceFn kernel, Combine combine, const Redu
 
 PyObject* scalar_result(const ReduceCall& call, const Element& element, const ReduceTypes& types) {
     bool const whole_number = gives_python_ints && call.steps.finish.has(Finish::PYTHON_INT);
-    if (!whole_number || !is_none(call.given[p_axis])) [[likely]]
+    PyObject* const keepdims = call.given[p_keepdims];
+    bool const sums = !is_none(call.given[p_axis]) || (keepdims && keepdims != Py_False);
+    if (!whole_number || sums) [[likely]]
         return as_scalar(element, types.result, types.result_num);
     int64_t whole;
     std::memcpy(&whole, element.bytes, sizeof whole);

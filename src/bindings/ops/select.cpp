@@ -47,6 +47,7 @@ PyObject* clip_native(int which, Entry*, PyObject* self, PyObject* const* args, 
     PyObject* const low = slots[0] ? slots[0] : slots[3];
     PyObject* const high = slots[1] ? slots[1] : slots[4];
     if ((slots[0] && slots[3]) || (slots[1] && slots[4])) return decline(Why::keyword);
+    if (!has_min && is_none(low) && is_none(high)) return decline(Why::keyword);  // an error there
     // The function wants both positional bounds, or the keywords min and max.
     if (which == 1 && (!slots[0] != !slots[1] || (!slots[0] && !slots[3] && !slots[4])))
         return decline(Why::keyword);
