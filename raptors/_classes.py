@@ -72,35 +72,13 @@ def _make(base: type, module: str, *special: str, views: bool, **body: Any) -> N
     _core._adopt_class(base, made, views)
 
 
-#: A view as a plain array.
-_plain_view = adopting("raptors.ndarray.view", numpy.ndarray.view)
-
-
-def _memmap_getitem(self: Any, index: Any) -> Any:
-    part = numpy.ndarray.__getitem__(self, index)
-    whole = type(part) is not _twins[numpy.memmap] or part._mmap is not None  # of a subclass, or a view
-    return part if whole else _plain_view(part, numpy.ndarray)
-
-
-def _memmap_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-    array = numpy.ndarray.__array_wrap__(self, array, context)
-    if self is array or type(self) is not _twins[numpy.memmap]:
-        return array
-    return array[()] if return_scalar else _plain_view(array, numpy.ndarray)
-
-
-def _masked_data(self: Any) -> Any:
-    """Returns the underlying data, as a view of the masked array."""
-    return _plain_view(self, self._baseclass)
-
-
 def twin(value: Any) -> Any:
     """What stands for a class of NumPy's: its twin, or itself."""
     if value is numpy.ndarray:
         return _core.ndarray
     masked = sys.modules.get("numpy.ma")  # imported on first use
     if value not in _twins and masked and value is masked.MaskedArray:
-        data = property(_masked_data)
+        data = property(_core._masked_data(), doc=value.data.__doc__)
         _make(value, "raptors.ma", views=False, _data=data, data=data)
     return _twins.get(value, value)
 
@@ -129,6 +107,6 @@ def adopting_calls(base: type) -> type:
     return type(base)(base.__name__, (base,), body)
 
 
-_make(numpy.memmap, "raptors", views=True, __getitem__=_memmap_getitem, __array_wrap__=_memmap_wrap)
-_make(numpy.recarray, "raptors", "__getitem__", "__getattribute__", views=False)
+_make(numpy.memmap, "raptors", views=True, **_core._memmap_methods())
+_make(numpy.recarray, "raptors", views=False, **_core._recarray_methods())
 _make(numpy.matrix, "raptors", views=True)

@@ -7,6 +7,7 @@
 #include "array/free_lists.h"
 #include "array/indexing.h"
 #include "array/methods.h"
+#include "array/thin_classes.h"
 #include "array/type.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/memory/faults.h"
@@ -118,6 +119,9 @@ void define_names(py::module_& m) {
         adopt_class(reinterpret_cast<PyTypeObject*>(numpy.ptr()),
                     reinterpret_cast<PyTypeObject*>(own.ptr()), views);
     });
+    m.def("_memmap_methods", &memmap_methods);
+    m.def("_recarray_methods", &recarray_methods);
+    m.def("_masked_data", &masked_data);
     m.def("_adopt_package", &adopt_package);
     m.def("_find_name", &find_name);
     m.def("_ask", &ask_and_translate);

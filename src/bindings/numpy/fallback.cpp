@@ -140,6 +140,11 @@ void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views) {
     std::fill(std::begin(known_types), std::end(known_types), KnownType{});
 }
 
+PyTypeObject* own_class(PyTypeObject* numpy) {
+    const ClassPair* const pair = find_class(&ClassPair::numpy, numpy);
+    return pair ? pair->own : nullptr;
+}
+
 bool overrides_ufunc(PyObject* x) { return (facts_of(x) & overriding_ufunc) != 0; }
 
 Overriding overriding_function(PyObject* x) { return function_override(x, 0); }

@@ -48,6 +48,8 @@ PyObject* adopt(PyObject* r);
 // Arrays of NumPy's class `numpy` that NumPy returns take the class `own`, of the same layout. If
 // `views`, NumPy's functions get views of class `numpy` for those of class `own`.
 void adopt_class(PyTypeObject* numpy, PyTypeObject* own, bool views);
+// The class that stands for one of NumPy's; nullptr: none.
+PyTypeObject* own_class(PyTypeObject* numpy);
 
 // Does the type override the protocol with anything but NumPy's default and ours? (Looked up along
 // the MRO, as NumPy does.)
