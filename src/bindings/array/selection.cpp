@@ -378,18 +378,25 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
         (slots[2] && !is_text(slots[2], "raise")))
         return decline(Why::keyword);
     Fields const* const f = fields(self);
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE;
-    if ((f->flags & needed) != needed || (f->flags & warn_on_write) || !count_of(f))
-        return decline(Why::shape);
+    auto const takes_values = [f] {
+        return f->flags & NPY_ARRAY_WRITEABLE && !(f->flags & warn_on_write) && count_of(f) &&
+               is_movable(f->descr) && is_injective(f);
+    };
+    if (!takes_values()) return decline(Why::shape);
     if (!casts_safely(slots[0])) return decline(Why::dtype);
     py::object const indices = as_indices(slots[0], false);
     if (!indices) return nullptr;
     py::object const values = values_of_shape(slots[1], fields(indices.ptr()));
     if (!values) return nullptr;
-    // Items of a list may have run any code.
-    if ((f->flags & needed) != needed || !count_of(f)) return decline(Why::shape);
+    if (!takes_values()) return decline(Why::shape);  // items of a list may have run any code
+    // As NumPy, in a copy in C order where the elements lie otherwise.
+    bool const in_place = f->flags & NPY_ARRAY_C_CONTIGUOUS;
+    auto const array =
+        py::reinterpret_steal<py::object>(in_place ? new_ref(self) : c_ordered(self));
+    if (!array) return nullptr;
+    Fields const* const flat = fields(array.ptr());
     Selection all;
-    all.data = f->data;
+    all.data = flat->data;
     all.nd = 1;
     all.dims[0] = count_of(f);
     all.strides[0] = PyDataType_ELSIZE(f->descr);
@@ -397,9 +404,11 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     all.c_order = true;
     all.indices = indices;
     all.indexed = 0;
-    int const done = put_selected(self, all, values.ptr());
-    if (done) return nullptr;
-    count_native(entry, column_of(f->descr), Layout::contiguous, f->nd, f->dimensions);
+    if (put_selected(array.ptr(), all, values.ptr())) return nullptr;
+    if (!in_place)
+        move_elements(f->nd, f->dimensions, flat->data, flat->strides, f->data, f->strides,
+                      PyDataType_ELSIZE(f->descr));
+    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     Py_RETURN_NONE;
 }
 
