@@ -679,6 +679,43 @@ def values_for(xp: Any, a: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, A
     yield "list", own.tolist()
 
 
+def parts_of_matrices() -> Iterator[tuple[str, Any]]:
+    """Keys for arrays of (70, 45, 33): columns, rows, masks of several axes, arrays with others between."""
+    rng = samples.generator("parts of matrices")
+    yield "columns", (slice(None), slice(None), rng.integers(-33, 33, 40))
+    yield "columns of a row", (3, slice(None), rng.integers(-33, 33, 40))
+    yield "middle", (slice(None, None, 2), rng.integers(-45, 45, 50))
+    yield "matrix of indices", (slice(None), slice(None), rng.integers(0, 33, (5, 9)))
+    yield "mask of columns", (slice(None), slice(None), rng.random(33) < 0.6)
+    yield "mask of rows", rng.random(70) < 0.5
+    yield "mask of two axes", rng.random((70, 45)) < 0.3
+    yield "mask of the last two axes", (slice(None), rng.random((45, 33)) < 0.3)
+    yield "mask of all axes", rng.random((70, 45, 33)) < 0.2
+    yield "mask and integer", (rng.random(70) < 0.5, 4)
+    yield "masks", (rng.random(70) < 2, slice(None), 5)
+    yield "apart", (rng.integers(0, 70, 20), slice(None), rng.integers(0, 33, 20))
+    yield "grid", numpy.ix_(rng.integers(0, 70, 20), rng.integers(0, 45, 17), rng.integers(0, 33, 18))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "f2", "i4", "f8", "c16", "S3"])
+@numpy_parity(of=("__getitem__", "__setitem__"), native=0.95, reason="rows for masks of all axes")
+def test_parts_of_matrices(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    rng = samples.generator("matrices", dtype)
+    values = rng.integers(0, 99, 70 * 45 * 33).astype(dtype).reshape(70, 45, 33)
+    for layout, whole in (("C", values), ("F", numpy.asfortranarray(values)), ("backwards", values[::-1])):
+        for label, key in parts_of_matrices():
+            a, *arrays = clones(xp, whole, *(key if isinstance(key, tuple) else (key,)))
+            own = tuple(arrays) if isinstance(key, tuple) else arrays[0]
+            yield (layout, label, "get"), attempt(a.__getitem__, own)
+            shape = a[own].shape
+            yield (layout, label, "set to one"), attempt(a.__setitem__, own, a[1, 1, 1:2].copy())
+            yield (layout, label, "then"), a.copy()
+            lengths = [n if d == len(shape) - 1 else 1 for d, n in enumerate(shape)]
+            row = mine(xp, numpy.arange(shape[-1]).astype(dtype).reshape(lengths))
+            yield (layout, label, "set to a row"), attempt(a.__setitem__, own, row)
+            yield (layout, label, "then"), a.copy()
+
+
 # NumPy, without raptors too, tries other shapes of the values while the error of the first is set, and a
 # collection of garbage that comes then tells of it (3.12 and later).
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -267,6 +267,27 @@ bool have_one_step(int nd, const npy_intp* dims, const npy_intp* strides, npy_in
     return true;
 }
 
+// Where each index takes one value for a whole run of the array: a run of that value, so that runs
+// are copied and not elements far apart. False: an error is set.
+bool repeat_innermost(const IndexBlock& along, Nest& others, PyArray_Descr* descr,
+                      py::object& row) {
+    simplify(others);
+    int const last = others.ndim - 1;
+    if (last < 0 || others.strides[0][last] != along.size || others.strides[1][last] != 0)
+        return true;
+    bool one_value = along.values_step == 0;
+    for (int d = 0; d < last; ++d) one_value = one_value && others.strides[1][d] == 0;
+    if (!one_value) return true;
+    npy_intp const n = others.shape[last];
+    row = py::reinterpret_steal<py::object>(new_array(1, &n, descr));
+    if (!row) return false;
+    char* const to = fields(row.ptr())->data;
+    active().table->repeat(others.data[1], to, 1, n, along.size);
+    others.data[1] = to;
+    others.strides[1][last] = along.size;
+    return true;
+}
+
 }  // namespace
 
 int put_selected(PyObject* self, const Selection& part, PyObject* value) {
@@ -303,6 +324,8 @@ int put_selected(PyObject* self, const Selection& part, PyObject* value) {
         if (d != axis)
             add_axis(others, part.dims[d], part.strides[d],
                      values.strides[d < axis ? d : d - 1 + g->nd]);
+    py::object row;
+    if (!repeat_innermost(along, others, f->descr, row)) return -1;
     merge_innermost(along, others);
     const Table& table = *active().table;
     bool in_range = false;
