@@ -83,11 +83,14 @@ class Case(RandomCase):
     def index_shape(self) -> tuple[int, ...]:
         return self.pick(((3,), (3,), (1,), (5,), (20,), (2, 3), (3, 1), (1, 3), (4, 2, 2)))
 
-    def index(self, length: int, shape: tuple[int, ...]) -> Any:
+    def index(self, length: int, shape: tuple[int, ...], safe: float = 0.0) -> Any:
+        """`safe`: how often no dtype that functions refuse to cast."""
         values = self.integers(length, shape)
         if self.chance(0.1) and values.ndim == 1:
             return values.tolist()
         dtype = self.pick(("i8", "i8", "i8", "i4", "i1", "u8", "u1"))
+        if dtype == "u8" and self.chance(safe):
+            dtype = "u4"
         if dtype[0] == "u":  # as many from the beginning
             values = numpy.where(values < 0, values + length, values)
         return self.layout(values.astype(dtype))
@@ -176,14 +179,14 @@ class Case(RandomCase):
     def taking(self) -> None:
         axis = None if self.chance(0.3) else self.axis()
         length = self.array.size if axis is None else self.array.shape[axis] if axis < self.array.ndim else 3
-        self.operands.append(self.index(length, self.index_shape()))
+        self.operands.append(self.index(length, self.index_shape(), 0.9))
         self.keywords["axis"] = axis
         if self.chance(0.3):
             self.keywords["mode"] = self.pick(("wrap", "clip", "raise"))
 
     def putting(self) -> None:
         shape = self.index_shape()
-        self.operands += [self.index(self.array.size, shape), self.value(shape)]
+        self.operands += [self.index(self.array.size, shape, 0.9), self.value(shape)]
 
     def along(self) -> None:
         axis = self.axis()
@@ -260,6 +263,29 @@ class Case(RandomCase):
         if self.name == "tile":
             self.array = self.operands[0] = self.array.ravel()
 
+    def deleting(self) -> None:
+        axis = None if self.chance(0.3) else self.axis()
+        length = self.array.size if axis is None else self.array.shape[axis] if axis < self.array.ndim else 3
+        form = self.rng.random()
+        if form < 0.4:
+            self.arguments.append(int(self.integers(length, ())))
+        elif form < 0.6:
+            self.arguments.append(self.slice(length))
+        else:
+            mask = self.rng.random(length) < 0.4
+            self.operands.append(mask if form < 0.8 else self.index(length, self.index_shape()))
+        self.keywords["axis"] = axis
+
+    def inserting(self) -> None:
+        axis = None if self.chance(0.6) else self.axis()
+        length = self.array.size if axis is None else self.array.shape[axis] if axis < self.array.ndim else 3
+        if axis is not None and self.chance(0.7):
+            self.array = self.operands[0] = self.array.ravel()
+            axis, length = 0, self.array.size
+        self.arguments.append(int(self.integers(length + 1, ())) if self.chance(0.97) else -length - 2)
+        self.keywords["axis"] = axis
+        self.keywords["values"] = self.value(self.pick(((), (1,), (3,), (2, 1))))
+
     def reshaping(self) -> None:
         self.arguments.append(self.pick(((-1,), (self.array.size,), (1, -1), (-1, self.array.shape[-1]))))
 
@@ -276,7 +302,8 @@ class Case(RandomCase):
             return a
         if self.name in ("concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"):
             return named(xp, self.name)([a, *others], **self.keywords)
-        result = named(xp, self.name)(a, *others, *self.arguments, **self.keywords)
+        keywords = {key: clones(xp, x)[0] for key, x in self.keywords.items()}
+        result = named(xp, self.name)(a, *others, *self.arguments, **keywords)
         return a if result is None else result
 
     def __str__(self) -> str:
@@ -314,6 +341,8 @@ CALLS = [
     *[("by_axes", name) for name in ("moveaxis", "swapaxes")],
     *[("joining", name) for name in ("concatenate", "stack", "hstack", "vstack", "dstack", "column_stack")],
     *[("repeating", name) for name in ("repeat", "tile", "roll")],
+    ("deleting", "delete"),
+    ("inserting", "insert"),
     ("reshaping", "reshape"),
 ]
 

@@ -11,6 +11,7 @@
 #include "creation/joining.h"
 #include "creation/repeating.h"
 #include "creation/shaping.h"
+#include "creation/splicing.h"
 #include "linalg/einsum.h"
 #include "linalg/matrix_chain.h"
 #include "linalg/product.h"
