@@ -799,3 +799,28 @@ def test_arrays_of_indices_are_native() -> None:
         a[[0, 2]] = 2
     assert DISABLED or count.of("__getitem__").native >= 14
     assert DISABLED or count.of("__setitem__").native == 5
+
+
+@pytest.mark.parametrize("key", ["array", "slice", "integer", "mask"])
+def test_slices_that_change_the_array_meanwhile(key: str) -> None:
+    """Only ours: NumPy reads, and writes, the memory that is gone."""
+
+    class Shrinks:
+        def __index__(self) -> int:
+            a.resize((2, 2), refcheck=False)
+            return 0
+
+    rows = raptors.ones(2000, bool) if key == "mask" else raptors.array([1999, 5])
+    keys = {"array": rows, "slice": slice(100, 200), "integer": 1999, "mask": rows}
+    whole = (keys[key], slice(Shrinks(), None))
+    for method, values in (("__getitem__", ()), ("__setitem__", (1.0,))):
+        a = raptors.zeros((2000, 2000))
+        call = getattr(a, method)
+        if key == "slice":
+            result = call(whole, *values)
+            assert result is None or result.shape == (0, 2)
+        else:
+            with pytest.raises(IndexError, match=r"out of bounds|did not match"):
+                call(whole, *values)
+        assert a.shape == (2, 2)
+        assert not a.any()

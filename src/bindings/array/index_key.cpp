@@ -233,6 +233,8 @@ bool add_mask(const Fields* f, int axis, PyObject* x, IndexedAxes& axes) {
 
 // What an index is made of.
 struct Items {
+    Items(PyObject* const* items, Py_ssize_t length) : at(items), n(length) {}
+
     PyObject* const* at;
     Py_ssize_t n;
     int used = 0, made = 0;  // axes of the array, new axes
@@ -240,6 +242,22 @@ struct Items {
     bool ellipsis = false;
     int arrays = 0;
     Py_ssize_t first = -1, last = -1;  // among integers and arrays
+    Py_ssize_t start[NPY_MAXDIMS], stop[NPY_MAXDIMS], step[NPY_MAXDIMS];  // of slices
+
+    // The numbers of slices may run any code, which may change the arrays: they come first. no:
+    // their errors are NumPy's.
+    Parsed unpack_slices() {
+        for (Py_ssize_t i = 0; i < n; ++i) {
+            if (!PySlice_Check(at[i]) || PySlice_Unpack(at[i], start + i, stop + i, step + i) == 0)
+                continue;
+            if (!PyErr_ExceptionMatches(PyExc_TypeError) &&
+                !PyErr_ExceptionMatches(PyExc_ValueError))
+                return Parsed::error;
+            PyErr_Clear();
+            return Parsed::no;
+        }
+        return Parsed::yes;
+    }
 
     // False: not for us.
     bool count() {
@@ -290,8 +308,8 @@ Parsed select(const Fields* f, const Items& items, Selection& part, const AddArr
             for (int skip = f->nd - items.used; skip > 0; --skip, ++axis)
                 keep(f->dimensions[axis], f->strides[axis]);
         } else if (PySlice_Check(x)) {
-            Py_ssize_t start, stop, step;
-            if (PySlice_Unpack(x, &start, &stop, &step) < 0) return Parsed::error;
+            Py_ssize_t start = items.start[i], stop = items.stop[i];
+            Py_ssize_t const step = items.step[i];
             Py_ssize_t const len = PySlice_AdjustIndices(f->dimensions[axis], &start, &stop, step);
             if (len > 0) part.data += start * f->strides[axis];
             npy_intp stride;
@@ -422,12 +440,14 @@ char* locate(const Fields* f, PyObject* key) {
 }
 
 Parsed parse_key(const Fields* f, PyObject* key, bool keep, Selection& part) {
-    Items items{&key, 1};
+    Items items(&key, 1);
     if (PyTuple_CheckExact(key)) {
         items.at = reinterpret_cast<PyTupleObject*>(key)->ob_item;
         items.n = PyTuple_GET_SIZE(key);
     }
-    if (items.n > NPY_MAXDIMS || !items.count() || items.used > f->nd ||
+    if (items.n > NPY_MAXDIMS) return Parsed::no;
+    if (Parsed const unpacked = items.unpack_slices(); unpacked != Parsed::yes) return unpacked;
+    if (!items.count() || items.used > f->nd ||
         f->nd - items.used + items.made + (items.arrays ? 1 : 0) > NPY_MAXDIMS)
         return Parsed::no;
     part.element = part.permuted = part.c_order = false;

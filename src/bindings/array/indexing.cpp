@@ -110,6 +110,8 @@ __attribute__((noinline)) int set_part(PyObject* self, DType t, PyObject* key, P
         case Parsed::yes:
             break;
     }
+    // Numbers of slices may have run any code, too.
+    if (!(f->flags & NPY_ARRAY_WRITEABLE)) return refuse_item(Why::value);
     int const done = part.indices
                          ? put_selected(self, part, value)
                          : assign(part.data, part.nd, part.dims, part.strides, f->descr, value);
