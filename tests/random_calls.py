@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy
+import pytest
 import samples
+from helpers import DISABLED, EXACT, Mismatches, Rules, counted, mismatch
+
+import raptors
+
+#: The one case that runs, if it is named.
+ONE = os.environ.get("RAPTORS_FUZZ_SEED")
 
 
 class RandomCase:
@@ -14,6 +23,14 @@ class RandomCase:
     def __init__(self, name: str, seed: int) -> None:
         self.seed = seed
         self.rng = samples.generator(name, seed)
+        self.rules: Rules = EXACT
+
+    def skipped(self) -> bool:
+        """Whether NumPy itself gets it wrong."""
+        return False
+
+    def run(self, xp: Any) -> Any:
+        raise NotImplementedError  # each kind of call has its own
 
     def pick(self, values: Any) -> Any:
         return values[int(self.rng.integers(len(values)))]
@@ -50,3 +67,27 @@ class RandomCase:
         packed = numpy.zeros(a.shape, [("pad", "u1"), ("value", a.dtype)])
         packed["value"] = a
         return packed["value"]
+
+
+def compare_cases(
+    kind: type[Any], seeds: Iterable[int], parts: int, native: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fails if a case differs from NumPy, or less than the share `native` of the calls was that.
+
+    The instruction sets take turns. `kind`: a RandomCase that is made of a seed.
+    """
+    found = Mismatches()
+    names = raptors.available_isas()
+    with counted() as count:
+        for seed in [int(ONE)] if ONE else seeds:
+            case = kind(seed)
+            if case.skipped():
+                continue
+            isa = names[(seed // parts) % len(names)]
+            with raptors.simd(isa):
+                problem = mismatch(case.run, case.rules)
+            found.add(f"{case} on {isa}" if problem else "", problem)
+    with capsys.disabled():
+        print(f"\n{found.cases} cases, {count.share:.1%} of {count.total} calls native")
+    found.done()
+    assert ONE or DISABLED or count.share >= native, count.reasons()

@@ -18,22 +18,19 @@ from helpers import (
     DISABLED,
     NUMPY,
     OPS,
-    Mismatches,
     Rules,
     clones,
     counted,
-    mismatch,
     named,
     rules_for,
 )
-from random_calls import RandomCase
+from random_calls import ONE, RandomCase, compare_cases
 
 import raptors
 
 pytestmark = pytest.mark.skipif(NUMPY == (2, 0), reason="NumPy 2.0 crashes: greater(-45, uint32, out=bool)")
 
 CASES = int(os.environ.get("RAPTORS_FUZZ_CASES", "20000"))
-ONE = os.environ.get("RAPTORS_FUZZ_SEED")
 PARTS = 4
 
 ROWS = [row for row in OPS if row["kind"] != "ternary"]
@@ -215,21 +212,7 @@ class Case(RandomCase):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_calls(part: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Values, dtypes, layout, flags, warnings and exceptions are NumPy's; most calls are native."""
-    found = Mismatches()
-    names = raptors.available_isas()
-    seeds = [int(ONE)] if ONE else range(part, CASES, PARTS)
-    with counted() as count:
-        for seed in seeds:
-            case = Case(seed)
-            if case.skipped():
-                continue
-            with raptors.simd(names[(seed // PARTS) % len(names)]):
-                problem = mismatch(case.run, case.rules)
-            found.add(f"{case} on {names[(seed // PARTS) % len(names)]}" if problem else "", problem)
-    with capsys.disabled():
-        print(f"\n{found.cases} cases, {count.share:.1%} of {count.total} calls native")
-    found.done()
-    assert ONE or DISABLED or count.share >= 0.6, count.reasons()
+    compare_cases(Case, range(part, CASES, PARTS), PARTS, 0.6, capsys)
 
 
 def loop_of(row: dict[str, Any], dtype: str) -> str:

@@ -11,14 +11,11 @@ from typing import Any
 
 import numpy
 import pytest
-from helpers import DISABLED, NUMPY, Mismatches, clones, counted, mismatch, named
-from random_calls import RandomCase
+from helpers import NUMPY, clones, named
+from random_calls import RandomCase, compare_cases
 from test_moves import DTYPES
 
-import raptors
-
 CASES = int(os.environ.get("RAPTORS_FUZZ_MOVES", "100000"))
-ONE = os.environ.get("RAPTORS_FUZZ_SEED")
 PARTS = 4
 
 ALL: dict[str, Any] = {
@@ -351,17 +348,4 @@ CALLS = [
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_moves(part: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Values, dtypes, layout, flags, warnings and exceptions are NumPy's; nearly all calls are native."""
-    found = Mismatches()
-    names = raptors.available_isas()
-    seeds = [int(ONE)] if ONE else range(part, CASES, PARTS)
-    with counted() as count:
-        for seed in seeds:
-            case = Case(seed)
-            isa = names[(seed // PARTS) % len(names)]
-            with raptors.simd(isa):
-                problem = mismatch(case.run)
-            found.add(f"{case} on {isa}" if problem else "", problem)
-    with capsys.disabled():
-        print(f"\n{found.cases} cases, {count.share:.1%} of {count.total} calls native")
-    found.done()
-    assert ONE or DISABLED or count.share >= 0.9, count.reasons()
+    compare_cases(Case, range(part, CASES, PARTS), PARTS, 0.9, capsys)

@@ -82,19 +82,6 @@ bool read_values(const Fields* f, PyObject* value, Cast cast, Values& values) {
 
 bool is_single(const Values& values) { return !values.f || count_of(values.f) == 1; }
 
-// The strides of `f` broadcast to a shape. False: its shape does not go with it.
-bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides) {
-    int const first = nd - f->nd;
-    if (first < 0) return false;
-    std::fill(strides, strides + nd, 0);
-    for (int d = 0; d < f->nd; ++d) {
-        if (f->dimensions[d] == 1) continue;
-        if (f->dimensions[d] != dims[first + d]) return false;
-        strides[first + d] = f->strides[d];
-    }
-    return true;
-}
-
 // The elements of f where the mask is true become the values; both are broadcast. False: their
 // shapes do not go with that of f.
 bool copy_where(const Fields* f, const Fields* mask, const Values& values) {

@@ -238,13 +238,7 @@ bool read_values(PyObject* value, const Fields* f, int nd, const npy_intp* dims,
     if (!values.array) return false;
     Fields const* const v = fields(values.array.ptr());
     declined = Why::shape;
-    int const first = nd - v->nd;
-    if (first < 0) return false;
-    for (int d = 0; d < v->nd; ++d) {
-        if (v->dimensions[d] == 1) continue;
-        if (v->dimensions[d] != dims[first + d]) return false;
-        values.strides[first + d] = v->strides[d];
-    }
+    if (!broadcast_strides(v, nd, dims, values.strides)) return false;
     values.data = v->data;
     declined = Why::overlap;
     return disjoint(v, f);

@@ -214,32 +214,19 @@ PyObject* stack_axis_native(int which, Entry* entry, PyObject*, PyObject* const*
                        });
 }
 
-PyObject* dstack_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
-                        PyObject* kwnames) {
+PyObject* deep_stack_native(int which, Entry* entry, PyObject*, PyObject* const* args,
+                            Py_ssize_t nargs, PyObject* kwnames) {
     if (nargs != 1 || kwnames || !is_sequence(args[0])) return decline(Why::keyword);
+    bool const columns = which == 0;
     return with_pieces(PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]),
                        [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
                            for (Py_ssize_t k = 0; k < n; ++k) {
                                int const nd = pieces[k].f->nd;
                                if (nd == 0) return decline(Why::shape);
-                               if (nd == 1) pieces[k].inserted = 0;
-                               pieces[k].appended = nd < 3;
+                               if (nd == 1) pieces[k].inserted = columns ? 1 : 0;
+                               pieces[k].appended = !columns && nd < 3;
                            }
-                           return join(entry, pieces, n, 2);
-                       });
-}
-
-PyObject* column_stack_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
-                              PyObject* kwnames) {
-    if (nargs != 1 || kwnames || !is_sequence(args[0])) return decline(Why::keyword);
-    return with_pieces(PySequence_Fast_ITEMS(args[0]), PySequence_Fast_GET_SIZE(args[0]),
-                       [&](Piece* pieces, Py_ssize_t n) -> PyObject* {
-                           for (Py_ssize_t k = 0; k < n; ++k) {
-                               int const nd = pieces[k].f->nd;
-                               if (nd == 0) return decline(Why::shape);
-                               if (nd == 1) pieces[k].inserted = 1;
-                           }
-                           return join(entry, pieces, n, 1);
+                           return join(entry, pieces, n, columns ? 1 : 2);
                        });
 }
 

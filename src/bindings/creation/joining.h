@@ -7,8 +7,7 @@ namespace raptors {
 RAPTORS_NATIVE(concatenate_native);
 RAPTORS_NATIVE(stack_native);
 RAPTORS_NATIVE(stack_axis_native);  // which 0: vstack, 1: hstack
-RAPTORS_NATIVE(column_stack_native);
-RAPTORS_NATIVE(dstack_native);
+RAPTORS_NATIVE(deep_stack_native);  // which 0: column_stack, 1: dstack
 RAPTORS_NATIVE(append_native);
 
 // Exact arrays of one shape along a new first axis: what array() makes of a list of them. Declines

@@ -1,5 +1,6 @@
 #include "python/array.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -18,6 +19,18 @@ DType dtype_of_slow(PyArray_Descr* descr) {
         PyDataType_HASFIELDS(descr))
         return no_dtype;
     return dtype_of_num[num];
+}
+
+bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides) {
+    int const first = nd - f->nd;
+    if (first < 0) return false;
+    std::fill(strides, strides + nd, 0);
+    for (int d = 0; d < f->nd; ++d) {
+        if (f->dimensions[d] == 1) continue;
+        if (f->dimensions[d] != dims[first + d]) return false;
+        strides[first + d] = f->strides[d];
+    }
+    return true;
 }
 
 bool disjoint(const Fields* f, const Fields* g) {

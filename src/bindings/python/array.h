@@ -80,6 +80,9 @@ inline bool same_shape(const Fields* f, const Fields* g) {
     return true;
 }
 
+// The strides of `f` broadcast to a shape. False: its shape does not go with it.
+bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides);
+
 // Whether the extents of two arrays in memory do not meet.
 bool disjoint(const Fields* f, const Fields* g);
 // Whether no byte belongs to two elements. False may be wrong.
