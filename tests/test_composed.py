@@ -318,7 +318,7 @@ FAR = [2**31, 2**31 - 1, -(2**31), -(2**31) - 1, 2**63, -(2**63) - 1, 10**30, 40
 def test_round_far_from_the_point(xp: Any, dtype: str) -> Iterator[Any]:
     """Beyond a C int NumPy raises. Just below it takes seconds to find infinity, as for 400 decimals."""
     if NUMPY == (2, 0):
-        pytest.skip("NumPy 2.0 crashes")
+        pytest.skip("NumPy 2.0 crashes: array(True).round(-2**31)")
     for a in (numpy.array([0, 1, 100]).astype(dtype), numpy.array(1).astype(dtype)):
         x = mine(xp, a)
         for decimals in FAR:
