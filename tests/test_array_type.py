@@ -1303,9 +1303,7 @@ MALFORMED = [
 @pytest.mark.parametrize("expression", MALFORMED)
 def test_malformed_calls_have_numpys_errors(expression: str) -> None:
     if NUMPY == (2, 0) and ("[a]" in expression or "(3," in expression):
-        pytest.skip(
-            "NumPy 2.0 crashes where args is a list, and names an attribute of its own where func is no function"
-        )
+        pytest.skip("NumPy 2.0 crashes for a list of args, and for func 3 names its own attribute")
     same_as_numpy(lambda xp: eval(expression, {"a": mine(xp, numpy.ones(3)), "np": xp, "numpy": numpy}))
 
 
