@@ -500,7 +500,7 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
     "choose": (lambda a: raptors.choose(a.astype(int), [a, a, a]), SELECTION),
     "angle": (lambda a: raptors.angle(a), COMPLEX),
     "real": (lambda a: raptors.real(a), COMPLEX),
-    "trace": (lambda a: a.reshape(3, 1).trace(), "linear algebra: NumPy calls BLAS"),
+    "cross": (lambda a: raptors.cross(a, a), "linear algebra: NumPy calls BLAS"),
     "rot90": (lambda a: raptors.rot90(a.reshape(3, 1)), "rearranges: NumPy's views and copies"),
     "average": (lambda a: raptors.average(a), PYTHON),
     "piecewise": (lambda a: raptors.piecewise(a, [a > 1], [1, 2]), PYTHON),
@@ -528,7 +528,7 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "matrix.sum": (lambda a: a.view(raptors.matrix).sum(), "NumPy's code of one of its classes"),
     "astype": (lambda a: raptors.astype(a, "int64"), "this form of the call has no native code"),
-    "add": (lambda a: raptors.add.reduceat(a, [0, 1]), "NumPy serves this function"),
+    "add": (lambda a: raptors.add.reduceat(a, [0, 1], dtype="f8"), "NumPy serves this function"),
 }
 
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "array/free_lists.h"
+#include "creation/from_objects.h"
 #include "creation/shaping.h"
 
 namespace raptors {
@@ -12,6 +13,8 @@ Signature const diagonal_signature = {3, 3, {"offset", "axis1", "axis2"}, {}};
 Signature const offset_signature = {1, 0, {"offset"}, {}};
 Signature const axis_signature = {1, 1, {"axis"}, {}};
 Signature const moveaxis_signature = {2, 2, {"source", "destination"}, {}};
+Signature const swap_signature = {1, 1, {"inplace"}, {}};
+Signature const field_signature = {2, 2, {"dtype", "offset"}, {}};
 Signature const rollaxis_signature = {2, 2, {"axis", "start"}, {}};
 
 View view_of(const Fields* f) {
@@ -65,20 +68,8 @@ PyObject* part(PyObject* self, DType t, int which) {
 
 }  // namespace
 
-PyObject* diagonal_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
-                          Py_ssize_t nargs, PyObject* kwnames) {
-    if (!active().table) return decline(Why::disabled);
-    bool const matrices = which == 1;
-    const Signature& signature = matrices ? offset_signature : diagonal_signature;
-    PyObject* slots[max_parameters] = {};
-    if (!is_ours(self) || !signature.parse(args, nargs, kwnames, slots))
-        return decline(Why::keyword);
+PyObject* diagonal_of(PyObject* self, npy_intp offset, npy_intp a, npy_intp b) {
     Fields const* const f = fields(self);
-    npy_intp offset = 0, a = matrices ? f->nd - 2 : 0, b = matrices ? f->nd - 1 : 1;
-    if (f->nd < 2 || (slots[0] && !parse_integer(slots[0], &offset)) ||
-        (slots[1] && !parse_axis(slots[1], f->nd, &a)) ||
-        (slots[2] && !parse_axis(slots[2], f->nd, &b)) || a == b)
-        return decline(Why::shape);
     npy_intp rows = f->dimensions[a], columns = f->dimensions[b];
     npy_intp const start = offset < 0 ? a : b;
     if (offset < -rows || offset > columns) return decline(Why::shape);
@@ -98,7 +89,54 @@ PyObject* diagonal_native(int which, Entry* entry, PyObject* self, PyObject* con
         return decline(Why::shape);
     PyObject* const out = made(self, v);
     if (out) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;
-    return counted(entry, out);
+    return out;
+}
+
+PyObject* diagonal_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    bool const matrices = which == 1;
+    const Signature& signature = matrices ? offset_signature : diagonal_signature;
+    PyObject* slots[max_parameters] = {};
+    if (!is_ours(self) || !signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    npy_intp offset = 0, a = matrices ? f->nd - 2 : 0, b = matrices ? f->nd - 1 : 1;
+    if (f->nd < 2 || (slots[0] && !parse_integer(slots[0], &offset)) ||
+        (slots[1] && !parse_axis(slots[1], f->nd, &a)) ||
+        (slots[2] && !parse_axis(slots[2], f->nd, &b)) || a == b)
+        return decline(Why::shape);
+    return counted(entry, diagonal_of(self, offset, a, b));
+}
+
+PyObject* byteswap_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* slots[max_parameters];
+    bool in_itself = false;
+    if (!is_ours(self) || !swap_signature.parse(args, nargs, kwnames, slots) ||
+        !parse_flag(slots[0], &in_itself))
+        return decline(Why::borrowed);
+    count_numpy(entry, Why::borrowed, self);
+    if (in_itself || !(fields(self)->flags & NPY_ARRAY_C_CONTIGUOUS))
+        return PyArray_Byteswap(as_array(self), in_itself);
+    PyObject* const copy = c_ordered(self);
+    if (!copy) return PyErr_Occurred() ? nullptr : PyArray_Byteswap(as_array(self), false);
+    PyObject* const out = PyArray_Byteswap(as_array(copy), true);
+    Py_DECREF(copy);
+    return out;
+}
+
+PyObject* getfield_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                          Py_ssize_t nargs, PyObject* kwnames) {
+    PyObject* slots[max_parameters];
+    npy_intp offset = 0;
+    if (!is_ours(self) || !field_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
+        (slots[1] && !parse_integer(slots[1], &offset)) || offset < 0 || offset > NPY_MAX_INT)
+        return decline(Why::borrowed);
+    PyArray_Descr* dtype = nullptr;
+    if (!PyArray_DescrConverter(slots[0], &dtype)) return nullptr;
+    count_numpy(entry, Why::borrowed, self);
+    return PyArray_GetField(as_array(self), dtype, static_cast<int>(offset));
 }
 
 PyObject* flip_native(int which, Entry* entry, PyObject* self, PyObject* const* args,

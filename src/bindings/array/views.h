@@ -29,6 +29,12 @@ RAPTORS_NATIVE(broadcast_to_native);
 RAPTORS_NATIVE(at_least_native);  // which: the least number of axes
 RAPTORS_NATIVE(fact_native);      // which: a Fact
 RAPTORS_NATIVE(whole_native);     // the array itself: __array__()
+RAPTORS_NATIVE(byteswap_native);  // NumPy's C functions, counted as NumPy's
+RAPTORS_NATIVE(getfield_native);
+
+// The diagonals of two axes, offset by that many columns, which is within the array. nullptr
+// without an error: declined.
+PyObject* diagonal_of(PyObject* self, npy_intp offset, npy_intp rows_axis, npy_intp columns_axis);
 
 // a.T
 PyObject* reversed_axes(PyObject* self);

@@ -325,6 +325,7 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
 }
 
 PyObject* c_ordered(PyObject* self) { return copied(self, Order::c); }
+PyObject* copied_in_order(PyObject* self) { return copied(self, Order::keep); }
 
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {

@@ -30,6 +30,9 @@ void stride_order(int nd, const npy_intp* strides, int* perm);
 PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep);
 // A new C-ordered array with the elements of an exact array whose dtype has kernels.
 PyObject* c_ordered(PyObject* self);
+// A copy of an exact array whose axes follow each other in memory as they do. nullptr without an
+// error: declined.
+PyObject* copied_in_order(PyObject* self);
 // An exact array as one whose elements can be moved to those of dtype `descr`: itself, or a copy
 // that is converted without a floating-point event. nullptr without an error: declined.
 PyObject* as_values(PyArray_Descr* descr, PyObject* from);

@@ -98,23 +98,21 @@ struct KnownType {
 };
 KnownType known_types[256];
 
-KnownType& known_type(PyTypeObject* t) {
-    auto const at = reinterpret_cast<uintptr_t>(t);
-    return known_types[(at >> 4 ^ at >> 11) % std::size(known_types)];
-}
-
-uint8_t facts_of(PyObject* x) {
-    PyTypeObject* const t = Py_TYPE(x);
-    KnownType& known = known_type(t);
-    if (known.type == t && known.version == t->tp_version_tag) [[likely]]
-        return known.facts;
+[[gnu::noinline]] uint8_t look_again(PyTypeObject* t, KnownType& known) {
     uint8_t const facts = look_at(t);  // which makes a version, if there is none
     known = {t->tp_version_tag ? t : nullptr, t->tp_version_tag, facts};
     return facts;
 }
 
-Overriding function_override(PyObject* x, int depth) {
-    uint8_t const facts = facts_of(x);
+[[gnu::always_inline]] inline uint8_t facts_of(PyObject* x) {
+    PyTypeObject* const t = Py_TYPE(x);
+    auto const at = reinterpret_cast<uintptr_t>(t);
+    KnownType& known = known_types[(at >> 4 ^ at >> 11) % std::size(known_types)];
+    return known.type == t && known.version == t->tp_version_tag ? known.facts
+                                                                 : look_again(t, known);
+}
+
+Overriding function_override(PyObject* x, uint8_t facts, int depth) {
     if (facts & overriding_function) return Overriding::yes;
     if (facts & leaf) return Overriding::no;
     if (!(facts & container) || depth == 2) return Overriding::unknown;
@@ -123,7 +121,7 @@ Overriding function_override(PyObject* x, int depth) {
     PyObject** const items = PySequence_Fast_ITEMS(x);
     Overriding all = n > max_items ? Overriding::unknown : Overriding::no;
     for (Py_ssize_t i = 0; i < std::min(n, max_items); ++i) {
-        Overriding const one = function_override(items[i], depth + 1);
+        Overriding const one = function_override(items[i], facts_of(items[i]), depth + 1);
         if (one == Overriding::yes) return one;
         all = std::max(all, one);
     }
@@ -147,7 +145,7 @@ PyTypeObject* own_class(PyTypeObject* numpy) {
 
 bool overrides_ufunc(PyObject* x) { return (facts_of(x) & overriding_ufunc) != 0; }
 
-Overriding overriding_function(PyObject* x) { return function_override(x, 0); }
+Overriding overriding_function(PyObject* x) { return function_override(x, facts_of(x), 0); }
 
 Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like) {
     Arguments all;
@@ -155,10 +153,8 @@ Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like)
         PyObject* x = args[i];
         uint8_t facts = facts_of(x);
         all.all_shown = all.all_shown && !(facts & (viewed | stand_in | container));
-        if (x != like) {
-            all.overriding =
-                std::max(all.overriding, facts & leaf ? Overriding::no : function_override(x, 0));
-        }
+        if (x != like && (facts & (leaf | TypeFact::overriding_function)) != leaf)
+            all.overriding = std::max(all.overriding, function_override(x, facts, 0));
         if (all.array) continue;
         if (facts & container && PySequence_Fast_GET_SIZE(x)) {
             x = PySequence_Fast_GET_ITEM(x, 0);

@@ -182,6 +182,14 @@ PyObject* ufunc_method(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
         PyObject* o = outer(*p->ufunc, args, nargs, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
+    if (which == 2 && p->ufunc) {
+        PyObject* o = ufunc_reduceat(*p->ufunc, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
+    if (which == 4 && p->ufunc) {
+        PyObject* o = ufunc_at(*p->ufunc, args, nargs, kwnames);
+        if (o || PyErr_Occurred()) return o;
+    }
     static PyObject* const name = PyUnicode_InternFromString(method_names[which]);
     return counted_numpy(p->entry, first_array(args, nargs), [&]() -> PyObject* {
         if (!any_overrides_ufunc(args, nargs, kwnames))

@@ -23,6 +23,7 @@
 #include "ops/rounding.h"
 #include "ops/scan.h"
 #include "ops/searching.h"
+#include "ops/sorting.h"
 #include "ops/statistics.h"
 
 namespace py = pybind11;

@@ -32,6 +32,11 @@ PyObject* call_elementwise(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs
 // ufunc.outer. nullptr without an error: declined.
 PyObject* outer(Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
+// ufunc.at and ufunc.reduceat (indexed.cpp). nullptr without an error: declined.
+PyObject* ufunc_reduceat(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs,
+                         PyObject* kwnames);
+PyObject* ufunc_at(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
 RAPTORS_NATIVE(clip_native);  // which 0: the method, 1: the function
 RAPTORS_NATIVE(where_native);
 RAPTORS_NATIVE(conjugate_native);

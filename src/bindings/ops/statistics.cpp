@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "array/free_lists.h"
+#include "array/views.h"
 #include "creation/from_objects.h"
 #include "linalg/product.h"
 #include "ops/reduce_call.h"
@@ -295,6 +296,33 @@ PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const*
     }
     count_native(entry, dtype_of(f->descr), layout_of(f), f->nd, f->dimensions);
     return PyBool_FromLong(equal);
+}
+
+PyObject* trace_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                       Py_ssize_t nargs, PyObject* kwnames) {
+    static Signature const of_axes = {5, 5, {"offset", "axis1", "axis2", "dtype", "out"}, {}};
+    static Signature const of_matrices = {2, 0, {"offset", "dtype"}, {}};
+    if (!active().table) return decline(Why::disabled);
+    bool const matrices = which == 1;
+    PyObject* slots[max_parameters] = {};
+    if (!is_ours(self) || !(matrices ? of_matrices : of_axes).parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    int const nd = fields(self)->nd;
+    npy_intp offset = 0, a = matrices ? nd - 2 : 0, b = matrices ? nd - 1 : 1;
+    if (nd < 2 || (slots[0] && !parse_integer(slots[0], &offset)) ||
+        (!matrices && slots[1] && !parse_axis(slots[1], nd, &a)) ||
+        (!matrices && slots[2] && !parse_axis(slots[2], nd, &b)) || a == b)
+        return decline(Why::shape);
+    PyObject* const diagonal = diagonal_of(self, offset, a, b);
+    if (!diagonal) return nullptr;
+    ReduceCall call = calling(Reduction::sum);
+    call.given[p_axis] = PyLong_FromLong(nd - 2);
+    call.given[p_dtype] = slots[matrices ? 1 : 3];
+    call.given[p_out] = matrices ? nullptr : slots[4];
+    PyObject* const out = call.given[p_axis] ? reduce(entry, diagonal, call) : nullptr;
+    Py_XDECREF(call.given[p_axis]);
+    Py_DECREF(diagonal);
+    return out;
 }
 
 }  // namespace raptors

@@ -16,10 +16,25 @@ enum class Op : uint8_t {
 
 constexpr int n_ops = static_cast<int>(Op::count);
 
+// n elements of an array by their indices, which may repeat, and as many values; `step` and
+// `values_step` are bytes. Indices are in range, those below 0 counted from the end.
+struct AtBlock {
+    char* array;
+    ptrdiff_t step;
+    int64_t length;
+    const int64_t* indices;
+    ptrdiff_t n;
+    const char* values;
+    ptrdiff_t values_step;
+};
+// Each element becomes element (op) value, one after the other.
+using AtFn = void (*)(const AtBlock&) noexcept;
+
 // A null entry, here and in the other tables: no kernel for that dtype.
 struct ElementwiseTable {
     KernelFn elementwise[n_ops][n_dtypes];  // by the loop's dtype T
     KernelFn product[n_dtypes];             // floats: x * y + 0.0
+    AtFn at[n_ops][n_dtypes];               // of rows "TT->T"
 };
 
 // What sets a row apart; ops.def says what each means.

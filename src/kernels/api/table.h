@@ -5,10 +5,17 @@
 #include "api/move.h"
 #include "api/reduce.h"
 #include "api/scan.h"
+#include "api/search.h"
 #include "api/solve.h"
 
 namespace raptors {
 
-struct Table : ElementwiseTable, ReduceTable, ScanTable, MoveTable, GemmTable, SolveTable {};
+struct Table : ElementwiseTable,
+               ReduceTable,
+               ScanTable,
+               MoveTable,
+               GemmTable,
+               SearchTable,
+               SolveTable {};
 
 }  // namespace raptors

@@ -20,6 +20,7 @@ void fill_table(Table& table) noexcept {
     fill_truth(table);
     fill_argminmax(table);
     fill_scan(table);
+    fill_search(table);
     fill_gemm(table);
     fill_solve(table);
     fill_terms(table);

@@ -9,6 +9,7 @@ struct ReduceTable;
 struct ScanTable;
 struct MoveTable;
 struct GemmTable;
+struct SearchTable;
 struct SolveTable;
 
 }  // namespace raptors
@@ -33,6 +34,7 @@ void fill_arange(MoveTable& table) noexcept;
 void fill_compress(MoveTable& table) noexcept;
 void fill_take(MoveTable& table) noexcept;
 void fill_repeat(MoveTable& table) noexcept;
+void fill_search(SearchTable& table) noexcept;
 void fill_gemm(GemmTable& table) noexcept;
 void fill_solve(SolveTable& table) noexcept;
 

@@ -42,15 +42,41 @@ inline void fill_row(KernelFn* row) {
 #include "tables/dtypes.def"
 }
 
+template <class F, class T>
+void at(const AtBlock& block) noexcept {
+    AtBlock const b = block;
+    for (ptrdiff_t i = 0; i < b.n; ++i) {
+        int64_t index = __atomic_load_n(b.indices + i, __ATOMIC_RELAXED);
+        index += index < 0 ? b.length : 0;
+        if (static_cast<uint64_t>(index) >= static_cast<uint64_t>(b.length)) [[unlikely]]
+            continue;  // changed by another thread
+        char* const element = b.array + index * b.step;
+        Outputs<Value<T>>(&element).put(
+            0, F::apply(One<T>(element)[0], One<T>(b.values + i * b.values_step)[0]));
+    }
+}
+
+template <class F, RowSignature signature, uint32_t types>
+inline void fill_at(AtFn* row) {
+    constexpr bool closed = signature.outputs() == 1 && signature.letter(0) == 'T' &&
+                            signature.letter(1) == 'T' && signature.letter(2) == 'T';
+#define DTYPE(id, type, ...)                                       \
+    if constexpr (closed && includes(types & COMPUTED, DType::id)) \
+        row[static_cast<int>(DType::id)] = &at<F, type>;
+#include "tables/dtypes.def"
+}
+
 }  // namespace
 
 void RAPTORS_FILL(ElementwiseTable& table) noexcept {
     auto const row = [&table](Op op) { return table.elementwise[static_cast<int>(op)]; };
+    auto const at_row = [&table](Op op) { return table.at[static_cast<int>(op)]; };
     // clang-format off
 #define UNARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
     RAPTORS_ROWS_##status((fill_row<UnaryKernel, name##_formula, signature, types>(row(Op::name)));)
 #define BINARY(name, types, signature, status, traits, accuracy, cost, formula, doc) \
-    RAPTORS_ROWS_##status((fill_row<BinaryKernel, name##_formula, signature, types>(row(Op::name)));)
+    RAPTORS_ROWS_##status((fill_row<BinaryKernel, name##_formula, signature, types>(row(Op::name)), \
+                           fill_at<name##_formula, signature, types>(at_row(Op::name)));)
 // clang-format on
 #include "tables/ops.def"
 }
