@@ -486,7 +486,6 @@ def test_native_products_are_counted_by_their_dtype(dtype: str) -> None:
 
 SORTING = "sorting and searching: no kernels"
 CUMULATIVE = "cumulative: no kernels"
-SELECTION = "selection by index or mask: no kernels"
 COMPLEX = "complex numbers have no kernels"
 LAPACK = "LAPACK through NumPy"
 PYTHON = "NumPy's Python code over several calls"
@@ -497,11 +496,10 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
     "isin": (lambda a: raptors.isin(a, a), SORTING),
     "nancumsum": (lambda a: raptors.nancumsum(a), CUMULATIVE),
     "histogram": (lambda a: raptors.histogram(a), "counting and binning: no kernels"),
-    "choose": (lambda a: raptors.choose(a.astype(int), [a, a, a]), SELECTION),
     "angle": (lambda a: raptors.angle(a), COMPLEX),
     "real": (lambda a: raptors.real(a), COMPLEX),
     "cross": (lambda a: raptors.cross(a, a), "linear algebra: NumPy calls BLAS"),
-    "rot90": (lambda a: raptors.rot90(a.reshape(3, 1)), "rearranges: NumPy's views and copies"),
+    "resize": (lambda a: raptors.resize(a, 3), "rearranges: NumPy's views and copies"),
     "average": (lambda a: raptors.average(a), PYTHON),
     "piecewise": (lambda a: raptors.piecewise(a, [a > 1], [1, 2]), PYTHON),
     "polyval": (lambda a: raptors.polyval(a, 1.0), "polynomials of the old interface"),

@@ -39,14 +39,6 @@ py::object in_one_run(PyObject* x) {
         fields(x)->flags & NPY_ARRAY_C_CONTIGUOUS ? new_ref(x) : c_ordered(x));
 }
 
-// Whether one of Python's numbers is of the dtype's kind or a lower one.
-bool is_of_kind(PyObject* x, DType t) {
-    if (PyBool_Check(x)) return true;
-    if (PyLong_CheckExact(x)) return t != DType::boolean;
-    if (PyFloat_CheckExact(x)) return is_floating(t) || is_complex(t);
-    return PyComplex_CheckExact(x) && is_complex(t);
-}
-
 // What is assigned: an array in the dtype of that it goes to, or one element.
 struct Values {
     py::object array;
@@ -82,22 +74,22 @@ bool read_values(const Fields* f, PyObject* value, Cast cast, Values& values) {
 
 bool is_single(const Values& values) { return !values.f || count_of(values.f) == 1; }
 
-// The elements of f where the mask is true become the values; both are broadcast. False: their
-// shapes do not go with that of f.
-bool copy_where(const Fields* f, const Fields* mask, const Values& values) {
+// The elements of f where the mask is true become the values, or the one element; all is broadcast.
+// False: the shapes do not go with that of f.
+bool copy_where(const Fields* f, const Fields* mask, char* element, const Fields* values) {
     Nest nest;
     nest.ndim = f->nd;
     nest.operands = 3;
-    nest.data[0] = values.data;
+    nest.data[0] = values ? values->data : element;
     nest.data[1] = f->data;
     nest.data[2] = mask->data;
     std::copy(f->dimensions, f->dimensions + f->nd, nest.shape);
     std::copy(f->strides, f->strides + f->nd, nest.strides[1]);
     declined = Why::shape;
     if (!broadcast_strides(mask, f->nd, f->dimensions, nest.strides[2])) return false;
-    if (is_single(values))
+    if (!values || count_of(values) == 1)
         std::fill(nest.strides[0], nest.strides[0] + f->nd, 0);
-    else if (!broadcast_strides(values.f, f->nd, f->dimensions, nest.strides[0]))
+    else if (!broadcast_strides(values, f->nd, f->dimensions, nest.strides[0]))
         return false;
     simplify(nest);
     npy_intp const size = PyDataType_ELSIZE(f->descr);
@@ -109,6 +101,10 @@ bool copy_where(const Fields* f, const Fields* mask, const Values& values) {
         });
     });
     return true;
+}
+
+bool copy_where(const Fields* f, const Fields* mask, Values& values) {
+    return copy_where(f, mask, values.data, values.f);
 }
 
 // Contiguous values, `given` of them, one after the other where the mask is true, from the first
@@ -130,10 +126,6 @@ bool expand(const Fields* f, const Fields* mask, const char* values, npy_intp gi
     run_long(n, masked_cost,
              [&](WorkSplit) { table.expand(mask->data, values, f->data, n, total, size); });
     return true;
-}
-
-npy_intp count_true(const Fields* mask) {
-    return active().table->count_true(mask->data, count_of(mask));
 }
 
 // Values, `given` or at least as many as are needed (`exact`: as many), in C order where the mask
@@ -161,6 +153,14 @@ bool spread(const Fields* f, PyObject* mask, Values& values, bool exact) {
 }
 
 }  // namespace
+
+npy_intp count_true(const Fields* mask) {
+    return active().table->count_true(mask->data, count_of(mask));
+}
+
+bool copy_where(const Fields* f, const Fields* mask, const Fields* values) {
+    return copy_where(f, mask, nullptr, values);
+}
 
 PyObject* compressed(Entry* entry, PyObject* self, PyObject* key) {
     Fields const* const f = fields(self);

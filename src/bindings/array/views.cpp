@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/table.h"
 #include "array/free_lists.h"
 #include "creation/from_objects.h"
 #include "creation/shaping.h"
@@ -15,6 +16,8 @@ Signature const axis_signature = {1, 1, {"axis"}, {}};
 Signature const moveaxis_signature = {2, 2, {"source", "destination"}, {}};
 Signature const swap_signature = {1, 1, {"inplace"}, {}};
 Signature const field_signature = {2, 2, {"dtype", "offset"}, {}};
+Signature const rot90_signature = {2, 2, {"k", "axes"}, {}};
+Signature const trim_signature = {1, 1, {"trim"}, {}};
 Signature const rollaxis_signature = {2, 2, {"axis", "start"}, {}};
 
 View view_of(const Fields* f) {
@@ -28,6 +31,12 @@ View view_of(const Fields* f) {
 
 PyObject* made(PyObject* self, const View& v) {
     return new_view(self, v.nd, v.dims, v.strides, v.data, fields(self)->descr);
+}
+
+// From the last place along an axis to the first.
+void reverse(View& v, npy_intp axis) {
+    if (v.dims[axis]) v.data += (v.dims[axis] - 1) * v.strides[axis];
+    v.strides[axis] = -v.strides[axis];
 }
 
 // The axes in the order of `from`.
@@ -154,11 +163,73 @@ PyObject* flip_native(int which, Entry* entry, PyObject* self, PyObject* const* 
         return decline(Why::shape);
     if (kind != Flip::any) flipped[only] = true;
     View v = view_of(f);
-    for (int d = 0; d < v.nd; ++d) {
-        if (!flipped[d]) continue;
-        if (v.dims[d]) v.data += (v.dims[d] - 1) * v.strides[d];
-        v.strides[d] = -v.strides[d];
+    for (int d = 0; d < v.nd; ++d)
+        if (flipped[d]) reverse(v, d);
+    return counted(entry, made(self, v));
+}
+
+PyObject* rot90_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                       PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    npy_intp k = 1, axes[NPY_MAXDIMS] = {0, 1};
+    int n = 2;
+    if (!is_ours(self) || !rot90_signature.parse(args, nargs, kwnames, slots) ||
+        (slots[0] && !parse_integer(slots[0], &k)))
+        return decline(Why::keyword);
+    View v = view_of(fields(self));
+    if (v.nd < 2 ||
+        (slots[1] && (!is_sequence(slots[1]) || !parse_axes(slots[1], v.nd, &n, axes))) || n != 2)
+        return decline(Why::shape);
+    k &= 3;
+    if (k == 2) reverse(v, axes[0]);
+    if (k == 1 || k == 2) reverse(v, axes[1]);
+    if (k % 2) {
+        std::swap(v.dims[axes[0]], v.dims[axes[1]]);
+        std::swap(v.strides[axes[0]], v.strides[axes[1]]);
     }
+    if (k == 3) reverse(v, axes[1]);
+    return counted(entry, made(self, v));
+}
+
+PyObject* from_dlpack_native(int, Entry* entry, PyObject* self, PyObject* const*, Py_ssize_t nargs,
+                             PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    if (dtype_of(fields(self)->descr) == no_dtype) return decline(Why::dtype);
+    return counted(entry, made(self, view_of(fields(self))));
+}
+
+PyObject* trim_zeros_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                            Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !trim_signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    bool const both = !slots[0] || is_text(slots[0], "fb") || is_text(slots[0], "bf");
+    bool const front = both || is_text(slots[0], "f"), back = both || is_text(slots[0], "b");
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (!front && !back) return decline(Why::keyword);
+    if (t == no_dtype || f->nd != 1) return decline(Why::shape);
+    // A truth for one element after the other: what is trimmed is short, what is left is not read.
+    auto const is_zero = [&](npy_intp i) {
+        boolean truth;
+        Block one{};
+        one.data[0] = f->data + i * f->strides[0];
+        one.data[1] = reinterpret_cast<char*>(&truth);
+        one.n = one.rows = 1;
+        active().table->cast[index(t)][index(DType::boolean)](one, nullptr);
+        return truth == static_cast<boolean>(0);
+    };
+    npy_intp first = 0, end = f->dimensions[0];
+    while (front && first < end && is_zero(first)) ++first;
+    while (back && first < end && is_zero(end - 1)) --end;
+    // Nothing is left: NumPy's slices of this case depend on its version.
+    if (first == end) return decline(Why::shape);
+    View v = view_of(f);
+    v.data += first * f->strides[0];
+    v.dims[0] = end - first;
     return counted(entry, made(self, v));
 }
 

@@ -16,9 +16,12 @@ struct View {
 enum class Flip { any, rows, columns };  // flip, flipud, fliplr
 enum class Fact { shape, ndim, size, is_complex, is_real, is_scalar };
 
-RAPTORS_NATIVE(diagonal_native);   // which 1: of the last two axes, offset= alone (linalg.diagonal)
-RAPTORS_NATIVE(flip_native);       // which: a Flip
-RAPTORS_NATIVE(transpose_native);  // which 0: the method, 1: the function
+RAPTORS_NATIVE(diagonal_native);  // which 1: of the last two axes, offset= alone (linalg.diagonal)
+RAPTORS_NATIVE(flip_native);      // which: a Flip
+RAPTORS_NATIVE(rot90_native);
+RAPTORS_NATIVE(from_dlpack_native);
+RAPTORS_NATIVE(trim_zeros_native);  // of one axis
+RAPTORS_NATIVE(transpose_native);   // which 0: the method, 1: the function
 RAPTORS_NATIVE(swapaxes_native);
 RAPTORS_NATIVE(moveaxis_native);
 RAPTORS_NATIVE(rollaxis_native);

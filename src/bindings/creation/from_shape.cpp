@@ -68,15 +68,6 @@ void store_one(const Table& table, DType t, char* element) {
     table.cast[index(DType::boolean)][index(t)](block, nullptr);
 }
 
-// Fills a new array whose elements lie without gaps.
-PyObject* filled(PyObject* out, const char* element) {
-    if (!out) return nullptr;
-    Fields const* f = fields(out);
-    DType const t = dtype_of(f->descr);
-    repeat(*active().table, t, element, f->data, count_of(f), item_size(t));
-    return out;
-}
-
 // The dtype that asarray() finds for a scalar, borrowed; nullptr: declined.
 PyArray_Descr* dtype_of_scalar(PyObject* x) {
     if (PyFloat_CheckExact(x)) return descr_of(DType::float64);
@@ -98,6 +89,22 @@ PyArray_Descr* dtype_of_scalar(PyObject* x) {
 }
 
 }  // namespace
+
+PyObject* filled(PyObject* out, const char* element) {
+    if (!out) return nullptr;
+    Fields const* f = fields(out);
+    DType const t = dtype_of(f->descr);
+    repeat(*active().table, t, element, f->data, count_of(f), item_size(t));
+    return out;
+}
+
+PyObject* new_array_as(const Fields* f, const npy_intp* dims) {
+    constexpr int both = NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_C_CONTIGUOUS;
+    if ((f->flags & both) != NPY_ARRAY_F_CONTIGUOUS) return new_array(f->nd, dims, f->descr);
+    int perm[NPY_MAXDIMS];
+    for (int d = 0; d < f->nd; ++d) perm[d] = f->nd - 1 - d;
+    return new_array_ordered(f->nd, dims, perm, f->descr);
+}
 
 PyObject* empty_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {

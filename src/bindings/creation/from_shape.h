@@ -4,6 +4,12 @@
 
 namespace raptors {
 
+// Fills a new array, whose elements lie without gaps, with an element of its dtype, which has
+// kernels. nullptr stays nullptr.
+PyObject* filled(PyObject* out, const char* element);
+// An empty array of another shape: in Fortran order if `f` is in that alone, else in C order.
+PyObject* new_array_as(const Fields* f, const npy_intp* dims);
+
 RAPTORS_NATIVE(empty_native);
 RAPTORS_NATIVE(zeros_native);
 RAPTORS_NATIVE(ones_native);

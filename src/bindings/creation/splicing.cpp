@@ -6,6 +6,7 @@
 #include "array/free_lists.h"
 #include "array/selection.h"
 #include "creation/from_objects.h"
+#include "creation/from_shape.h"
 #include "creation/shaping.h"
 #include "ops/searching.h"
 
@@ -41,18 +42,12 @@ bool read_along(PyObject* self, PyObject* axis, Along& along) {
     return true;
 }
 
-// An empty array of another length along the axis, in Fortran order if the array is in that alone.
+// An empty array of another length along the axis.
 py::object with_length(const Along& along, npy_intp length) {
-    Fields const* const f = along.f;
-    constexpr int both = NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_C_CONTIGUOUS;
-    bool const fortran = (f->flags & both) == NPY_ARRAY_F_CONTIGUOUS;
     npy_intp dims[NPY_MAXDIMS];
-    int perm[NPY_MAXDIMS];
-    for (int d = 0; d < f->nd; ++d) {
-        dims[d] = d == along.axis ? length : f->dimensions[d];
-        perm[d] = fortran ? f->nd - 1 - d : d;
-    }
-    return py::reinterpret_steal<py::object>(new_array_ordered(f->nd, dims, perm, f->descr));
+    std::copy(along.f->dimensions, along.f->dimensions + along.f->nd, dims);
+    dims[along.axis] = length;
+    return py::reinterpret_steal<py::object>(new_array_as(along.f, dims));
 }
 
 // Copies n of the array's places along the axis.

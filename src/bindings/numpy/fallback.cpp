@@ -268,10 +268,16 @@ PyObject* Views::adopt(PyObject* r, int depth) {
         Py_ssize_t const n = Py_SIZE(r);
         PyObject** items = tuple ? reinterpret_cast<PyTupleObject*>(r)->ob_item
                                  : reinterpret_cast<PyListObject*>(r)->ob_item;
-        for (Py_ssize_t i = 0; i < n; ++i)
-            if (items[i] &&
-                (PyArray_Check(items[i]) || PyTuple_Check(items[i]) || PyList_CheckExact(items[i])))
-                items[i] = adopt(items[i], depth + 1);
+        for (Py_ssize_t i = 0; i < n; ++i) {
+            PyObject* const item = items[i];
+            if (!item) continue;
+            // Several times the same, and nowhere else.
+            if (is_plain(item) && Py_REFCNT(item) > 1 &&
+                Py_REFCNT(item) == std::count(items, items + n, item))
+                retype(item);
+            else if (PyArray_Check(item) || PyTuple_Check(item) || PyList_CheckExact(item))
+                items[i] = adopt(item, depth + 1);
+        }
     }
     return r;
 }

@@ -2,16 +2,20 @@
 
 #include <unordered_map>
 
+#include "array/choosing.h"
 #include "array/indexing.h"
 #include "array/masked.h"
 #include "array/selection.h"
+#include "array/splitting.h"
 #include "array/views.h"
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
+#include "creation/grids.h"
 #include "creation/joining.h"
 #include "creation/repeating.h"
 #include "creation/shaping.h"
 #include "creation/splicing.h"
+#include "creation/triangles.h"
 #include "linalg/einsum.h"
 #include "linalg/matrix_chain.h"
 #include "linalg/product.h"

@@ -4,7 +4,9 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "array/views.h"
 #include "creation/from_objects.h"
+#include "creation/from_shape.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/run/expression.h"
 #include "ops/elementwise.h"
@@ -232,6 +234,31 @@ PyObject* close_native(int which, Entry* entry, PyObject* self, PyObject* const*
     if (which == 1) return PyBool_FromLong(all != 0);
     Fields const* const r = fields(result.ptr());  // NumPy's `result[()]` is a view
     return new_view(result.ptr(), r->nd, r->dimensions, r->strides, r->data, r->descr);
+}
+
+PyObject* is_real_native(int which, Entry* entry, PyObject* self, PyObject* const*,
+                         Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_exact(self) || nargs || kwnames) return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    if (!f->nd || !(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);
+    bool const asks_real = which == 0;
+    if (is_complex(t)) {
+        auto const part = py::reinterpret_steal<py::object>(imaginary_part(self));
+        if (!part) return nullptr;
+        return counted(
+            entry, binary(asks_real ? Op::equal : Op::not_equal, part.ptr(), py::int_(0).ptr()));
+    }
+    char const answer = asks_real;
+    auto const all = py::reinterpret_steal<py::object>(
+        filled(new_array(f->nd, f->dimensions, descr_of(DType::boolean)), &answer));
+    if (!all) return nullptr;
+    Fields const* const r = fields(all.ptr());
+    count_native(entry, t, layout_of(f), f->nd, f->dimensions);
+    if (asks_real) return new_ref(all.ptr());
+    return new_view(all.ptr(), r->nd, r->dimensions, r->strides, r->data, r->descr);  // result[()]
 }
 
 }  // namespace raptors

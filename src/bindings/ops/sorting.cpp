@@ -61,11 +61,19 @@ struct Partition {
     Partition(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
         PyObject* slots[max_parameters];
         if (partition_signature.parse(args, nargs, kwnames, slots) && slots[0] &&
-            PyLong_CheckExact(slots[0]) && parse_along(self, slots[1], slots[3], &axis) &&
+            parse_along(self, slots[1], slots[3], &axis) &&
             (!slots[2] || is_text(slots[2], "introselect")))
-            kth = py::reinterpret_steal<py::object>(PyArray_FROM_O(slots[0]));
+            read_place(slots[0]);
         else
             declined = Why::borrowed;
+    }
+    void read_place(PyObject* x) {
+        npy_intp const n = 1;
+        npy_intp place;
+        declined = Why::borrowed;
+        if (!parse_integer(x, &place)) return;
+        kth = py::reinterpret_steal<py::object>(new_array(1, &n, descr_of_num[NPY_INTP]));
+        if (kth) store(fields(kth.ptr())->data, place);
     }
     PyArrayObject* array() const { return as_array(kth.ptr()); }
 };
@@ -158,8 +166,11 @@ PyObject* argpartition_native(int, Entry* entry, PyObject* self, PyObject* const
     Partition const at(self, args, nargs, kwnames);
     if (!at.kth) return nullptr;
     count_numpy(entry, Why::borrowed, self);
-    return returned(PyArray_ArgPartition(as_array(self), at.array(), static_cast<int>(at.axis),
-                                         NPY_INTROSELECT));
+    Views views;  // an array of the base class is sooner made
+    PyObject* const a = views.argument(self, false);
+    return a ? returned(PyArray_ArgPartition(as_array(a), at.array(), static_cast<int>(at.axis),
+                                             NPY_INTROSELECT))
+             : nullptr;
 }
 
 namespace {

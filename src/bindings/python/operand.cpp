@@ -52,6 +52,13 @@ bool store_integer(void* element, long long value) {
 
 }  // namespace
 
+bool is_of_kind(PyObject* x, DType t) {
+    if (PyBool_Check(x)) return true;
+    if (PyLong_CheckExact(x)) return t != DType::boolean;
+    if (PyFloat_CheckExact(x)) return is_floating(t) || is_complex(t);
+    return PyComplex_CheckExact(x) && is_complex(t);
+}
+
 bool store_int(PyObject* x, DType t, void* element) {
     int overflow = 0;
     long long const v = PyLong_AsLongLongAndOverflow(x, &overflow);

@@ -28,6 +28,8 @@ inline bool store(void* element, T value) {
     return true;
 }
 
+// Whether one of Python's numbers is of the dtype's kind or a lower one.
+bool is_of_kind(PyObject* x, DType t);
 // A Python int or float as an element of dtype t. False: it does not fit, or NumPy warns of it.
 bool store_int(PyObject* x, DType t, void* element);
 bool store_float(double v, DType t, void* element);
