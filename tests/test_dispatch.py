@@ -450,7 +450,7 @@ def test_every_dtype_is_named(dtype: str, name: str) -> None:
 @native
 def test_a_call_without_arrays_is_named_by_its_result() -> None:
     calls = [
-        (lambda: raptors.linspace(0, 1, 5, dtype="f4"), "float32"),
+        (lambda: raptors.linspace(0, 1, 5, dtype="i4"), "int32"),
         (lambda: raptors.sort([3, 1]), "int64"),
         (lambda: raptors.median([1, 2.0]), "float64"),
         (lambda: raptors.log(1.0), "float64"),
@@ -499,7 +499,7 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
     "angle": (lambda a: raptors.angle(a), COMPLEX),
     "real": (lambda a: raptors.real(a), COMPLEX),
     "cross": (lambda a: raptors.cross(a, a), "linear algebra: NumPy calls BLAS"),
-    "resize": (lambda a: raptors.resize(a, 3), "rearranges: NumPy's views and copies"),
+    "block": (lambda a: raptors.block([a, a]), "rearranges: NumPy's views and copies"),
     "average": (lambda a: raptors.average(a), PYTHON),
     "piecewise": (lambda a: raptors.piecewise(a, [a > 1], [1, 2]), PYTHON),
     "polyval": (lambda a: raptors.polyval(a, 1.0), "polynomials of the old interface"),

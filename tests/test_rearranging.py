@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -258,6 +259,91 @@ def test_whole_arrays(xp: Any, dtype: str) -> Iterator[Any]:
     yield "numbers", (xp.isreal([1, 2j]), xp.iscomplex(1j), xp.isreal(xp.float32(1)))
 
 
+@numpy_parity(
+    native=0.35,
+    of=("tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from", "diag_indices_from"),
+)
+def test_indices_of_triangles(xp: Any) -> Iterator[Any]:
+    for n in (0, 1, 4, -1, 2.0):
+        for k in (0, 1, -1, 9, -9):
+            for m in (None, 0, 3, 6, -2):
+                for name in ("tril_indices", "triu_indices"):
+                    yield (n, k, m, name), attempt(getattr(xp, name), n, k, m)
+    for shape in SHAPES:
+        a = xp.zeros(shape)
+        yield (shape, "diagonal"), attempt(xp.diag_indices_from, a)
+        for k in (0, 2, -1, 1.5):
+            for name in ("tril_indices_from", "triu_indices_from"):
+                yield (shape, k, name), attempt(getattr(xp, name), a, k)
+                yield (shape, k, name, "keyword"), attempt(getattr(xp, name), a, k=k)
+
+
+def copies(arrays: Any) -> Any:
+    """To look at whether broadcast arrays may be written to is to be warned."""
+    return [a.copy() for a in arrays] if isinstance(arrays, (list, tuple)) and len(arrays) != 2 else arrays
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@numpy_parity(native=0.1, of=("broadcast_arrays", "ix_", "resize"))
+def test_repeated_elements(xp: Any, dtype: str) -> Iterator[Any]:
+    for shape in SHAPES:
+        for layout, a in layouts(xp, dtype, shape):
+            for other in ((), (1,), (6,), (4, 1), (3, 1, 1), (5,)):
+                b = mine(xp, elements("i2", other))
+                yield (
+                    (shape, layout, other, "broadcast"),
+                    attempt(lambda a=a, b=b: copies((*xp.broadcast_arrays(a, b), a))),
+                )
+            for new in ((), 0, 1, 5, 13, (2, 3), (0, 3), (3, -1), (7, 7), 2.0, None):
+                yield (shape, layout, new, "resize"), attempt(xp.resize, a, new)
+            yield (shape, layout, "ix_"), (attempt(xp.ix_, a), attempt(xp.ix_, a, xp.arange(2)))
+    yield "masks", (xp.ix_(xp.array([True, False]), xp.arange(3)), xp.ix_([1, 2], xp.arange(2)), xp.ix_())
+
+
+@numpy_parity(native=0.2, of="broadcast_arrays")
+def test_writing_to_broadcast_arrays(xp: Any) -> Iterator[Any]:
+    frozen = xp.arange(3)
+    frozen.flags.writeable = False
+    for a in (xp.arange(3), frozen):
+        b, c = xp.broadcast_arrays(a, xp.zeros((2, 3)))
+        yield "itself", (c.base is None, b.base is a, b.strides)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            writeable = b.flags.writeable
+            written = attempt(b.__setitem__, (0, 0), 5)
+        yield "written", (writeable, written, [(w.category, str(w.message)) for w in caught], a.copy())
+
+
+REQUIREMENTS: tuple[Any, ...] = (
+    None,
+    "C",
+    "F",
+    "A",
+    "W",
+    "O",
+    "E",
+    "x",
+    [],
+    ["C"],
+    ["C", "F"],
+    ["A", "W", "O"],
+    ("C", "A"),
+    ["F", "W"],
+    ["ENSUREARRAY"],
+    "CA",
+)
+
+
+@numpy_parity(native=0.2, of="require")
+def test_required_arrays(xp: Any) -> Iterator[Any]:
+    for shape in SHAPES:
+        for layout, a in layouts(xp, "f8", shape):
+            for requirements in REQUIREMENTS:
+                for dtype in (None, "f8", float, "f4", int):
+                    got = attempt(xp.require, a, dtype, requirements)
+                    yield (shape, layout, requirements, dtype), (got, got is a)
+
+
 @pytest.mark.parametrize("dtype", NUMBERS)
 @numpy_parity()
 def test_common_forms_are_native(xp: Any, dtype: str) -> Iterator[Any]:
@@ -272,6 +358,13 @@ def test_common_forms_are_native(xp: Any, dtype: str) -> Iterator[Any]:
         "indices",
         (xp.diag_indices(3), xp.indices((2, 3)), xp.meshgrid(b, b), xp.meshgrid(b, b, indexing="ij")),
     )
+    yield (
+        "indices of triangles",
+        (xp.tril_indices(3, 1), xp.triu_indices_from(a), xp.diag_indices_from(a[:, :4])),
+    )
+    yield "repeated", (xp.resize(b, (4, 5)), xp.ix_(xp.arange(3), xp.arange(2)))
+    yield "broadcast", [x.copy() for x in xp.broadcast_arrays(a, b, b[:1])]
+    yield "required", (xp.require(a, None, "C") is a, xp.require(a, dtype, ["C", "W"]) is a)
     yield "padded", (xp.pad(a, 1), xp.pad(b, (1, 2)), xp.pad(a, ((1, 2), (0, 3)), constant_values=one))
     if not isinstance(b[0], numpy.complexfloating | numpy.inexact):
         yield "chosen", (xp.choose(xp.array([0, 1, 1, 0, 0, 1]), [b, b[::-1]]),)

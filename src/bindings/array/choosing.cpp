@@ -18,31 +18,8 @@ Signature const choose_signature = {3, 3, {"choices", "out", "mode"}, {}};
 Signature const select_signature = {3, 3, {"condlist", "choicelist", "default"}, {}};
 constexpr Py_ssize_t max_choices = 16;  // each is one pass over the result
 
-// The shape of arrays that are broadcast together.
-struct Shape {
-    int nd = 0;
-    npy_intp dims[NPY_MAXDIMS];
-
-    // False: it does not go with the others.
-    bool add(const Fields* f) {
-        if (f->nd > nd) {
-            std::copy_backward(dims, dims + nd, dims + f->nd);
-            std::fill(dims, dims + f->nd - nd, npy_intp{1});
-            nd = f->nd;
-        }
-        for (int d = 0; d < f->nd; ++d) {
-            npy_intp& own = dims[nd - f->nd + d];
-            if (own == 1)
-                own = f->dimensions[d];
-            else if (f->dimensions[d] != 1 && f->dimensions[d] != own)
-                return false;
-        }
-        return true;
-    }
-};
-
 // Arrays of one dtype, in a list or tuple. False: declined.
-bool are_alike(PyObject* choices, Shape& shape) {
+bool are_alike(PyObject* choices, BroadcastShape& shape) {
     if (!is_sequence(choices)) return refuse(Why::type);
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(choices);
     PyObject** const items = PySequence_Fast_ITEMS(choices);
@@ -71,7 +48,7 @@ PyObject* choose_native(int, Entry* entry, PyObject* self, PyObject* const* args
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (t == no_dtype || (kind_of(t) != 'I' && kind_of(t) != 'U')) return decline(Why::dtype);
-    Shape shape;
+    BroadcastShape shape;
     if (!shape.add(f) || !are_alike(slots[0], shape)) return nullptr;
     PyObject* const choices = slots[0];
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(choices);
@@ -101,7 +78,7 @@ PyObject* select_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_
     if (!select_signature.parse(args, nargs, kwnames, slots) || !slots[0] || !slots[1])
         return decline(Why::keyword);
     PyObject *const conditions = slots[0], *const choices = slots[1];
-    Shape shape;
+    BroadcastShape shape;
     if (!are_alike(conditions, shape) || !are_alike(choices, shape)) return nullptr;
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(choices);
     if (n != PySequence_Fast_GET_SIZE(conditions) || !shape.nd) return decline(Why::shape);

@@ -16,6 +16,7 @@ Signature const axis_signature = {1, 1, {"axis"}, {}};
 Signature const moveaxis_signature = {2, 2, {"source", "destination"}, {}};
 Signature const swap_signature = {1, 1, {"inplace"}, {}};
 Signature const field_signature = {2, 2, {"dtype", "offset"}, {}};
+Signature const require_signature = {2, 2, {"dtype", "requirements"}, {}};
 Signature const rot90_signature = {2, 2, {"k", "axes"}, {}};
 Signature const trim_signature = {1, 1, {"trim"}, {}};
 Signature const rollaxis_signature = {2, 2, {"axis", "start"}, {}};
@@ -357,27 +358,37 @@ PyObject* expand_dims_native(int, Entry* entry, PyObject* self, PyObject* const*
     return counted(entry, in_shape(self, f->nd + 1, dims));
 }
 
-PyObject* broadcast_to_native(int, Entry* entry, PyObject* self, PyObject* const* args,
-                              Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* require_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                         PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    if (kwnames || nargs != 1 || !is_ours(self)) return decline(Why::keyword);
-    Fields* const f = fields(self);
-    int nd;
-    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS];
-    if (!parse_shape(args[0], &nd, dims) || nd < f->nd) return decline(Why::shape);
-    int const first = nd - f->nd;
-    npy_intp bytes = PyDataType_ELSIZE(f->descr);
-    for (int d = 0; d < nd; ++d) {
-        if (dims[d] <= 0 || __builtin_mul_overflow(bytes, dims[d], &bytes))
-            return decline(Why::shape);
-        strides[d] = 0;  // also where both lengths are 1
-        if (d < first || f->dimensions[d - first] == 1) continue;
-        if (f->dimensions[d - first] != dims[d]) return decline(Why::shape);
-        strides[d] = f->strides[d - first];
+    PyObject* slots[max_parameters];
+    if (!is_ours(self) || !require_signature.parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    PyArray_Descr* descr = f->descr;
+    if (dtype_of(descr) == no_dtype || !parse_dtype(slots[0], &descr)) return nullptr;
+    if (descr != f->descr) return decline(Why::dtype);
+    auto const is_so = [f](PyObject* x) {
+        return (is_text(x, "C") && f->flags & NPY_ARRAY_C_CONTIGUOUS) ||
+               (is_text(x, "F") && f->flags & NPY_ARRAY_F_CONTIGUOUS) ||
+               (is_text(x, "A") && f->flags & NPY_ARRAY_ALIGNED) ||
+               (is_text(x, "W") && f->flags & NPY_ARRAY_WRITEABLE) ||
+               (is_text(x, "O") && f->flags & NPY_ARRAY_OWNDATA) || is_text(x, "E") ||
+               is_text(x, "ENSUREARRAY");
+    };
+    bool all = is_none(slots[1]) || is_so(slots[1]);
+    if (!all && is_sequence(slots[1])) {
+        all = true;
+        bool c = false, fortran = false;
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(slots[1]); ++i) {
+            PyObject* const one = PySequence_Fast_GET_ITEM(slots[1], i);
+            c |= is_text(one, "C");
+            fortran |= is_text(one, "F");
+            all = all && is_so(one);
+        }
+        all = all && !(c && fortran);  // an error, whatever the array is
     }
-    PyObject* out = new_view(self, nd, dims, strides, f->data, f->descr);
-    if (out) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;  // elements repeat
-    return counted(entry, out);
+    return all ? counted(entry, new_ref(self)) : decline(Why::keyword);
 }
 
 PyObject* at_least_native(int which, Entry* entry, PyObject* self, PyObject* const*,

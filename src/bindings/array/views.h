@@ -28,7 +28,7 @@ RAPTORS_NATIVE(rollaxis_native);
 RAPTORS_NATIVE(matrix_transpose_native);
 RAPTORS_NATIVE(squeeze_native);
 RAPTORS_NATIVE(expand_dims_native);
-RAPTORS_NATIVE(broadcast_to_native);
+RAPTORS_NATIVE(require_native);   // of an array that is as it is to be
 RAPTORS_NATIVE(at_least_native);  // which: the least number of axes
 RAPTORS_NATIVE(fact_native);      // which: a Fact
 RAPTORS_NATIVE(whole_native);     // the array itself: __array__()

@@ -286,7 +286,8 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
         return decline(Why::keyword);
     PyArray_Descr* const descr = parse_dtype(slots[5]);
     if (!descr) return nullptr;
-    if (dtype_of(descr) != DType::float64) return decline(Why::dtype);
+    DType const t = dtype_of(descr);
+    if (!is_floating(t)) return decline(Why::dtype);
     double ends[2];
     for (int i = 0; i < 2; ++i) {
         npy_intp whole;
@@ -304,11 +305,16 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     if (intervals < 1) return decline(Why::value);
     double const step = (ends[1] - ends[0]) / static_cast<double>(intervals);
     if (!(std::fabs(step) > 1e-290)) return decline(Why::value);
-    PyObject* out = new_array(1, &num, descr);
+    PyObject* out = new_array(1, &num, descr_of(DType::float64));
     if (!out) return nullptr;
     char* const to = fields(out)->data;
     table->arange[index(DType::float64)](&ends[0], &step, to, num);
     if (endpoint) std::memcpy(to + (num - 1) * npy_intp{sizeof(double)}, &ends[1], sizeof(double));
+    if (t != DType::float64) {
+        PyObject* const other = converted(out, descr, false);
+        Py_DECREF(out);
+        return counted(entry, other);
+    }
     // NumPy's is a view, of the arange that it reshaped.
     Fields const* f = fields(out);
     PyObject* view = new_view(out, 1, f->dimensions, f->strides, f->data, descr);

@@ -103,6 +103,36 @@ PyObject* tile_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     return counted(entry, reshaped(rows.ptr(), 1, &total));
 }
 
+PyObject* resize_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
+                        PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self)) return decline(Why::type);
+    Fields const* const f = fields(self);
+    int nd;
+    npy_intp dims[NPY_MAXDIMS], wanted = 1;
+    if (kwnames || nargs != 1 || !parse_shape(args[0], &nd, dims)) return decline(Why::keyword);
+    npy_intp const given = count_of(f), size = PyDataType_ELSIZE(f->descr);
+    // Records lose their padding, and all else the other byte order.
+    if (!is_movable(f->descr) || !PyArray_ISNBO(f->descr->byteorder) ||
+        f->descr->type_num == NPY_VOID)
+        return decline(Why::dtype);
+    for (int d = 0; d < nd; ++d)
+        if (dims[d] < 1 || __builtin_mul_overflow(wanted, dims[d], &wanted))
+            return decline(Why::shape);
+    if (!given || !f->nd) return decline(Why::shape);
+    auto const source = py::reinterpret_steal<py::object>(raveled(self));
+    auto const all = py::reinterpret_steal<py::object>(new_array(1, &wanted, f->descr));
+    if (!source || !all) return nullptr;
+    Fields const* const from = fields(source.ptr());
+    char* const to = fields(all.ptr())->data;
+    npy_intp const first = std::min(given, wanted);
+    move_elements(1, &first, from->data, from->strides, to, fields(all.ptr())->strides, size);
+    for (npy_intp done = first; done < wanted; done += std::min(done, wanted - done))
+        std::memcpy(to + done * size, to,
+                    static_cast<size_t>(std::min(done, wanted - done) * size));
+    return counted(entry, reshaped(all.ptr(), nd, dims));
+}
+
 PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                       PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);

@@ -1,4 +1,4 @@
-// repeat, tile and roll: the elements of an array again, or in another place.
+// repeat, tile, resize and roll: the elements of an array again, or in another place.
 #pragma once
 #include "python/signature.h"
 
@@ -6,6 +6,7 @@ namespace raptors {
 
 RAPTORS_NATIVE(repeat_native);
 RAPTORS_NATIVE(tile_native);
+RAPTORS_NATIVE(resize_native);
 RAPTORS_NATIVE(roll_native);
 
 }  // namespace raptors

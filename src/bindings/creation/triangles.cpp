@@ -18,6 +18,7 @@ namespace {
 Signature const k_signature = {1, 1, {"k"}, {}};
 Signature const tri_signature = {4, 4, {"N", "M", "k", "dtype"}, {}};
 Signature const fill_signature = {2, 2, {"val", "wrap"}, {}};
+Signature const sides_signature = {3, 3, {"n", "k", "m"}, {}};
 Signature const indices_signature = {2, 2, {"n", "ndim"}, {}};
 
 // The number of a diagonal. False: NumPy judges, also of those so far out that it overflows.
@@ -158,15 +159,25 @@ PyObject* fill_diagonal_native(int, Entry* entry, PyObject* self, PyObject* cons
     Py_RETURN_NONE;
 }
 
-PyObject* diag_indices_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssize_t nargs,
-                              PyObject* kwnames) {
+PyObject* diag_indices_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                              Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
     PyObject* slots[max_parameters];
     npy_intp n, nd = 2;
-    if (!indices_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    if (!slots[0] || !parse_integer(slots[0], &n) || (slots[1] && !parse_integer(slots[1], &nd)) ||
-        nd < 1 || nd > NPY_MAXDIMS)
-        return decline(Why::shape);
+    if (self) {
+        if (!is_exact(self) || nargs || kwnames) return decline(Why::keyword);
+        Fields const* const f = fields(self);
+        nd = f->nd;
+        for (int d = 0; d < nd; ++d)
+            if (nd < 2 || f->dimensions[d] != f->dimensions[0]) return decline(Why::shape);
+        n = nd ? f->dimensions[0] : 0;
+    } else {
+        if (!indices_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
+        if (!slots[0] || !parse_integer(slots[0], &n) ||
+            (slots[1] && !parse_integer(slots[1], &nd)))
+            return decline(Why::shape);
+    }
+    if (nd < 1 || nd > NPY_MAXDIMS) return decline(Why::shape);
     n = std::max<npy_intp>(n, 0);
     PyObject* const indices = new_array(1, &n, descr_of_num[NPY_INTP]);
     PyObject* const out = indices ? PyTuple_New(nd) : nullptr;
@@ -178,6 +189,49 @@ PyObject* diag_indices_native(int, Entry* entry, PyObject*, PyObject* const* arg
     }
     Py_XDECREF(indices);
     return out;
+}
+
+PyObject* triangle_indices_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
+                                  Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    PyObject* slots[max_parameters] = {};
+    npy_intp rows, columns, k;
+    if (!(self ? k_signature : sides_signature).parse(args, nargs, kwnames, slots))
+        return decline(Why::keyword);
+    if (self) {
+        if (!is_exact(self) || fields(self)->nd != 2) return decline(Why::shape);
+        rows = fields(self)->dimensions[0];
+        columns = fields(self)->dimensions[1];
+    } else {
+        if (!slots[0] || !parse_integer(slots[0], &rows)) return decline(Why::shape);
+        columns = rows;
+        if (!is_none(slots[2]) && !parse_integer(slots[2], &columns)) return decline(Why::shape);
+    }
+    if (!parse_diagonal(slots[self ? 0 : 1], &k) || rows < 0 || columns < 0)
+        return decline(Why::shape);
+    bool const upper = which == 1;
+    if (upper) --k;
+    npy_intp n = 0;
+    for (npy_intp r = 0; r < rows; ++r) {
+        npy_intp const lower = up_to_diagonal(r, k, columns);
+        if (__builtin_add_overflow(n, upper ? columns - lower : lower, &n))
+            return decline(Why::shape);
+    }
+    auto const i = py::reinterpret_steal<py::object>(new_array(1, &n, descr_of_num[NPY_INTP]));
+    auto const j = py::reinterpret_steal<py::object>(new_array(1, &n, descr_of_num[NPY_INTP]));
+    if (!i || !j) return nullptr;
+    auto* row = reinterpret_cast<npy_intp*>(fields(i.ptr())->data);
+    auto* column = reinterpret_cast<npy_intp*>(fields(j.ptr())->data);
+    for (npy_intp r = 0; r < rows; ++r) {
+        npy_intp const lower = up_to_diagonal(r, k, columns);
+        npy_intp const end = upper ? columns : lower;
+        for (npy_intp c = upper ? lower : 0; c < end; ++c) {
+            *row++ = r;
+            *column++ = c;
+        }
+    }
+    count_native(entry, DType::int64, Layout::contiguous, 1, &n);
+    return PyTuple_Pack(2, i.ptr(), j.ptr());
 }
 
 }  // namespace raptors

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "array/broadcasting.h"
 #include "array/choosing.h"
 #include "array/indexing.h"
 #include "array/masked.h"

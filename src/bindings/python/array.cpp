@@ -21,6 +21,22 @@ DType dtype_of_slow(PyArray_Descr* descr) {
     return dtype_of_num[num];
 }
 
+bool BroadcastShape::add(const Fields* f) {
+    if (f->nd > nd) {
+        std::copy_backward(dims, dims + nd, dims + f->nd);
+        std::fill(dims, dims + f->nd - nd, npy_intp{1});
+        nd = f->nd;
+    }
+    for (int d = 0; d < f->nd; ++d) {
+        npy_intp& own = dims[nd - f->nd + d];
+        if (own == 1)
+            own = f->dimensions[d];
+        else if (f->dimensions[d] != 1 && f->dimensions[d] != own)
+            return false;
+    }
+    return true;
+}
+
 bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides) {
     int const first = nd - f->nd;
     if (first < 0) return false;

@@ -80,6 +80,14 @@ inline bool same_shape(const Fields* f, const Fields* g) {
     return true;
 }
 
+// The shape of arrays that are broadcast together.
+struct BroadcastShape {
+    int nd = 0;
+    npy_intp dims[NPY_MAXDIMS];
+
+    // False: it does not go with the others.
+    bool add(const Fields* f);
+};
 // The strides of `f` broadcast to a shape. False: its shape does not go with it.
 bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides);
 
