@@ -42,16 +42,16 @@ def looped(statement: str, names: dict[str, Any]) -> Callable[[int], float]:
 
 
 def serve(connection: Connection, library: str) -> None:
-    """Answer (statement, n) with the seconds that it takes n times, until None comes."""
+    """Answer (statement, n, repeats) with the least seconds that it takes n times, until None comes."""
     warnings.simplefilter("ignore")
     np = importlib.import_module(library)
     names = operands(np)
     loops: dict[str, Callable[[int], float]] = {}
     while (request := connection.recv()) is not None:
-        statement, n = request
+        statement, n, repeats = request
         if statement not in loops:
             loops = {statement: looped(statement, names)}
-        connection.send(loops[statement](n))
+        connection.send(min(loops[statement](n) for _ in range(repeats)))
 
 
 class Library:
@@ -64,8 +64,8 @@ class Library:
         self.process.start()
         theirs.close()
 
-    def time(self, statement: str, n: int) -> float:
-        self.connection.send((statement, n))
+    def time(self, statement: str, n: int, repeats: int = 1) -> float:
+        self.connection.send((statement, n, repeats))
         return float(self.connection.recv())
 
     def close(self) -> None:
@@ -73,17 +73,21 @@ class Library:
         self.process.join()
 
 
+#: Runs of a process in one of its turns: the first one warms the caches that the others have filled.
+RUNS = 4
+
+
 def least(libraries: list[Library], statement: str, seconds: float, rounds: int) -> list[float]:
-    """Nanoseconds a call in each, in turn: the minimum of `rounds` runs that take about `seconds` each."""
+    """Nanoseconds a call in each: the minimum of the runs in `rounds` turns of about `seconds` each."""
     n, taken = 1, min(library.time(statement, 1) for library in libraries)
     while taken < seconds / 4 and n < 10**6:
         n *= 2
         taken = min(library.time(statement, n) for library in libraries)
-    n = max(1, int(n * seconds / max(taken, 1e-9)))
+    n = max(1, int(n * seconds / RUNS / max(taken, 1e-9)))
     best = [math.inf] * len(libraries)
     for turn in range(rounds):
         for i in (range(len(libraries)), reversed(range(len(libraries))))[turn % 2]:
-            best[i] = min(best[i], libraries[i].time(statement, n) / n * 1e9)
+            best[i] = min(best[i], libraries[i].time(statement, n, RUNS) / n * 1e9)
     return best
 
 
@@ -122,12 +126,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pattern", nargs="?", default="", help="a regular expression: calls that contain it")
-    parser.add_argument("--rounds", type=int, default=7, help="runs of each (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each process (default: %(default)s)")
     parser.add_argument(
         "--seconds",
         type=float,
         default=4e-3,
-        help="length of a run, many times what caches take to warm (default: %(default)s)",
+        help="length of a turn, many times what caches take to warm (default: %(default)s)",
     )
     parser.add_argument("--below", type=float, default=math.inf, help="list only ratios below this")
     parser.add_argument("--json", help="write the rows to this file")

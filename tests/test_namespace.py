@@ -129,9 +129,8 @@ def test_every_method_has_a_row() -> None:
         if not name.startswith("_") and callable(getattr(numpy.ndarray, name))
     }
     assert sorted(methods - METHOD_ROWS.keys() - {"tostring"}) == []  # of older versions
-    defined = {name for name, row in METHOD_ROWS.items() if row["view"] != "as it is"}
-    assert sorted(defined - vars(raptors.ndarray).keys()) == []
-    assert sorted(vars(raptors.ndarray).keys() & METHOD_ROWS.keys() - defined) == []
+    there = {name for name in METHOD_ROWS if hasattr(numpy.ndarray, name)}
+    assert sorted(there - vars(raptors.ndarray).keys()) == []
 
 
 def stands(name: str, of: types.ModuleType) -> Any:

@@ -105,6 +105,9 @@ def positive(dtype: Any, n: int, rng: numpy.random.Generator) -> Any:
     dtype = numpy.dtype(dtype)
     if dtype.kind == "f":
         return rng.uniform(0.75, 1.25, n).astype(dtype)
+    if dtype.kind == "c":
+        part = samples.real_part(dtype)
+        return samples.pair(dtype, positive(part, n, rng), positive(part, n, rng))
     return samples.mixed(dtype, n, rng)
 
 

@@ -271,12 +271,23 @@ PyCFunction with_keywords(F f) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f));
 }
 
+const PyMethodDef* numpy_definition(const char* name) {
+    for (const PyMethodDef* def = PyArray_Type.tp_methods; def && def->ml_name; ++def)
+        if (std::strcmp(def->ml_name, name) == 0) return def;
+    return nullptr;
+}
+
+// NumPy's code under a descriptor of our own where a method is as it is: the interpreter calls it
+// without detours only for the very class that defines it.
 template <int... which>
 void fill_methods(PyMethodDef* def, std::integer_sequence<int, which...>) {
     PyCFunction const code[] = {with_keywords(method<which>)...};
-    for (int i = 0; i < n_method_rows; ++i)
+    for (int i = 0; i < n_method_rows; ++i) {
         if (numpy_method[i])
             *def++ = {method_rows[i].name, code[i], METH_FASTCALL | METH_KEYWORDS, nullptr};
+        else if (const PyMethodDef* const numpy = numpy_definition(method_rows[i].name))
+            *def++ = *numpy;
+    }
 #define OWN_METHOD(name, code, reason) \
     *def++ = { #name, with_keywords(code), METH_FASTCALL | METH_KEYWORDS, nullptr };
 #include "numpy/methods.def"

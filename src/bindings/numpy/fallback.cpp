@@ -57,6 +57,7 @@ enum TypeFact : uint8_t {
     stand_in = 16,            // a proxy
     leaf = 32,                // no container of objects that NumPy looks into for overrides
     array = 64,               // of any class
+    opaque = 128,             // nothing in it can become ours
 };
 
 bool has_own(PyTypeObject* t, PyObject* name, PyObject* numpy, PyObject* ours) {
@@ -77,7 +78,7 @@ bool is_leaf(PyTypeObject* t) {
 }
 
 uint8_t look_at(PyTypeObject* t) {
-    if (t == function_type || t == ufunc_type || t == builtin_type) return stand_in | leaf;
+    if (t == function_type || t == ufunc_type || t == builtin_type) return stand_in | leaf | opaque;
     if (t == &PyList_Type || t == &PyTuple_Type) return container;
     bool const is_array = PyType_IsSubtype(t, &PyArray_Type);
     const ClassPair* const pair = is_array ? find_class(&ClassPair::own, t) : nullptr;
@@ -85,8 +86,10 @@ uint8_t look_at(PyTypeObject* t) {
     bool const function =
         has_own(t, protocols.name_function, protocols.numpy_function, protocols.our_function);
     bool const ufunc = has_own(t, protocols.name_ufunc, protocols.numpy_ufunc, protocols.our_ufunc);
+    bool const is_opaque = !is_array && !PyType_IsSubtype(t, &PyVoidArrType_Type) &&
+                           !PyType_IsSubtype(t, &PyTuple_Type) && t != &PyUFunc_Type;
     return static_cast<uint8_t>((is_viewed ? viewed : 0) | (is_array ? array : 0) |
-                                (ufunc ? overriding_ufunc : 0) |
+                                (is_opaque ? opaque : 0) | (ufunc ? overriding_ufunc : 0) |
                                 (function ? overriding_function : 0) | (is_leaf(t) ? leaf : 0));
 }
 
@@ -222,7 +225,9 @@ PyObject* Views::argument(PyObject* x, bool deep) {
 }
 
 PyObject* Views::adopt(PyObject* r, int depth) {
-    if (PyArray_Check(r)) {
+    uint8_t const facts = facts_of(r);
+    if (facts & opaque) return r;
+    if (facts & array) {
         Fields* f = fields(r);
         for (int i = 0; i < n_; ++i) {
             if (r == pairs_[i].view) {  // NumPy returned its argument: so do we

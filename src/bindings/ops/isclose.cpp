@@ -4,6 +4,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "array/masked.h"
 #include "array/views.h"
 #include "creation/from_objects.h"
 #include "creation/from_shape.h"
@@ -259,6 +260,22 @@ PyObject* is_real_native(int which, Entry* entry, PyObject* self, PyObject* cons
     count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     if (asks_real) return new_ref(all.ptr());
     return new_view(all.ptr(), r->nd, r->dimensions, r->strides, r->data, r->descr);  // result[()]
+}
+
+PyObject* asarray_chkfinite_native(int, Entry* entry, PyObject* self, PyObject* const*,
+                                   Py_ssize_t nargs, PyObject* kwnames) {
+    if (!active().table) return decline(Why::disabled);
+    if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
+    Fields const* const f = fields(self);
+    DType const t = dtype_of(f->descr);
+    if (t == no_dtype) return decline(Why::dtype);
+    if (is_inexact(t)) {
+        auto const finite = py::reinterpret_steal<py::object>(unary(Op::isfinite, self));
+        if (!finite) return nullptr;
+        // NumPy raises.
+        if (count_true(fields(finite.ptr())) != count_of(f)) return decline(Why::value);
+    }
+    return counted(entry, new_ref(self));
 }
 
 }  // namespace raptors

@@ -442,6 +442,7 @@ PyObject* reduce(Entry* entry, PyObject* self, const ReduceCall& call) {
     DType const t = dtype_of(f->descr);
     if (t == no_dtype) return decline(Why::dtype);
     if (call.info().is_index()) return arg_reduce(entry, self, t, call);
+    if (is_complex(t) && call.combine() == Combine::add) return sum_of_parts(entry, self, call);
 
     ReduceTypes types;
     if (!resolve_types(call, f->descr, t, &types))

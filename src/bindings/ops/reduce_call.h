@@ -148,5 +148,7 @@ PyObject* arg_reduce(Entry* entry, PyObject* self, DType t, const ReduceCall& ca
 
 // ---- rows that are made of several (statistics.cpp)
 PyObject* reduce_by_several(Entry* entry, PyObject* self, const ReduceCall& call, bool is_function);
+// Sums of complex numbers, by their real and imaginary parts.
+PyObject* sum_of_parts(Entry* entry, PyObject* self, const ReduceCall& call);
 
 }  // namespace raptors

@@ -269,6 +269,56 @@ PyObject* reduce_by_several(Entry* entry, PyObject* self, const ReduceCall& call
     }
 }
 
+// The parts are floats that lie next to each other: one axis more, which is not reduced.
+PyObject* sum_of_parts(Entry* entry, PyObject* self, const ReduceCall& call) {
+    Fields const* const f = fields(self);
+    for (int p : {p_dtype, p_out, p_initial, p_where})
+        if (call.given[p]) return decline(Why::keyword);
+    bool keepdims, reduced[NPY_MAXDIMS];
+    if (call.is_of_several() || call.steps.finish.steps != Finish::NOTHING ||
+        call.steps.map.kind != Map::ELEMENTS || !parse_flag(call.given[p_keepdims], &keepdims))
+        return decline(Why::dtype);
+    if (!f->nd || f->nd == NPY_MAXDIMS || !(f->flags & NPY_ARRAY_C_CONTIGUOUS) || !count_of(f) ||
+        !parse_axes(call.given[p_axis] ? call.given[p_axis] : Py_None, f->nd, reduced))
+        return decline(Why::shape);
+    DType const t = dtype_of(f->descr), part = real_part(t);
+    npy_intp const size = item_size(part);
+    npy_intp dims[NPY_MAXDIMS], strides[NPY_MAXDIMS], kept[NPY_MAXDIMS];
+    int n_kept = 0, n_axes = 0;
+    long axes[NPY_MAXDIMS];
+    for (int d = 0; d < f->nd; ++d) {
+        dims[d] = f->dimensions[d];
+        strides[d] = f->strides[d];
+        if (reduced[d]) axes[n_axes++] = d;
+        if (!reduced[d] || keepdims) kept[n_kept++] = reduced[d] ? 1 : f->dimensions[d];
+    }
+    dims[f->nd] = kept[n_kept] = 2;
+    strides[f->nd] = size;
+    auto const own = [](PyObject* o) { return pybind11::reinterpret_steal<pybind11::object>(o); };
+    auto const parts = own(new_view(self, f->nd + 1, dims, strides, f->data, descr_of(part)));
+    auto const out = own(new_array(n_kept, kept, f->descr));
+    auto const along = own(PyTuple_New(n_axes));
+    if (!parts || !out || !along) return nullptr;
+    Fields const* const o = fields(out.ptr());
+    npy_intp to[NPY_MAXDIMS];
+    std::copy(o->strides, o->strides + n_kept, to);
+    to[n_kept] = size;
+    auto const sums = own(new_view(out.ptr(), n_kept + 1, kept, to, o->data, descr_of(part)));
+    if (!sums) return nullptr;
+    for (int i = 0; i < n_axes; ++i) {
+        PyObject* const axis = PyLong_FromLong(axes[i]);
+        if (!axis) return nullptr;
+        PyTuple_SET_ITEM(along.ptr(), i, axis);
+    }
+    ReduceCall real = call;
+    real.given[p_axis] = along.ptr();
+    real.given[p_out] = sums.ptr();
+    auto const done = own(reduce(entry, parts.ptr(), real));
+    if (!done) return nullptr;
+    if (n_kept) return new_ref(out.ptr());
+    return as_scalar(o->data, t, f->descr->type_num);
+}
+
 PyObject* array_equal_native(int, Entry* entry, PyObject* self, PyObject* const* args,
                              Py_ssize_t nargs, PyObject* kwnames) {
     static const Signature signature = {2, 2, {"a2", "equal_nan"}, {}};

@@ -126,6 +126,25 @@ Entry* new_entry(const char* name, const char* reason) {
     return it->second;
 }
 
+namespace {
+
+// What objects that are no arrays are counted as. The last type is remembered, if it lives as long
+// as the process.
+Column column_of_object(PyObject* x) {
+    static PyTypeObject* known = nullptr;
+    static Column column = Column::none;
+    PyTypeObject* const t = Py_TYPE(x);
+    if (t == known) return column;
+    PyArray_Descr* const descr =
+        PyArray_IsScalar(x, Generic) ? PyArray_DescrFromScalar(x) : nullptr;
+    column = descr ? column_of(descr) : Column::none;
+    known = PyType_HasFeature(t, Py_TPFLAGS_HEAPTYPE) ? nullptr : t;
+    Py_XDECREF(descr);
+    return column;
+}
+
+}  // namespace
+
 void count_numpy(Entry* e, Why why, PyObject* operand) {
     LastDispatch& last = last_dispatch;
     last.entry = e;
@@ -140,10 +159,8 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
         last.nd = f->nd;
         for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
         last.layout = f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
-    } else if (operand && PyArray_IsScalar(operand, Generic)) {
-        PyArray_Descr* const descr = PyArray_DescrFromScalar(operand);
-        if (descr) last.dtype = column_of(descr);
-        Py_XDECREF(descr);
+    } else if (operand) {
+        last.dtype = column_of_object(operand);
     }
     if (!e->numpy)
         e->numpy = static_cast<uint64_t*>(std::calloc(n_whys * n_columns, sizeof(uint64_t)));
