@@ -7,7 +7,7 @@
 #include "array/free_lists.h"
 #include "array/masked.h"
 #include "array/selection.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
 #include "runtime/threads.h"

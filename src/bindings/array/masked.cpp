@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/run/move.h"
 #include "python/operand.h"
 #include "runtime/threads.h"

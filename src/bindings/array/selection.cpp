@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/shaping.h"
 #include "frame/run/take.h"
 #include "python/operand.h"

@@ -7,7 +7,7 @@
 #include "array/metaclass.h"
 #include "array/methods.h"
 #include "array/protocols.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/shaping.h"
 #include "linalg/product.h"
 #include "numpy/fallback.h"

@@ -5,6 +5,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
+#include "creation/copying.h"
 #include "creation/joining.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/nest/axes.h"
@@ -25,29 +26,6 @@ Signature frombuffer_signature = {4, 4, {"buffer", "dtype", "count", "offset"}, 
 Signature fromiter_signature = {3, 3, {"iter", "dtype", "count"}, {}};
 Signature order_signature = {1, 1, {"order"}, {}};
 Signature astype_signature = {5, 5, {"dtype", "order", "casting", "subok", "copy"}, {}};
-
-// Two operands of one shape.
-Nest pair(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, char* to,
-          const npy_intp* to_strides) {
-    Nest nest;
-    nest.ndim = nd;
-    nest.operands = 2;
-    nest.data[0] = from;
-    nest.data[1] = to;
-    for (int d = 0; d < nd; ++d) {
-        nest.shape[d] = dims[d];
-        nest.strides[0][d] = from_strides[d];
-        nest.strides[1][d] = to_strides[d];
-    }
-    return nest;
-}
-
-// Elements of `size` bytes as they are.
-void move_nest(Nest& nest, ptrdiff_t size) {
-    const Table& table = *active().table;
-    simplify(nest);
-    move(table, nest, size);
-}
 
 // ---- nested lists of numbers
 constexpr int deepest = 8;
@@ -188,60 +166,12 @@ PyObject* from_sequence(Entry* entry, PyObject* sequence, PyArray_Descr* descr) 
     return out;
 }
 
-enum class Order { c, fortran, keep };
-
-// A copy of an exact array in its own dtype.
-PyObject* copied(PyObject* self, Order order) {
-    Fields* const f = fields(self);
-    if (!is_movable(f->descr)) return decline(Why::dtype);
-    bool const flat = f->flags & NPY_ARRAY_C_CONTIGUOUS && order != Order::fortran;
-    int perm[NPY_MAXDIMS];
-    for (int d = 0; d < f->nd; ++d) perm[d] = order == Order::fortran ? f->nd - 1 - d : d;
-    if (order == Order::keep && !flat) stride_order(f, perm);
-    PyObject* const out = new_array_ordered(f->nd, f->dimensions, perm, f->descr);
-    if (!out) return nullptr;
-    npy_intp const size = PyDataType_ELSIZE(f->descr);
-    if (flat)
-        std::memcpy(fields(out)->data, f->data, static_cast<size_t>(count_of(f) * size));
-    else
-        move_elements(f->nd, f->dimensions, f->data, f->strides, fields(out)->data,
-                      fields(out)->strides, size);
-    return out;
-}
-
 // An exact array as ours without a copy, or itself where it is not ours to make.
 PyObject* as_ours(PyObject* self) {
     Fields* const f = fields(self);
     return is_ours(self) || !is_adopted(f->descr, f->nd)
                ? new_ref(self)
                : new_view(self, f->nd, f->dimensions, f->strides, f->data, f->descr);
-}
-
-// Whether every byte of an element belongs to a field. What lies between the fields of a view
-// may be other fields.
-bool has_no_holes(PyArray_Descr* descr) {
-    if (PyDataType_HASSUBARRAY(descr)) return has_no_holes(PyDataType_SUBARRAY(descr)->base);
-    if (!PyDataType_HASFIELDS(descr)) return true;
-    PyObject *fields = PyDataType_FIELDS(descr), *names = PyDataType_NAMES(descr);
-    npy_intp end = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
-        PyObject* const field = PyDict_GetItem(fields, PyTuple_GET_ITEM(names, i));
-        auto* const own = reinterpret_cast<PyArray_Descr*>(PyTuple_GET_ITEM(field, 0));
-        if (PyLong_AsLongLong(PyTuple_GET_ITEM(field, 1)) != end || !has_no_holes(own))
-            return false;
-        end += PyDataType_ELSIZE(own);
-    }
-    return end == PyDataType_ELSIZE(descr);
-}
-
-// Whether elements can be moved to where those of `descr` are, all bytes of them.
-bool moves_to(PyArray_Descr* descr, PyArray_Descr* from) {
-    DType const t = dtype_of(descr);
-    if (t != no_dtype) return dtype_of(from) == t;
-    return is_movable(descr) && PyArray_EquivTypes(from, descr) && has_no_holes(descr);
-}
-bool converts_to(DType t, DType from) {
-    return t != no_dtype && from != no_dtype && quiet_cast(from, t);
 }
 
 constexpr npy_intp no_strides[NPY_MAXDIMS] = {};
@@ -269,63 +199,6 @@ bool fill_bytes(Fields* f, PyObject* value) {
 }
 
 }  // namespace
-
-void copy_nest(const Table& table, int nd, const npy_intp* dims, char* from,
-               const npy_intp* from_strides, DType from_t, char* to, const npy_intp* to_strides,
-               DType to_t) {
-    Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
-    simplify(nest);
-    run({table.cast[index(from_t)][index(to_t)]}, nest);
-}
-
-void move_elements(int nd, const npy_intp* dims, char* from, const npy_intp* from_strides, char* to,
-                   const npy_intp* to_strides, npy_intp size) {
-    Nest nest = pair(nd, dims, from, from_strides, to, to_strides);
-    move_nest(nest, size);
-}
-
-void stride_order(int nd, const npy_intp* strides, int* perm) {
-    for (int d = 0; d < nd; ++d) perm[d] = d;
-    sort_axes_by(
-        nd, [&](int i) { return magnitude(strides[perm[i]]); },
-        [&](int place, int i) { rotate_to(perm, place, i); });
-}
-
-void stride_order(const Fields* f, int* perm) {
-    for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    // Whatever the strides of axes of one element are.
-    if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) stride_order(f->nd, f->strides, perm);
-}
-
-PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
-    const Active& act = active();
-    Fields* const f = fields(self);
-    DType const t = dtype_of(f->descr), u = dtype_of(descr);
-    // Which of these casts raise an event depends on the compiler, in NumPy, too.
-    if (is_floating(t) && u == DType::uint32) return decline(Why::value);
-    // NumPy warns of imaginary parts that are lost.
-    if (is_complex(t) && !quiet_cast(t, u)) return decline(Why::value);
-    int perm[max_dims];
-    if (keep)
-        stride_order(f, perm);
-    else
-        for (int d = 0; d < f->nd; ++d) perm[d] = d;
-    PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
-    if (!out) return nullptr;
-    bool const quiet = quiet_cast(t, u);
-    if (!quiet) clear_fp_status();
-    copy_nest(*act.table, f->nd, f->dimensions, f->data, f->strides, t, fields(out)->data,
-              fields(out)->strides, u);
-    if (!quiet && fp_status()) {  // NumPy does it again, with its own values and warnings
-        clear_fp_status();
-        Py_DECREF(out);
-        return decline(Why::value);
-    }
-    return out;
-}
-
-PyObject* c_ordered(PyObject* self) { return copied(self, Order::c); }
-PyObject* copied_in_order(PyObject* self) { return copied(self, Order::keep); }
 
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
@@ -538,53 +411,6 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     }
     count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
     Py_RETURN_NONE;
-}
-
-PyObject* as_values(PyArray_Descr* descr, PyObject* from) {
-    PyArray_Descr* const own = fields(from)->descr;
-    if (moves_to(descr, own)) return new_ref(from);
-    DType const t = dtype_of(descr);
-    return converts_to(t, dtype_of(own)) ? converted(from, descr_of(t), true) : decline(Why::dtype);
-}
-
-int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,
-           PyObject* from) {
-    const Active& act = active();
-    if (!act.table) return 1;
-    DType const t = dtype_of(descr);
-    npy_intp from_strides[NPY_MAXDIMS] = {};
-    if (!is_exact(from)) {
-        Element element;
-        if (t == no_dtype || !scalar_element(from, t, element)) return 1;
-        copy_nest(*act.table, nd, dims, element, from_strides, t, data, strides, t);
-        return 0;
-    }
-    Fields* const f = fields(from);
-    DType const u = dtype_of(f->descr);
-    bool const moves = moves_to(descr, f->descr);
-    if (f->nd > nd || !(moves || converts_to(t, u))) return 1;
-    int const first = nd - f->nd;
-    bool same = moves && f->data == data && f->nd == nd;
-    for (int d = 0; d < f->nd; ++d) {
-        if (f->dimensions[d] == 1) {
-            same = same && dims[d] == 1;
-            continue;
-        }
-        if (f->dimensions[d] != dims[first + d]) return 1;  // NumPy's error
-        from_strides[first + d] = f->strides[d];
-        same = same && f->strides[d] == strides[first + d];
-    }
-    if (same) return 0;  // `a[s] += b` ends in a[s] = a[s]
-    Nest nest = pair(nd, dims, f->data, from_strides, data, strides);
-    int const size = static_cast<int>(PyDataType_ELSIZE(descr));
-    if (overlaps(nest, 0, static_cast<int>(PyDataType_ELSIZE(f->descr)), 1, size)) return 1;
-    if (moves) {
-        move_nest(nest, size);
-    } else {
-        simplify(nest);
-        run({act.table->cast[index(u)][index(t)]}, nest);
-    }
-    return 0;
 }
 
 }  // namespace raptors

@@ -5,7 +5,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "ops/elementwise.h"
 #include "python/operand.h"
 

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/nest/axes.h"
 
 namespace py = pybind11;
@@ -116,8 +116,8 @@ PyObject* join(Entry* entry, const Piece* pieces, Py_ssize_t n, npy_intp axis) {
         const Piece& p = pieces[k];
         DType const u = dtype_of(p.f->descr);
         if (one_run && u == t && (p.f->flags & NPY_ARRAY_C_CONTIGUOUS)) {
-            auto const bytes = static_cast<size_t>(count_of(p.f) * size);
-            std::memcpy(to, p.f->data, bytes);
+            npy_intp const bytes = count_of(p.f) * size;
+            move_bytes(to, p.f->data, bytes);
             to += bytes;
             continue;
         }

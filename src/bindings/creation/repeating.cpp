@@ -5,7 +5,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/shaping.h"
 #include "frame/run/move.h"
 #include "runtime/threads.h"
@@ -173,8 +173,8 @@ PyObject* roll_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         simplify(part);
     }
     const Table& table = *active().table;
-    run_long(count_of(f), byte_cost * static_cast<double>(size), [&](WorkSplit) {
-        for (const Nest& part : parts) move(table, part, size);
+    run_long(count_of(f), byte_cost * static_cast<double>(size), [&](WorkSplit split) {
+        for (const Nest& part : parts) move(table, part, size, split);
     });
     return counted(entry, all ? reshaped(out.ptr(), f->nd, f->dimensions) : new_ref(out.ptr()));
 }

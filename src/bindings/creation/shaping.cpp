@@ -1,7 +1,7 @@
 #include "creation/shaping.h"
 
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 
 namespace raptors {
 namespace {

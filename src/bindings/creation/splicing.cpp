@@ -5,7 +5,7 @@
 
 #include "array/free_lists.h"
 #include "array/selection.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/from_shape.h"
 #include "creation/shaping.h"
 #include "ops/searching.h"

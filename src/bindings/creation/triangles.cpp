@@ -6,7 +6,7 @@
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "array/views.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/shaping.h"
 #include "python/operand.h"
 

@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 #include "api/table.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/nest/axes.h"
 #include "frame/run/expression.h"
 #include "ops/elementwise.h"

@@ -4,7 +4,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/run/solve.h"
 #include "python/operand.h"

@@ -6,7 +6,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/fp/fpstatus.h"
 #include "linalg/contraction.h"
 #include "ops/elementwise.h"

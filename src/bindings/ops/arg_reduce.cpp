@@ -1,5 +1,5 @@
 // argmin and argmax.
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "ops/reduce_call.h"
 #include "runtime/threads.h"
 

@@ -1,7 +1,7 @@
 #include "ops/elementwise.h"
 
 #include "api/table.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/nest/overlap.h"
 #include "numpy/numpy_kernels.h"
 #include "numpy/strided_loops.h"

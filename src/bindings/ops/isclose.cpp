@@ -6,7 +6,7 @@
 #include "array/free_lists.h"
 #include "array/masked.h"
 #include "array/views.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "creation/from_shape.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/run/expression.h"

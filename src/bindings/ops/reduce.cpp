@@ -5,7 +5,7 @@
 #include <sstream>
 #include <string>
 
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/run/expression.h"
 #include "ops/reduce_call.h"
 #include "python/operand.h"

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "ops/reduce_call.h"
 
 namespace raptors {

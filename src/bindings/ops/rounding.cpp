@@ -1,6 +1,7 @@
 #include "ops/rounding.h"
 
 #include "api/table.h"
+#include "creation/copying.h"
 #include "creation/from_objects.h"
 #include "frame/fp/fpstatus.h"
 #include "frame/nest/overlap.h"

@@ -2,7 +2,7 @@
 
 #include "api/table.h"
 #include "array/free_lists.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "frame/nest/overlap.h"
 #include "frame/run/scan.h"
 #include "ops/elementwise.h"

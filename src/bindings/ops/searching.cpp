@@ -3,7 +3,7 @@
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "array/views.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;

@@ -5,7 +5,7 @@
 
 #include "api/table.h"
 
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "numpy/fallback.h"
 #include "ops/elementwise.h"
 #include "runtime/threads.h"
@@ -82,7 +82,7 @@ struct Partition {
 template <class Work>
 PyObject* in_place(int which, PyObject* self, const Work& work) {
     if (which != on_copy) return work(self) < 0 ? nullptr : new_ref(Py_None);
-    PyObject* copy = copied_in_order(self);
+    PyObject* copy = copied(self, Order::keep);
     if (!copy && !PyErr_Occurred()) copy = adopt(PyArray_NewCopy(as_array(self), NPY_KEEPORDER));
     if (copy && work(copy) < 0) Py_CLEAR(copy);
     return copy;

@@ -7,7 +7,7 @@
 
 #include "array/free_lists.h"
 #include "array/views.h"
-#include "creation/from_objects.h"
+#include "creation/copying.h"
 #include "linalg/product.h"
 #include "ops/reduce_call.h"
 #include "python/operand.h"
