@@ -286,6 +286,74 @@ class Case(RandomCase):
     def reshaping(self) -> None:
         self.arguments.append(self.pick(((-1,), (self.array.size,), (1, -1), (-1, self.array.shape[-1]))))
 
+    def of_numbers(self, shape: tuple[int, ...]) -> None:
+        """Mostly: an array of numbers in C order."""
+        if self.chance(0.95):
+            numbers = ("?", "i1", "u2", "i4", "u8", "i8", "f4", "f8", "f2", "c8", "c16")
+            self.array = self.operands[0] = self.elements(self.pick(numbers), shape)
+
+    def splitting(self) -> None:
+        axis = self.axis()
+        length = self.array.shape[axis] if axis < self.array.ndim else 3
+        if self.chance(0.5):
+            parts = [n for n in range(1, length + 1) if length % n == 0] or [1]
+            sections = int(self.pick(parts if self.name == "split" else (1, 2, 3, 4)))
+            self.arguments.append(sections)
+        else:
+            self.arguments.append(
+                self.rng.integers(-length - 1, length + 2, int(self.pick((0, 1, 2)))).tolist()
+            )
+        self.keywords["axis"] = axis
+
+    def turning(self) -> None:
+        self.arguments.append(int(self.rng.integers(-5, 6)))
+        if self.array.ndim < 2 and self.chance(0.95):
+            self.array = self.operands[0] = self.layout(self.alike((2, 3)))
+
+    def by_diagonal(self) -> None:
+        shape = self.array.shape
+        if self.name in ("tril", "triu"):
+            self.of_numbers(shape if len(shape) > 1 else (3, 4))
+        elif self.chance(0.95):
+            sides = ((4,), (7,), (3, 5)) if self.name == "diag" else ((4,), (2, 3))
+            self.array = self.operands[0] = self.layout(self.alike(self.pick(sides)))
+        self.arguments.append(int(self.rng.integers(-4, 5)))
+
+    def filling(self) -> None:
+        self.of_numbers(self.pick(((3, 3), (4, 2), (2, 5), (3, 3, 3))))
+        self.arguments.append(int(self.rng.integers(0, 2)))
+
+    def padding(self) -> None:
+        self.of_numbers(self.array.shape)
+        pairs = self.rng.integers(0, 4, (self.array.ndim, 2)).tolist()
+        self.arguments.append(self.pick((2, (1, 2), 0)) if self.chance(0.5) else pairs)
+        if self.chance(0.5):
+            self.keywords["constant_values"] = int(self.rng.integers(0, 2))
+
+    def resizing(self) -> None:
+        self.of_numbers(self.array.shape)
+        self.arguments.append(self.pick((1, 5, 30, (2, 3), (3, 1, 4))))
+
+    def trimming(self) -> None:
+        self.of_numbers((int(self.pick((1, 5, 9))),))
+        if self.array.ndim == 1 and self.array.size > 2 and self.array.dtype.kind in "biufc":
+            self.array[[0, -1, 1]] = 0
+        self.arguments.append(self.pick(("fb", "f", "b")))
+
+    def choosing(self) -> None:
+        self.of_numbers(self.array.shape)
+        n = int(self.pick((1, 2, 3)))
+        numbers = self.rng.integers(0, n + (1 if self.chance(0.01) else 0), self.array.shape)
+        self.operands = [self.layout(numbers.astype(self.pick(("i8", "u1", "i4"))))]
+        self.operands += [self.layout(self.alike(self.array.shape)) for _ in range(n)]
+
+    def finding(self) -> None:
+        dtype = self.pick(("?", "i1", "u2", "i4", "u8", "i8", "f4", "f8"))
+        a = numpy.sort(self.elements(dtype, (int(self.pick((0, 1, 5, 8, 40))),)))
+        self.array = self.operands[0] = a
+        self.operands.append(self.elements(dtype, self.shape()))
+        self.arguments.append(self.pick(("left", "right")))
+
     def run(self, xp: Any) -> Any:
         a, *others = clones(xp, *self.operands)
         if self.name == "__getitem__":
@@ -299,6 +367,8 @@ class Case(RandomCase):
             return a
         if self.name in ("concatenate", "stack", "hstack", "vstack", "dstack", "column_stack"):
             return named(xp, self.name)([a, *others], **self.keywords)
+        if self.name == "choose":
+            return xp.choose(a, others)
         keywords = {key: clones(xp, x)[0] for key, x in self.keywords.items()}
         result = named(xp, self.name)(a, *others, *self.arguments, **keywords)
         return a if result is None else result
@@ -341,6 +411,15 @@ CALLS = [
     ("deleting", "delete"),
     ("inserting", "insert"),
     ("reshaping", "reshape"),
+    *[("splitting", name) for name in ("split", "array_split")],
+    ("turning", "rot90"),
+    *[("by_diagonal", name) for name in ("diag", "diagflat", "tril", "triu")],
+    ("filling", "fill_diagonal"),
+    ("padding", "pad"),
+    ("resizing", "resize"),
+    ("trimming", "trim_zeros"),
+    ("choosing", "choose"),
+    ("finding", "searchsorted"),
 ]
 
 
