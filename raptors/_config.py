@@ -173,7 +173,7 @@ def runtime_info() -> dict[str, Any]:
 
 
 def calibrate() -> dict[str, Any]:
-    """Measure what calls cost on this machine, how fast its threads are and from where on BLAS is faster.
+    """Measure what calls cost on this machine, which kernels are fastest, how fast threads are, and BLAS.
 
     It takes some seconds, and the figures are used from then on. They are kept in the user's cache directory
     (``RAPTORS_TUNING_DIR``, or ``raptors`` in ``XDG_CACHE_HOME`` or ``~/.cache``) and read by later
@@ -186,9 +186,11 @@ def calibrate() -> dict[str, Any]:
     dict
         "processor"; "ops" and "folds", nanoseconds for an element by name and dtype; "hand_off_ns", how long
         a thread that waits ("hot") and one that sleeps ("parked") take to begin; "limits_ns", from which
-        length of a call on they are asked to help; "stream_from", from how many bytes of operands on the
-        results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread and
-        "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
+        length of a call on they are asked to help; "families", by operation and dtype, where other kernels
+        are faster in long calls: those of another instruction set or "numpy"'s, for operands within the
+        caches and for longer ones, "" where they are not; "stream_from", from how many bytes of operands on
+        the results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread
+        and "several": from how many multiplications on the policy "auto" leaves a product of matrices to BLAS, or
         None for never; "disturbed", whether something else ran all the time; "file", where it is kept, or
         None.
     """

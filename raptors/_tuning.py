@@ -83,6 +83,7 @@ def _use(figures: dict[str, Any]) -> None:
         hot, parked = (float(limits[key]) for key in ("hot", "parked"))
         if not 0 < hot <= parked < 1e9:
             raise ValueError("limits must be positive numbers of nanoseconds")
+        _core._set_families(figures.get("families", {}))  # or an error, and none
         _core._set_costs(ops, folds)
         _core._set_pool_limits(hot, parked)
     if stream_from is not None:
@@ -210,7 +211,7 @@ def _undisturbed(measure: Callable[[], _Found]) -> tuple[_Found, bool]:
 
 def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> dict[str, Any]:
     """See `raptors.calibrate`. `tell` gets a line for every step done, and the share of all steps."""
-    steps = 3 + len(_products()) * len(_SIZES)
+    steps = 4 + len(_products()) * len(_SIZES)
     done, disturbed = 0, False
 
     def step(line: str) -> None:
@@ -235,6 +236,8 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
     step(f"add of float64: {ops.get('add', {}).get('float64', 0):.2f} ns an element")
     hot, parked = find(_core._measure_hand_off)
     step(f"threads begin after {hot / 1e3:.1f} us, sleeping ones after {parked / 1e3:.1f} us")
+    families = find(_core._measure_families)
+    step(f"other kernels are faster in long calls of {', '.join(families) or 'no operation'}")
     stream_from = find(_core._measure_stream_from)
     step(f"results are streamed from {stream_from / 2**20:.1f} MiB of operands on")
     # A thread that waits pays once a call is some ten hand-offs long. One that sleeps comes late: half of
@@ -250,6 +253,7 @@ def calibrate(tell: Callable[[str, float], None] = lambda line, share: None) -> 
         "folds": folds,
         "hand_off_ns": {"hot": hot, "parked": parked},
         "limits_ns": limits,
+        "families": families,
         "stream_from": stream_from,
         "blas_from": find(lambda: _measure_products(step)),
         "disturbed": disturbed,

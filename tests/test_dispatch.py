@@ -691,3 +691,52 @@ def test_reductions_are_reported_by_name() -> None:
             named(raptors, row["name"])(a)
     for row in REDUCTIONS:
         count.of(row["name"]).require()
+
+
+@native
+@pytest.mark.parametrize(
+    "name", ["numpy", *(isa for isa in raptors.available_isas() if isa != raptors.get_simd())]
+)
+def test_families_of_long_calls(name: str) -> None:
+    """What calibration chooses: other kernels with the same results, which are counted as what they are."""
+    calls: dict[str, Callable[[Any], Any]] = {
+        "add": lambda a: a + a,
+        "maximum": lambda a: raptors.maximum(a, 0.5),
+        "less": lambda a: a < 0.5,
+        "sqrt": lambda a: raptors.sqrt(a),
+        "divide": lambda a: raptors.divide(a, 0.0),
+    }
+    rng = numpy.random.default_rng(1)
+    arrays = {n: ours(rng.random(n)) for n in (100, 20_000, 700_000)}
+    unaligned = raptors.frombuffer(bytearray(160_001), "u1")[1:].view("f8")
+
+    def results() -> list[Any]:
+        with numpy.errstate(all="ignore"):
+            return [call(a).tobytes() for a in (*arrays.values(), unaligned) for call in calls.values()]
+
+    usual = results()
+    try:
+        with raptors.threads(1):
+            core._set_families({op: {"float64": [name, ""]} for op in calls})
+            assert results() == usual
+            with counted() as count:
+                arrays[100] + 1, arrays[20_000] + 1, arrays[700_000] + 1, unaligned + 1
+            assert count.total - count.native == (1 if name == "numpy" else 0)
+            core._set_families({op: {"float64": ("", name)} for op in calls})
+            assert results() == usual
+            with counted() as count:
+                arrays[100] + 1, arrays[20_000] + 1, arrays[700_000] + 1
+            assert count.total - count.native == (1 if name == "numpy" else 0)
+            with raptors.simd("scalar"), counted() as count:
+                arrays[20_000] + 1, arrays[700_000] + 1
+            count.require()
+            with numpy.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
+                raptors.divide(arrays[700_000], 0.0)
+    finally:
+        core._set_families({})
+    with counted() as count:
+        arrays[20_000] + 1, arrays[700_000] + 1
+    count.require()
+    for wrong in ({"x": {}}, {"add": {"f8": ["", ""]}}, {"add": {"float64": ["", "x"]}}):
+        with pytest.raises(ValueError, match="no such"):
+            core._set_families(wrong)

@@ -590,6 +590,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         "ops": {"add": {"float64": 1.0}},
         "folds": {},
         "limits_ns": {"hot": 1, "parked": 2},
+        "families": {"add": {"float64": ["numpy", ""]}},
         "stream_from": 12345,
         "blas_from": {"float32": NEVER, "float64": {"one": 1e6, "several": None}},
     }
@@ -606,6 +607,7 @@ print(*core._pool_limits(), core._stream_from(), core._blas_from(True, False), c
         assert list(tmp_path.iterdir()) == [path]
         assert found["ops"].keys() == {row["name"] for row in OPS if "reduce" not in row["kind"]}
         assert all(ns > 0 for row in found["ops"].values() for ns in row.values())
+        assert {len(names) for row in found["families"].values() for names in row.values()} <= {2}
         limits = found["limits_ns"]
         assert 0 < limits["hot"] <= limits["parked"]
         used = python_ok(self.USED, **clean(RAPTORS_TUNING_DIR=str(tmp_path), RAPTORS_NUM_THREADS="2"))
@@ -654,6 +656,13 @@ print(*sorted(set(sys.modules) - before))
             json.dumps(SOUND | {"limits_ns": {"hot": -1, "parked": 2}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": "x"}}}),
             json.dumps(SOUND | {"ops": {"add": {"float64": 1e300}}}),
+            json.dumps(SOUND | {"families": 1}),
+            json.dumps(SOUND | {"families": {"nothing": {}}}),
+            json.dumps(SOUND | {"families": {"add": 1}}),
+            json.dumps(SOUND | {"families": {"add": {"float": ["", ""]}}}),
+            json.dumps(SOUND | {"families": {"add": {"float64": ["numpy"]}}}),
+            json.dumps(SOUND | {"families": {"add": {"float64": ["", "avx3"]}}}),
+            json.dumps(SOUND | {"families": {"add": {"float64": ["", 1]}}}),
             json.dumps(SOUND | {"stream_from": 0}),
             json.dumps(SOUND | {"stream_from": "x"}),
             json.dumps(SOUND | {"stream_from": 1 << 63}),

@@ -25,6 +25,7 @@
 #include "runtime/call_log.h"
 #include "runtime/introspection.h"
 #include "runtime/isa_choice.h"
+#include "runtime/kernel_choice.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -62,6 +63,8 @@ void define_settings(py::module_& m) {
 void define_figures(py::module_& m) {
     m.def("_bind_figures", &bind_figures);
     m.def("_measure_costs", &measure_costs);
+    m.def("_measure_families", &measure_families);
+    m.def("_set_families", &set_families);
     m.def("_set_costs", &set_costs);
     m.def("_measure_stream_from", &find_stream_from);
     m.def("_set_stream_from", &set_stream_from);

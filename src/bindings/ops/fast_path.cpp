@@ -1,6 +1,7 @@
 // Tier 0: operands of one dtype, contiguous or scalar, go straight to the kernel.
 #include "api/table.h"
 #include "ops/elementwise.h"
+#include "runtime/kernel_choice.h"
 #include "runtime/threads.h"
 
 namespace raptors {
@@ -21,21 +22,34 @@ inline bool tier0_scalar(PyObject* o, DType t, void* element) {
     return false;
 }
 
-// Runs a kernel over n contiguous elements (stride 0: a scalar) and reports its floating-point
-// status.
-inline int run_flat(KernelFn kernel, const Table& table, Op op, DType t, const Block& block) {
+// A long call, by the kernel that is fastest at it. Returns whether that is NumPy's loop.
+bool run_long_row(const Table& table, Op op, DType t, const Block& block) {
+    Choice const choice = choose_kernel(table, op, t, block);
+    run_row(choice.kernel, cost_of(op, t), block);
+    return choice.is_numpy;
+}
+
+// Runs a kernel over n contiguous elements (stride 0: a scalar), reports its floating-point status,
+// and counts the call by its operand `like`. Negative: an error is set.
+inline int run_flat(KernelFn kernel, const Table& table, Op op, DType t, const Block& block,
+                    PyObject* like, Layout layout) {
     const OpInfo& info = op_info[index(op)];
+    bool by_numpy = false;
     auto const call = [&] {
         if (block.n < long_from) [[likely]]
             kernel(block, nullptr);
         else
-            run_row(kernel_of(table, op, t), cost_of(op, t), block);
+            by_numpy = run_long_row(table, op, t, block);
     };
-    if (!info.reports(t)) {
+    if (!info.reports(t))
         call();
-        return 0;
-    }
-    return run_reporting(info.name, may_repeat(block, info.inputs, 1), call);
+    else if (run_reporting(info.name, may_repeat(block, info.inputs, 1), call) < 0)
+        return -1;
+    if (by_numpy) [[unlikely]]
+        count_numpy(ufunc_of(op).entry, Why::loop, like);
+    else
+        count_native(ufunc_of(op).entry, t, layout, fields(like)->nd, fields(like)->dimensions);
+    return 0;
 }
 
 // The dtype of the one output where that is the operands' or boolean; nullptr: tier 1 knows.
@@ -89,11 +103,10 @@ PyObject* binary(Op op, PyObject* l, PyObject* r, bool is_operator) {
         block.inner[2] = PyDataType_ELSIZE(descr);
         block.outer[0] = block.outer[1] = block.outer[2] = 0;
         block.rows = 1;
-        if (run_flat(kernel, *act.table, op, t, block) < 0) {
+        if (run_flat(kernel, *act.table, op, t, block, like, layout) < 0) {
             Py_DECREF(out);
             return nullptr;
         }
-        count_native(ufunc_of(op).entry, t, layout, f->nd, f->dimensions);
         return out;
     }
 general:
@@ -120,11 +133,10 @@ PyObject* unary(Op op, PyObject* x, bool is_operator) {
             block.inner[1] = PyDataType_ELSIZE(descr);
             block.outer[0] = block.outer[1] = 0;
             block.rows = 1;
-            if (run_flat(kernel, *act.table, op, t, block) < 0) {
+            if (run_flat(kernel, *act.table, op, t, block, x, Layout::contiguous) < 0) {
                 Py_DECREF(out);
                 return nullptr;
             }
-            count_native(ufunc_of(op).entry, t, Layout::contiguous, f->nd, f->dimensions);
             return out;
         }
     }
@@ -164,11 +176,10 @@ PyObject* in_place(Op op, PyObject* l, PyObject* r) {
             block.rows = 1;
             // Someone may drop the last other reference while a warning is shown.
             Py_INCREF(l);
-            if (run_flat(kernel, *act.table, op, t, block) < 0) {
+            if (run_flat(kernel, *act.table, op, t, block, l, layout) < 0) {
                 Py_DECREF(l);
                 return nullptr;
             }
-            count_native(ufunc_of(op).entry, t, layout, f->nd, f->dimensions);
             return l;
         }
     }
