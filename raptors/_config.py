@@ -191,8 +191,8 @@ def calibrate() -> dict[str, Any]:
         caches and for longer ones, "" where they are not; "stream_from", from how many bytes of operands on
         the results of elementwise calls are written past the caches; "blas_from", by dtype, for "one" thread
         and "several": from how many multiplications on the policy "auto" leaves a product of matrices to
-        BLAS, or None for never; "disturbed", whether something else ran all the time; "file", where it is kept, or
-        None.
+        BLAS, or None for never; "disturbed", whether something else ran all the time; "file", where it is
+        kept, or None.
     """
     from raptors import _tuning  # no other call needs it
 

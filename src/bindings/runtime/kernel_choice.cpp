@@ -126,8 +126,10 @@ int number_of(PyObject* name, int n, const NameOf& name_of) {
 }  // namespace
 
 Choice choose_kernel(const Table& table_in_use, Op op, DType t, const Block& row) {
+    // Asked once: the processor tells of itself slowly, in a virtual machine above all.
+    static const Table* const best = table(best_isa());
     Choice const usual = {kernel_of(table_in_use, op, t)};
-    if (&table_in_use != table(best_isa())) return usual;  // another one was asked for
+    if (&table_in_use != best) return usual;  // another one was asked for
     ptrdiff_t bytes = 0;
     for (int i = 0; i < usual.kernel.arguments(); ++i) bytes += row.n * row.inner[i];
     const Choice& other = chosen[index(op)][index(t)][bytes >= beyond_from];
