@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "frame/nest/for_each_index.h"
-#include "frame/run/move.h"
 
 namespace raptors {
 namespace {
@@ -26,58 +25,43 @@ void for_rows(IndexBlock block, const Nest& others, const Body& body) noexcept {
     });
 }
 
-constexpr ptrdiff_t tile_bytes = ptrdiff_t{16} << 10;  // half of an L1
-
-// The rows and indices of a tile.
-ptrdiff_t tile_of(ptrdiff_t size) noexcept { return size == 8 ? 32 : 64; }
-
-// Whether the values of one index are a run of elements that can be transposed, those of the
-// indices far apart.
+// Whether the values of one index are a run of elements, and those of the indices far apart.
 bool is_by_columns(const IndexBlock& along, const Nest& others) noexcept {
     int const last = others.ndim - 1;
     constexpr ptrdiff_t few = 16;
     bool const short_element = along.size <= 8 && (along.size & (along.size - 1)) == 0;
-    return last >= 0 && short_element && others.shape[last] >= few && along.n >= few &&
-           others.strides[1][last] == along.size && along.values_step != along.size;
+    return last >= 0 && short_element && along.mode == IndexMode::raise &&
+           others.shape[last] >= few && along.n >= few && others.strides[1][last] == along.size &&
+           along.values_step != along.size;
 }
 
-// Tiles of a few rows by a few indices: taken by rows, then transposed.
-bool take_tiles(const Table& table, const IndexBlock& along, const Nest& others, char* tile_data,
-                char* array, char* values) noexcept {
+// A few rows for all indices: the next index often finds the lines of this one in L1. Fetching the
+// next index's lines ahead gains nothing (Zen 4).
+bool take_rows_by_index(const Table& table, const IndexBlock& along, const Nest& others,
+                        char* array, char* values) noexcept {
+    constexpr ptrdiff_t at_once = 128;
     int const last = others.ndim - 1;
     ptrdiff_t const size = along.size, rows = others.shape[last], row = others.strides[0][last];
-    ptrdiff_t const tile = tile_of(size);
-    for (ptrdiff_t r = 0; r < rows; r += tile) {
-        for (ptrdiff_t i = 0; i < along.n; i += tile) {
-            IndexBlock part = along;
-            part.indices += i;
-            part.n = std::min(tile, along.n - i);
-            part.rows = std::min(tile, rows - r);
-            part.row = row;
-            part.array = array + r * row;
-            part.values = tile_data;
-            part.values_step = size;
-            part.values_row = tile * size;
-            if (!table.take(part)) return false;
-            Nest turned;
-            turned.ndim = turned.operands = 2;
-            turned.shape[0] = part.n;
-            turned.shape[1] = part.rows;
-            turned.strides[0][0] = size;
-            turned.strides[0][1] = tile * size;
-            turned.strides[1][0] = along.values_step;
-            turned.strides[1][1] = size;
-            turned.data[0] = tile_data;
-            turned.data[1] = values + i * along.values_step + r * size;
-            simplify(turned);
-            move(table, turned, size);
+    KernelFn const copy = table.copy[__builtin_ctzll(static_cast<unsigned long long>(size))];
+    Block block{};
+    block.inner[0] = row;
+    block.inner[1] = size;
+    block.rows = 1;
+    for (ptrdiff_t r = 0; r < rows; r += at_once) {
+        block.n = std::min(at_once, rows - r);
+        for (ptrdiff_t i = 0; i < along.n; ++i) {
+            int64_t at = __atomic_load_n(along.indices + i, __ATOMIC_RELAXED);
+            at += at < 0 ? along.length : 0;
+            if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(along.length)) return false;
+            block.data[0] = array + r * row + at * along.step;
+            block.data[1] = values + r * size + i * along.values_step;
+            copy(block, nullptr);
         }
     }
     return true;
 }
 
 bool take_columns(const Table& table, const IndexBlock& along, const Nest& others) noexcept {
-    alignas(64) char tile_data[tile_bytes];
     int const outer = others.ndim - 1;
     ptrdiff_t strides[max_dims][2];
     for (int a = 0; a < outer; ++a)
@@ -85,7 +69,7 @@ bool take_columns(const Table& table, const IndexBlock& along, const Nest& other
     char* data[] = {others.data[0], others.data[1]};
     bool in_range = true;
     for_each_index<2>(outer, others.shape, strides, 2, data, [&] {
-        in_range = in_range && take_tiles(table, along, others, tile_data, data[0], data[1]);
+        in_range = in_range && take_rows_by_index(table, along, others, data[0], data[1]);
     });
     return in_range;
 }
