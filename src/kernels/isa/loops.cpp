@@ -210,6 +210,20 @@ RAPTORS_INLINE Core core_for_rows(const Block& b, const Cores& cores) {
     return runs ? cores.core[scalar_mask] : nullptr;
 }
 
+// Whether rows go element by element: those that the caches may not hold, and of 8 bytes where
+// several operands would be packed. Measured on Zen 4, packed against that, a[::2] + b[::2] in us:
+// float64 10,000 5.9 and 4.0, 1M 1,900 and 970; float32 10,000 3.3 and 3.9, 1M 415 and 370.
+bool goes_in_steps(const Block& b, const Cores& cores) noexcept {
+    constexpr ptrdiff_t line = 64, far = 16384;
+    if (!cores.stepping) return false;
+    int packed = 0;
+    for (int i = 0; i < cores.arguments(); ++i) {
+        if (b.inner[i] > line || b.inner[i] < -line) return false;
+        packed += b.inner[i] != cores.size[i] && b.inner[i] != 0;
+    }
+    return cores.size[0] == 8 ? b.n >= far || packed > 1 : b.n >= far && packed > 1;
+}
+
 }  // namespace
 
 void drive(const Block& block, const Cores& cores) noexcept {
@@ -228,7 +242,15 @@ void drive(const Block& block, const Cores& cores) noexcept {
     }
     if (cores.converted) return drive_converted(b, cores);
     Core const core = core_for_rows(b, cores);
-    if (!core || (b.rows > 1 && b.n < long_row)) return drive_packed(b, cores);
+    bool const short_rows = b.rows > 1 && b.n < long_row;
+    if (!core && !short_rows && goes_in_steps(b, cores)) {
+        for (ptrdiff_t r = 0; r < b.rows; ++r) {
+            cores.stepping(b.data, b.inner, b.n);
+            for (int i = 0; i < arguments; ++i) b.data[i] += b.outer[i];
+        }
+        return;
+    }
+    if (!core || short_rows) return drive_packed(b, cores);
     for (ptrdiff_t r = 0; r < b.rows; ++r) {
         core(b.data, b.n);
         for (int i = 0; i < arguments; ++i) b.data[i] += b.outer[i];

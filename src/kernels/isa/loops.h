@@ -12,12 +12,16 @@ namespace raptors::RAPTORS_ISA {
 // otherwise overlapping.
 using Core = void (*)(char* const* data, ptrdiff_t n) noexcept;
 
+// The same of n elements that are `step` bytes apart.
+using SteppingCore = void (*)(char* const* data, const ptrdiff_t* step, ptrdiff_t n) noexcept;
+
 // A kernel as loops.cpp sees it.
 struct Cores {
     int inputs, outputs;
     int size[max_arguments];
     Core core[8];  // by the set of inputs that are one element for the whole run; null: none
     unsigned converted = 0;  // the set of arguments that cores take in another type, as floats
+    SteppingCore stepping = nullptr;  // for long rows of long elements: packing them costs more
     constexpr int arguments() const { return inputs + outputs; }
 };
 
@@ -93,6 +97,20 @@ void binary_core(char* const* data, ptrdiff_t n) noexcept {
     Out const out(data + 2);
     RAPTORS_INDEPENDENT
     for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i]));
+}
+
+template <class F, class Out, class X, class Y>
+void stepping_core(char* const* data, const ptrdiff_t* step, ptrdiff_t n) noexcept {
+    const char *x = data[0], *y = data[1];
+    char* to = data[2];
+    ptrdiff_t const x_step = step[0], y_step = step[1], out_step = step[2];
+    RAPTORS_UNROLL
+    for (ptrdiff_t i = 0; i < n; ++i) {
+        Out(&to).put(0, F::apply(One<X>(x)[0], One<Y>(y)[0]));
+        x += x_step;
+        y += y_step;
+        to += out_step;
+    }
 }
 
 template <class F, class Out, class X, class Y, unsigned scalar_mask>
@@ -196,8 +214,16 @@ struct BinaryKernel {
     static constexpr Core core =
         binary_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>,
                     ComputedArgument<signature, 1, T>, scalar_mask>;
+    static constexpr Cores with_stepping(Cores cores) {
+        if constexpr (size_of<T> >= 4 && size_of<T> <= 8 && is_elementary<T> &&
+                      signature.outputs() == 1)
+            cores.stepping =
+                stepping_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>,
+                              ComputedArgument<signature, 1, T>>;
+        return cores;
+    }
     static constexpr Cores cores =
-        cores_of<signature, T>(Arguments<signature>(), core<0>, core<1>, core<2>);
+        with_stepping(cores_of<signature, T>(Arguments<signature>(), core<0>, core<1>, core<2>));
     static void run(const Block& b, const void*) noexcept {
         if (is_one_run<signature, T>(b, Arguments<signature>())) [[likely]]
             return core<0>(b.data, b.n);
