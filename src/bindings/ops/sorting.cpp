@@ -29,9 +29,9 @@ bool parse_along(PyObject* self, PyObject* axis, PyObject* order, npy_intp* alon
 
 // The arguments of sort and argsort.
 struct Sorting {
-    npy_intp axis;
+    npy_intp axis = -1;
     NPY_SORTKIND kind = NPY_QUICKSORT;
-    bool taken;  // false: declined
+    bool taken = false;  // false: declined
 
     Sorting(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
         PyObject* slots[max_parameters];
@@ -56,7 +56,7 @@ struct Sorting {
 // The arguments of partition and argpartition.
 struct Partition {
     py::object kth;  // one integer, as an array; null: declined, or an error is set
-    npy_intp axis;
+    npy_intp axis = -1;
 
     Partition(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
         PyObject* slots[max_parameters];
