@@ -284,7 +284,7 @@ def copies(arrays: Any) -> Any:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@numpy_parity(native=0.1, of=("broadcast_arrays", "ix_", "resize"))
+@numpy_parity(native=0.01, of=("broadcast_arrays", "ix_", "resize"))
 def test_repeated_elements(xp: Any, dtype: str) -> Iterator[Any]:
     for shape in SHAPES:
         for layout, a in layouts(xp, dtype, shape):
@@ -300,7 +300,7 @@ def test_repeated_elements(xp: Any, dtype: str) -> Iterator[Any]:
     yield "masks", (xp.ix_(xp.array([True, False]), xp.arange(3)), xp.ix_([1, 2], xp.arange(2)), xp.ix_())
 
 
-@numpy_parity(native=0.2, of="broadcast_arrays")
+@numpy_parity(native=0.0, of="broadcast_arrays")
 def test_writing_to_broadcast_arrays(xp: Any) -> Iterator[Any]:
     frozen = xp.arange(3)
     frozen.flags.writeable = False
@@ -363,7 +363,8 @@ def test_common_forms_are_native(xp: Any, dtype: str) -> Iterator[Any]:
         (xp.tril_indices(3, 1), xp.triu_indices_from(a), xp.diag_indices_from(a[:, :4])),
     )
     yield "repeated", (xp.resize(b, (4, 5)), xp.ix_(xp.arange(3), xp.arange(2)))
-    yield "broadcast", [x.copy() for x in xp.broadcast_arrays(a, b, b[:1])]
+    if numpy.broadcast_arrays(whole := numpy.zeros(2), 1)[0] is whole:  # not in older ones
+        yield "broadcast", [x.copy() for x in xp.broadcast_arrays(a, b, b[:1])]
     yield "required", (xp.require(a, None, "C") is a, xp.require(a, dtype, ["C", "W"]) is a)
     yield "padded", (xp.pad(a, 1), xp.pad(b, (1, 2)), xp.pad(a, ((1, 2), (0, 3)), constant_values=one))
     if not isinstance(b[0], numpy.complexfloating | numpy.inexact):
@@ -379,6 +380,6 @@ def test_common_forms_are_native(xp: Any, dtype: str) -> Iterator[Any]:
 def test_dlpack_shares_memory() -> None:
     a = raptors.arange(3.0)
     b = raptors.from_dlpack(a)
-    b[0] = 5
-    assert a[0] == 5
+    a[0] = 5
+    assert b[0] == 5
     assert type(b) is raptors.ndarray

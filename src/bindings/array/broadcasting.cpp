@@ -26,6 +26,23 @@ PyObject* broadcast_to_native(int, Entry* entry, PyObject* self, PyObject* const
     return counted(entry, out);
 }
 
+namespace {
+
+// Whether NumPy returns an array that has the shape already, although others have not: not before
+// 2.3 or so.
+bool returns_itself() {
+    static bool const itself = [] {
+        auto const numpy = import_module("numpy");
+        pybind11::object const a = numpy.attr("zeros")(2);
+        pybind11::object const both = numpy.attr("broadcast_arrays")(a, 1);
+        pybind11::object const first = both[pybind11::int_(0)];
+        return first.ptr() == a.ptr();
+    }();
+    return itself;
+}
+
+}  // namespace
+
 // Those that are of the shape already are returned themselves; the others may be written to, with a
 // warning.
 PyObject* broadcast_arrays_native(int, Entry* entry, PyObject*, PyObject* const* args,
@@ -37,6 +54,7 @@ PyObject* broadcast_arrays_native(int, Entry* entry, PyObject*, PyObject* const*
         if (!is_ours(args[i])) return decline(Why::type);
         if (!shape.add(fields(args[i]))) return decline(Why::shape);
     }
+    if (!returns_itself()) return decline(Why::borrowed);
     PyObject* const out = PyTuple_New(nargs);
     if (!out) return nullptr;
     for (Py_ssize_t i = 0; i < nargs; ++i) {

@@ -195,10 +195,19 @@ PyObject* rot90_native(int, Entry* entry, PyObject* self, PyObject* const* args,
 
 PyObject* from_dlpack_native(int, Entry* entry, PyObject* self, PyObject* const*, Py_ssize_t nargs,
                              PyObject* kwnames) {
+    // Before 2.1 they never were, and nothing that is read-only was exported.
+    static bool const writeable = [] {
+        auto const numpy = import_module("numpy");
+        pybind11::object const made = numpy.attr("from_dlpack")(numpy.attr("zeros")(2));
+        return (fields(made.ptr())->flags & NPY_ARRAY_WRITEABLE) != 0;
+    }();
     if (!active().table) return decline(Why::disabled);
     if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
     if (dtype_of(fields(self)->descr) == no_dtype) return decline(Why::dtype);
-    return counted(entry, made(self, view_of(fields(self))));
+    if (!writeable && !(fields(self)->flags & NPY_ARRAY_WRITEABLE)) return decline(Why::value);
+    PyObject* const out = made(self, view_of(fields(self)));
+    if (out && !writeable) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;
+    return counted(entry, out);
 }
 
 PyObject* trim_zeros_native(int, Entry* entry, PyObject* self, PyObject* const* args,
