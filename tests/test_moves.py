@@ -14,6 +14,7 @@ from helpers import DISABLED, mine
 from parity import attempt, numpy_parity
 
 import raptors
+from raptors import _raptors_core as core
 
 #: Of every size with a kernel of its own, of others, with parts that are padding, of the other byte order.
 DTYPES: dict[str, Any] = {
@@ -390,3 +391,47 @@ def test_a_value_that_changes_the_dtype(dtype: str) -> None:
     with pytest.raises(RuntimeError, match="changed the array's dtype"):
         a.fill(Text())
     assert not a.view("u1").any()
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is native")
+def test_past_the_caches() -> None:
+    """Copies and results of short arrays: every place within lines and pieces."""
+    before = core._stream_from()
+    rng = samples.generator("past the caches")
+    room = mine(raptors, rng.integers(0, 100, 9000))
+    places = [(first, n) for first in (0, 1, 7, 8, 13) for n in (1024, 4096, 4099, 8191, 8980)]
+    calls: dict[str, Callable[[Any], Any]] = {
+        "copy": lambda a: a.copy(),
+        "join": lambda a: raptors.concatenate([a, a[1:], a]),
+        "reversed": lambda a: a[::-1].copy(),
+        "sum": lambda a: a + a[::-1],
+        "twice": lambda a: a * 2,
+        "thrice": lambda a: a + a,
+        "strided": lambda a: a[::2] - 1,
+        "to float": lambda a: a.astype("f8"),
+        "to short": lambda a: a.astype("i2"),
+        "compared": lambda a: a < 50,
+        "chosen": lambda a: raptors.where(a > 50, a, 0),
+        "root": lambda a: raptors.sqrt(a.astype("f4")),
+    }
+    dtypes = ("i1", "i2", "i4", "i8", "f4", "f8", "M8[s]", "V3", "S7")
+
+    def results() -> Iterator[tuple[Any, bytes]]:
+        for dtype in dtypes:
+            numbers = dtype[0] in "if"
+            size = numpy.dtype(dtype).itemsize
+            whole = room.astype(dtype) if numbers else room.view("u1")[: 9000 * size].view(dtype)
+            for first, n in places:
+                for name, call in calls.items():
+                    if numbers or name in ("copy", "join", "reversed"):
+                        yield (dtype, first, n, name), call(whole[first : first + n]).tobytes()
+
+    try:
+        core._set_stream_from(1 << 62)
+        usual = dict(results())
+        core._set_stream_from(1024)
+        differing = [label for label, got in results() if got != usual[label]]
+    finally:
+        core._set_stream_from(before)
+    assert differing == []
+    assert len(usual) > 2000
