@@ -17,6 +17,7 @@ namespace {
 Signature const choose_signature = {3, 3, {"choices", "out", "mode"}, {}};
 Signature const select_signature = {3, 3, {"condlist", "choicelist", "default"}, {}};
 constexpr Py_ssize_t max_choices = 16;  // each is one pass over the result
+constexpr int most_dims = 32;           // from there on NumPy refuses
 
 // Arrays of one dtype, in a list or tuple. False: declined.
 bool are_alike(PyObject* choices, BroadcastShape& shape) {
@@ -50,6 +51,7 @@ PyObject* choose_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (t == no_dtype || (kind_of(t) != 'I' && kind_of(t) != 'U')) return decline(Why::dtype);
     BroadcastShape shape;
     if (!shape.add(f) || !are_alike(slots[0], shape)) return nullptr;
+    if (shape.nd > most_dims) return decline(Why::shape);
     PyObject* const choices = slots[0];
     Py_ssize_t const n = PySequence_Fast_GET_SIZE(choices);
     auto out = py::reinterpret_steal<py::object>(
