@@ -257,6 +257,8 @@ def test_whole_arrays(xp: Any, dtype: str) -> Iterator[Any]:
                 yield (shape, layout, "real"), (attempt(xp.isreal, a), attempt(xp.iscomplex, a))
             if dtype in NUMBERS:
                 yield (shape, layout, "dlpack"), attempt(xp.from_dlpack, a)
+    records = xp.zeros(3, [("a", "i1"), ("b", "f8")])
+    yield "steps that are no elements", attempt(xp.from_dlpack, records["b"])
     yield "numbers", (xp.isreal([1, 2j]), xp.iscomplex(1j), xp.isreal(xp.float32(1)))
 
 

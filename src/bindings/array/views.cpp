@@ -205,6 +205,10 @@ PyObject* from_dlpack_native(int, Entry* entry, PyObject* self, PyObject* const*
     if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
     if (dtype_of(fields(self)->descr) == no_dtype) return decline(Why::dtype);
     if (!writeable && !(fields(self)->flags & NPY_ARRAY_WRITEABLE)) return decline(Why::value);
+    // DLPack counts steps in elements.
+    Fields const* const f = fields(self);
+    for (int d = 0; d < f->nd; ++d)
+        if (f->strides[d] % PyDataType_ELSIZE(f->descr)) return decline(Why::shape);
     PyObject* const out = made(self, view_of(fields(self)));
     if (out && !writeable) fields(out)->flags &= ~NPY_ARRAY_WRITEABLE;
     return counted(entry, out);
