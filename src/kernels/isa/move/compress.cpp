@@ -6,8 +6,6 @@
 #include "isa/table.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
-
-#include <array>
 #endif
 
 namespace raptors::RAPTORS_ISA {
@@ -54,13 +52,15 @@ void compress_lines(const char* mask, const char* in, char* out, ptrdiff_t n, pt
 }
 #elif defined(__AVX2__)
 // For each set of 8 lanes their numbers, in order, a byte each.
-constexpr std::array<uint64_t, 256> lanes_of_sets = [] {
-    std::array<uint64_t, 256> lanes{};
-    for (unsigned set = 0; set < 256; ++set)
-        for (unsigned lane = 0, at = 0; lane < 8; ++lane)
-            if (set >> lane & 1U) lanes[set] |= uint64_t{lane} << 8 * at++;
-    return lanes;
-}();
+struct LanesOfSets {
+    uint64_t of[256]{};
+    constexpr LanesOfSets() {
+        for (unsigned set = 0; set < 256; ++set)
+            for (unsigned lane = 0, at = 0; lane < 8; ++lane)
+                if (set >> lane & 1U) of[set] |= uint64_t{lane} << 8 * at++;
+    }
+};
+constexpr LanesOfSets lanes_of_sets;
 
 // The set of 8 booleans.
 RAPTORS_INLINE unsigned set_of(const char* mask) {
@@ -70,8 +70,8 @@ RAPTORS_INLINE unsigned set_of(const char* mask) {
 }
 // `set`: of lanes of 4 bytes.
 RAPTORS_INLINE __m256i compressed(__m256i line, unsigned set) {
-    __m128i const lanes = _mm_cvtsi64_si128(static_cast<long long>(lanes_of_sets[set]));
-    return _mm256_permutevar8x32_epi32(line, _mm256_cvtepu8_epi32(lanes));
+    __m128i const from = _mm_cvtsi64_si128(static_cast<long long>(lanes_of_sets.of[set]));
+    return _mm256_permutevar8x32_epi32(line, _mm256_cvtepu8_epi32(from));
 }
 // Four bits, each twice.
 RAPTORS_INLINE unsigned doubled(unsigned four) {
