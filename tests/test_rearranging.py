@@ -228,7 +228,7 @@ def test_choices(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
                 attempt(xp.choose, numbers, xp.array(choices)),
                 attempt(xp.choose, numbers, [choices[0]] * 2),
                 attempt(xp.choose, 1, choices),
-            attempt(xp.choose, xp.zeros((1,) * 33, int), [choices[0][:1]] * 2),
+                attempt(xp.choose, xp.zeros((1,) * 33, int), [choices[0][:1]] * 2),
             ),
         )
         conditions = [numbers == 0, numbers != 1, numbers > 5]

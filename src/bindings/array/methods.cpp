@@ -277,15 +277,17 @@ const PyMethodDef* numpy_definition(const char* name) {
     return nullptr;
 }
 
-// NumPy's code under a descriptor of our own where a method is as it is: the interpreter calls it
-// without detours only for the very class that defines it.
+// Protocols that are as they are get NumPy's code under a descriptor of our own: the interpreter
+// calls it without detours only for the very class that defines it. Others stay inherited, since
+// programs call them as functions of the class, on any array: ndarray.tolist(x).
 template <int... which>
 void fill_methods(PyMethodDef* def, std::integer_sequence<int, which...>) {
     PyCFunction const code[] = {with_keywords(method<which>)...};
     for (int i = 0; i < n_method_rows; ++i) {
         if (numpy_method[i])
             *def++ = {method_rows[i].name, code[i], METH_FASTCALL | METH_KEYWORDS, nullptr};
-        else if (const PyMethodDef* const numpy = numpy_definition(method_rows[i].name))
+        else if (const PyMethodDef* const numpy = numpy_definition(method_rows[i].name);
+                 numpy && method_rows[i].name[0] == '_')
             *def++ = *numpy;
     }
 #define OWN_METHOD(name, code, reason) \
