@@ -106,7 +106,7 @@ def test_searches(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
             keys = mine(xp, elements(dtype, (*shape,)))
             for side in ("left", "right"):
                 yield (n, shape, side), (a.searchsorted(keys, side), xp.searchsorted(a, keys, side=side))
-        every = mine(xp, samples.special(dtype))
+        every = mine(xp, numpy.sort(samples.special(dtype)))
         yield (n, "special"), (a.searchsorted(every), every.searchsorted(every, "right"))
 
 
