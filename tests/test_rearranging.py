@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import pytest
 import samples
-from helpers import mine
+from helpers import DISABLED, mine
 from parity import attempt, numpy_parity
 
 import raptors
@@ -342,6 +342,8 @@ def test_required_arrays(xp: Any) -> Iterator[Any]:
     for shape in SHAPES:
         for layout, a in layouts(xp, "f8", shape):
             for requirements in REQUIREMENTS:
+                if DISABLED and requirements in ("E", ["ENSUREARRAY"]):
+                    continue  # NumPy makes a view of an instance of a subclass
                 for dtype in (None, "f8", float, "f4", int):
                     got = attempt(xp.require, a, dtype, requirements)
                     yield (shape, layout, requirements, dtype), (got, got is a)

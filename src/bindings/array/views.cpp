@@ -123,6 +123,7 @@ PyObject* byteswap_native(int, Entry* entry, PyObject* self, PyObject* const* ar
                           Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* slots[max_parameters];
     bool in_itself = false;
+    if (!active().table) return decline(Why::disabled);
     if (!is_ours(self) || !swap_signature.parse(args, nargs, kwnames, slots) ||
         !parse_flag(slots[0], &in_itself))
         return decline(Why::borrowed);
@@ -140,6 +141,7 @@ PyObject* getfield_native(int, Entry* entry, PyObject* self, PyObject* const* ar
                           Py_ssize_t nargs, PyObject* kwnames) {
     PyObject* slots[max_parameters];
     npy_intp offset = 0;
+    if (!active().table) return decline(Why::disabled);
     if (!is_ours(self) || !field_signature.parse(args, nargs, kwnames, slots) || !slots[0] ||
         (slots[1] && !parse_integer(slots[1], &offset)) || offset < 0 || offset > NPY_MAX_INT)
         return decline(Why::borrowed);

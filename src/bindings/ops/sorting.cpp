@@ -8,6 +8,7 @@
 #include "creation/copying.h"
 #include "numpy/fallback.h"
 #include "ops/elementwise.h"
+#include "runtime/isa_choice.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -20,10 +21,11 @@ Signature const partition_signature = {4, 4, {"kth", "axis", "kind", "order"}, {
 Signature const search_signature = {3, 3, {"v", "side", "sorter"}, {}};
 constexpr double sort_cost = 20;  // nanoseconds for an element
 
-// Along one axis of an array that has axes; no order of fields.
+// Along one axis of an array that has axes; no order of fields. Nothing where raptors is disabled:
+// copies need its kernels.
 bool parse_along(PyObject* self, PyObject* axis, PyObject* order, npy_intp* along) {
     *along = -1;
-    return is_exact(self) && fields(self)->nd && is_none(order) &&
+    return active().table && is_exact(self) && fields(self)->nd && is_none(order) &&
            (!axis || parse_axis(axis, fields(self)->nd, along));
 }
 
