@@ -801,6 +801,7 @@ def test_arrays_of_indices_are_native() -> None:
     assert DISABLED or count.of("__setitem__").native == 5
 
 
+@pytest.mark.skipif(DISABLED, reason="NumPy reads memory that is gone")
 @pytest.mark.parametrize("key", ["array", "slice", "integer", "mask"])
 def test_slices_that_change_the_array_meanwhile(key: str) -> None:
     """Only ours: NumPy reads, and writes, the memory that is gone."""
