@@ -388,3 +388,17 @@ def test_dlpack_shares_memory() -> None:
     a[0] = 5
     assert b[0] == 5
     assert type(b) is raptors.ndarray
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@numpy_parity()
+def test_long_runs_of_zeros(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    for before in (0, 1, 255, 256, 257, 600):
+        for behind in (0, 1, 255, 256, 257):
+            whole = numpy.zeros(before + 3 + behind, dtype)
+            whole[[before, before + 2]] = 1
+            a = mine(xp, whole)
+            yield (
+                (before, behind),
+                [xp.trim_zeros(x, trim) for x in (a, a[::-1]) for trim in ("fb", "f", "b")],
+            )

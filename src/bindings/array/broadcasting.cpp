@@ -28,8 +28,8 @@ PyObject* broadcast_to_native(int, Entry* entry, PyObject* self, PyObject* const
 
 namespace {
 
-// Whether NumPy returns an array that has the shape already, although others have not: not before
-// 2.3 or so.
+// Whether NumPy returns an array that has the shape already, although others have not. Older ones
+// make a view of it.
 bool returns_itself() {
     static bool const itself = [] {
         auto const numpy = import_module("numpy");

@@ -228,19 +228,36 @@ PyObject* trim_zeros_native(int, Entry* entry, PyObject* self, PyObject* const* 
     DType const t = dtype_of(f->descr);
     if (!front && !back) return decline(Why::keyword);
     if (t == no_dtype || f->nd != 1) return decline(Why::shape);
-    // A truth for one element after the other: what is trimmed is short, what is left is not read.
-    auto const is_zero = [&](npy_intp i) {
-        boolean truth;
-        Block one{};
-        one.data[0] = f->data + i * f->strides[0];
-        one.data[1] = reinterpret_cast<char*>(&truth);
-        one.n = one.rows = 1;
-        active().table->cast[index(t)][index(DType::boolean)](one, nullptr);
-        return truth == static_cast<boolean>(0);
-    };
+    // Some truths at a time, from either end: what lies between is not read.
+    constexpr npy_intp at_once = 256;
+    boolean truths[at_once];
     npy_intp first = 0, end = f->dimensions[0];
-    while (front && first < end && is_zero(first)) ++first;
-    while (back && first < end && is_zero(end - 1)) --end;
+    auto const read = [&](npy_intp from, npy_intp n) {
+        Block some{};
+        some.data[0] = f->data + from * f->strides[0];
+        some.data[1] = reinterpret_cast<char*>(truths);
+        some.inner[0] = f->strides[0];
+        some.inner[1] = 1;
+        some.n = n;
+        some.rows = 1;
+        active().table->cast[index(t)][index(DType::boolean)](some, nullptr);
+    };
+    constexpr auto truth = static_cast<boolean>(1);
+    for (bool zeros = front; zeros && first < end;) {
+        npy_intp const n = std::min(at_once, end - first);
+        read(first, n);
+        npy_intp const found = std::find(truths, truths + n, truth) - truths;
+        first += found;
+        zeros = found == n;
+    }
+    for (bool zeros = back; zeros && first < end;) {
+        npy_intp const n = std::min(at_once, end - first);
+        read(end - n, n);
+        npy_intp found = n;
+        while (found && truths[found - 1] != truth) --found;
+        end -= n - found;
+        zeros = found == 0;
+    }
     // Nothing is left: NumPy's slices of this case depend on its version.
     if (first == end) return decline(Why::shape);
     View v = view_of(f);

@@ -28,6 +28,16 @@ bool parse_diagonal(PyObject* x, npy_intp* k) {
     return !x || (parse_integer(x, k) && *k >= -far && *k <= far);
 }
 
+// The same of functions of ours that take nothing else. False: declined.
+bool parse_only_diagonal(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                         npy_intp* k) {
+    PyObject* slots[max_parameters];
+    return (active().table || refuse(Why::disabled)) &&
+           ((is_ours(self) && k_signature.parse(args, nargs, kwnames, slots) &&
+             parse_diagonal(slots[0], k)) ||
+            refuse(Why::keyword));
+}
+
 // How many elements of row `r` are on diagonal k or to the left of it.
 npy_intp up_to_diagonal(npy_intp r, npy_intp k, npy_intp columns) {
     return std::clamp<npy_intp>(r + k + 1, 0, columns);
@@ -37,12 +47,8 @@ npy_intp up_to_diagonal(npy_intp r, npy_intp k, npy_intp columns) {
 
 PyObject* diag_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                       Py_ssize_t nargs, PyObject* kwnames) {
-    if (!active().table) return decline(Why::disabled);
-    PyObject* slots[max_parameters];
     npy_intp k;
-    if (!is_ours(self) || !k_signature.parse(args, nargs, kwnames, slots) ||
-        !parse_diagonal(slots[0], &k))
-        return decline(Why::keyword);
+    if (!parse_only_diagonal(self, args, nargs, kwnames, &k)) return nullptr;
     Fields const* const f = fields(self);
     bool const flat = which == 1;
     if (!flat && f->nd == 2) return counted(entry, diagonal_of(self, k, 0, 1));
@@ -96,12 +102,8 @@ PyObject* tri_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssi
 
 PyObject* triangle_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                           Py_ssize_t nargs, PyObject* kwnames) {
-    if (!active().table) return decline(Why::disabled);
-    PyObject* slots[max_parameters];
     npy_intp k;
-    if (!is_ours(self) || !k_signature.parse(args, nargs, kwnames, slots) ||
-        !parse_diagonal(slots[0], &k))
-        return decline(Why::keyword);
+    if (!parse_only_diagonal(self, args, nargs, kwnames, &k)) return nullptr;
     Fields const* const f = fields(self);
     // Other orders in memory, and those of the mask, are NumPy's to weigh.
     if (f->nd < 2 || !(f->flags & NPY_ARRAY_C_CONTIGUOUS)) return decline(Why::shape);

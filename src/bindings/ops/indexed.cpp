@@ -42,10 +42,14 @@ PyObject* ufunc_at(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t nargs, 
     bool const reports = kernel && op_info[index(ufunc.op)].reports(t);
     // NumPy reports of extremes here what comparing NaN raises on the machine.
     if (!kernel || (is_inexact(t) && !reports)) return decline(Why::dtype);
-    if (f->nd != 1 || !f->dimensions[0] || !is_writeable(f) || !is_injective(f))
-        return decline(Why::shape);
+    auto const takes_values = [f, t] {
+        return f->nd == 1 && f->dimensions[0] && dtype_of(f->descr) == t && is_writeable(f) &&
+               is_injective(f);
+    };
+    if (!takes_values()) return decline(Why::shape);
     py::object const indices = as_indices(args[1], false);
     if (!indices) return nullptr;
+    if (!takes_values()) return decline(Why::shape);  // items of a list may have run any code
     Fields const* const g = fields(indices.ptr());
     Element element;
     AtBlock block = {f->data,
@@ -125,7 +129,9 @@ PyObject* ufunc_reduceat(const Ufunc& ufunc, PyObject* const* args, Py_ssize_t n
     py::object const indices = as_indices(slots[0], false);
     if (!indices) return nullptr;
     Fields const* const g = fields(indices.ptr());
-    if (g->nd != 1 || !g->dimensions[0]) return decline(Why::shape);
+    // Items of a list may have run any code.
+    if (f->nd != 1 || dtype_of(f->descr) != t || g->nd != 1 || !g->dimensions[0])
+        return decline(Why::shape);
     auto const* const first = reinterpret_cast<const int64_t*>(g->data);
     for (npy_intp i = 0; i < g->dimensions[0]; ++i)
         if (first[i] < 0 || first[i] >= f->dimensions[0]) return decline(Why::index);
