@@ -74,7 +74,7 @@ PyObject* broadcast_arrays_native(int, Entry* entry, PyObject*, PyObject* const*
         PyTuple_SET_ITEM(out, i, one);
     }
     Fields const* const f = fields(args[0]);
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     return out;
 }
 
@@ -102,7 +102,7 @@ PyObject* ix_native(int, Entry* entry, PyObject*, PyObject* const* args, Py_ssiz
         PyTuple_SET_ITEM(out, i, one);
     }
     Fields const* const f = fields(args[0]);
-    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, f);
     return out;
 }
 

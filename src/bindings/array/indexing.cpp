@@ -88,8 +88,7 @@ __attribute__((noinline)) int set_part(PyObject* self, DType t, PyObject* key, P
     Fields* const f = fields(self);
     if (is_mask(key) && fields(key)->nd == f->nd) {
         int const done = assign_masked(f, key, value);
-        if (done == 0)
-            count_native(setitem_entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+        if (done == 0) count_native(setitem_entry, f);
         if (done <= 0) return done;
     }
     py::object lists;

@@ -173,7 +173,7 @@ PyObject* compressed(Entry* entry, PyObject* self, PyObject* key) {
     if (!out) return nullptr;
     active().table->compress(fields(mask.ptr())->data, fields(array.ptr())->data, fields(out)->data,
                              n, total, PyDataType_ELSIZE(f->descr));
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     return out;
 }
 
@@ -221,7 +221,7 @@ PyObject* copyto_native(int, Entry* entry, PyObject* self, PyObject* const* args
         if (values.f && values.f->nd > f->nd) return decline(Why::shape);
         if (!copy_where(f, mask, values)) return nullptr;
     }
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 
@@ -247,7 +247,7 @@ PyObject* place_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     if (!read_masked(self, args, nargs, kwnames, values)) return nullptr;
     Fields const* const f = fields(self);
     if (!spread(f, args[0], values, false)) return nullptr;
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 
@@ -260,7 +260,7 @@ PyObject* putmask_native(int, Entry* entry, PyObject* self, PyObject* const* arg
     // Values that are fewer than elements are repeated, which is no broadcasting.
     if (!is_single(values) && !same_shape(values.f, f)) return decline(Why::shape);
     copy_where(f, mask, values);
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 

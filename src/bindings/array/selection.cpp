@@ -353,7 +353,7 @@ PyObject* take_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
     if (!array) return nullptr;
     PyObject* const out = taken(array.ptr(), indices.ptr(), static_cast<int>(axis), mode);
     if (!out) return nullptr;
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     return PyArray_Return(reinterpret_cast<PyArrayObject*>(out));  // of no axes: a scalar
 }
 
@@ -425,7 +425,7 @@ PyObject* put_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
     if (!in_place)
         move_elements(f->nd, f->dimensions, flat->data, flat->strides, f->data, f->strides,
                       PyDataType_ELSIZE(f->descr));
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 
@@ -447,7 +447,7 @@ PyObject* along_axis_native(int which, Entry* entry, PyObject* self, PyObject* c
     if (!select_along(f, static_cast<int>(axis), slots[0], !puts, part)) return nullptr;
     if (!puts) return counted(entry, selected(self, part));
     if (put_selected(self, part, slots[1])) return nullptr;
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 

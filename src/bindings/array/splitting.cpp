@@ -57,10 +57,6 @@ PyObject* at_indices(PyObject* self, int axis, PyObject* indices) {
     return parts.release().ptr();
 }
 
-void count(Entry* entry, const Fields* f) {
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
-}
-
 }  // namespace
 
 PyObject* split_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -86,7 +82,7 @@ PyObject* split_native(int which, Entry* entry, PyObject* self, PyObject* const*
         if (!is_sequence(slots[0])) return decline(Why::type);
         out = at_indices(self, static_cast<int>(axis), slots[0]);
     }
-    if (out) count(entry, f);
+    if (out) count_native(entry, f);
     return out;
 }
 
@@ -114,7 +110,7 @@ PyObject* unstack_native(int, Entry* entry, PyObject* self, PyObject* const* arg
         if (!one) return nullptr;
         PyTuple_SET_ITEM(parts.ptr(), i, one);
     }
-    count(entry, f);
+    count_native(entry, f);
     return parts.release().ptr();
 }
 

@@ -452,7 +452,7 @@ PyObject* fact_native(int which, Entry* entry, PyObject* self, PyObject* const*,
     if (!is_ours(self) || nargs || kwnames) return decline(Why::keyword);
     Fields const* const f = fields(self);
     if (f->descr->type_num >= n_type_nums) return decline(Why::dtype);  // of another package
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     switch (static_cast<Fact>(which)) {
         case Fact::shape:
             return PyArray_IntTupleFromIntp(f->nd, f->dimensions);

@@ -275,7 +275,7 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!parse_order(slots[0], &keep)) return decline(Why::keyword);
     PyObject* out = copied(self, keep ? Order::keep : Order::c);
     Fields* const f = fields(self);
-    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, f);
     return out;
 }
 
@@ -409,7 +409,7 @@ PyObject* fill_native(int, Entry* entry, PyObject* self, PyObject* const* args, 
         if (!scalar_element(args[0], t, element)) return decline(Why::value);
         copy_nest(*act.table, f->nd, f->dimensions, element, no_strides, t, f->data, f->strides, t);
     }
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     Py_RETURN_NONE;
 }
 

@@ -62,7 +62,7 @@ PyObject* meshgrid_native(int, Entry* entry, PyObject*, PyObject* const* args, P
         copy_along(fields(args[i]), nd, dims, axis_of(i), fields(one)->data);
     }
     Fields const* const f = fields(args[0]);
-    count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(entry, f);
     return out.release().ptr();
 }
 

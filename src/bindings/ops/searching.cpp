@@ -112,7 +112,7 @@ PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* cons
     Fields const* const f = fields(self);
     if (!f->nd || !count_of(f)) return decline(Why::shape);
     PyObject* const out = found(self, static_cast<Places>(which));
-    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, f);
     return out;
 }
 

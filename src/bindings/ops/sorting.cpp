@@ -240,7 +240,7 @@ PyObject* searchsorted_native(int, Entry* entry, PyObject* self, PyObject* const
         return decline(Why::borrowed);
     Fields const* const f = fields(self);
     PyObject* const out = searched(self, slots[0], behind);
-    if (out) count_native(entry, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    if (out) count_native(entry, f);
     if (out || PyErr_Occurred()) return out;
     count_numpy(entry, Why::dtype, self);
     return returned(PyArray_SearchSorted(as_array(self), slots[0],

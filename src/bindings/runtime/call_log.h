@@ -118,11 +118,15 @@ inline Layout layout_of(const Fields* f) {
     return f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
 }
 
+// A call is counted by its array.
+inline void count_native(Entry* e, const Fields* f) {
+    count_native(e, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+}
+
 // Counts a call by its result and hands that on. nullptr stays nullptr.
 inline PyObject* counted(Entry* e, PyObject* out) {
     if (!out) return nullptr;
-    Fields const* f = fields(out);
-    count_native(e, column_of(f->descr), layout_of(f), f->nd, f->dimensions);
+    count_native(e, fields(out));
     return out;
 }
 
