@@ -132,6 +132,24 @@ def test_lengths(row: dict[str, Any], isa: str) -> None:
     check_batch(row, batch)
 
 
+@pytest.mark.parametrize("row", [r for r in ELEMENTWISE if r["inputs"] == 2], ids=lambda r: r["name"])
+def test_long_rows_in_steps(row: dict[str, Any], isa: str) -> None:
+    """Rows of strided elements that are not packed: they are long, or several operands would have to be."""
+    batch = []
+    for dtype in row["types"]:
+        if numpy.dtype(dtype).itemsize not in (4, 8) or dtype == "complex64":
+            continue
+        x, y = operands(row, dtype, 40_000, samples.generator("steps", row["name"], dtype))
+        for n in (100, 39_000):
+            batch += [
+                (f"both {dtype} {n}", (x[:n:2], y[:n:2])),
+                (f"backwards {dtype} {n}", (x[n::-2], y[: n + 1 : 2])),
+                (f"one {dtype} {n}", (x[: n // 2], y[:n:2])),
+            ]
+    if batch:
+        check_batch(row, batch)
+
+
 @rows
 def test_special_values(row: dict[str, Any], isa: str) -> None:
     """Every special value against every other, at changing positions of a vector."""
