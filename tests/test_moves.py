@@ -435,3 +435,55 @@ def test_past_the_caches() -> None:
         core._set_stream_from(before)
     assert differing == []
     assert len(usual) > 2000
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is native")
+def test_transposed_past_the_caches(isa: str) -> None:
+    """Operands that lie across each other: tiles, what is left of them, and every place within a line."""
+    before = core._stream_from()
+    rng = samples.generator("transposed past the caches")
+    calls: dict[str, Callable[[Any, Any], Any]] = {
+        "copy": lambda a, b: a.T.copy(),
+        "fortran": lambda a, b: b.copy("F"),
+        "reversed": lambda a, b: a.T[::-1].copy(),
+        "upside down": lambda a, b: a[::-1].T.copy(),
+        "to float": lambda a, b: a.T.astype("f8", order="C"),
+        "sum": lambda a, b: b + a.T,
+        "difference": lambda a, b: a.T - b,
+        "twice": lambda a, b: a.T + a.T,
+        "compared": lambda a, b: a.T < b,
+    }
+    dtypes = ("i1", "i2", "i4", "i8", "f4", "f8", "c16", "M8[s]", "V3", "S16")
+    shapes = ((515, 513), (1031, 70), (64, 640))
+
+    def results(np: Any) -> Iterator[tuple[Any, bytes]]:
+        for dtype in dtypes:
+            numbers = dtype[0] in "if"
+            size = numpy.dtype(dtype).itemsize
+            for rows, columns in shapes:
+                raw = mine(np, rng.integers(0, 100, 2 * rows * columns * max(size, 4), "u1"))
+                whole = (
+                    raw.astype(dtype) if numbers else raw.view("u1")[: raw.size // size * size].view(dtype)
+                )
+                a = whole[: rows * columns].reshape(rows, columns)
+                b = whole[-rows * columns :].reshape(columns, rows)
+                for name, call in calls.items():
+                    if numbers or name in ("copy", "fortran", "reversed", "upside down"):
+                        yield (dtype, rows, name), call(a, b).tobytes("A")
+                for first in (1, 3):  # where a row of the result begins, and how far it is to the next
+                    room = np.zeros((columns, rows + 7), dtype)
+                    np.copyto(room[:, first : first + rows], a.T)
+                    yield (dtype, rows, "into", first), room.tobytes()
+                    if numbers:
+                        np.multiply(a.T, b, out=room[:, first : first + rows])
+                        yield (dtype, rows, "product", first), room.tobytes()
+
+    try:
+        core._set_stream_from(1024)
+        got = dict(results(raptors))
+        rng = samples.generator("transposed past the caches")
+        differing = [label for label, bytes_ in results(numpy) if got[label] != bytes_]
+    finally:
+        core._set_stream_from(before)
+    assert differing == []
+    assert len(got) > 200

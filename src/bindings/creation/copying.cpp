@@ -42,6 +42,7 @@ void move_nest(Nest& nest, ptrdiff_t size) {
 }
 
 void cast_nest(const Table& table, Nest& nest, DType from, DType to) {
+    if (from == to) return move_nest(nest, item_size(to));
     Kernel const cast = {.function = table.cast[index(from)][index(to)],
                          .inputs = 1,
                          .outputs = 1,

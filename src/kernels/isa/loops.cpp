@@ -58,7 +58,7 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
         columns = columns || is_column_like(b.outer[i], b.inner[i]);
     }
     ptrdiff_t const capacity = piece_bytes / largest;
-    if (columns && b.rows >= 4 && b.n > long_row) {
+    if (columns && b.rows >= 4 && b.n >= long_row) {
         // Whole cache lines of the column-like operand: 256 bytes down, the rest across.
         ptrdiff_t const down = smaller(256 / largest, b.rows);
         ptrdiff_t const bytes =

@@ -4,11 +4,14 @@
 #include <emmintrin.h>
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "api/table.h"
 #include "frame/memory/caching_allocator.h"
 #include "frame/nest/axes.h"
+#include "frame/run/blocks.h"
 #include "frame/threads/clock.h"
 #include "frame/threads/processors.h"
 #endif
@@ -114,6 +117,83 @@ void stream_row(const Kernel& kernel, const Block& row) noexcept {
     if (left) kernel(part);
 }
 
+// Whole cache lines past the caches, what is before and after them as usual.
+void copy_run_past_caches(char* to, const char* from, ptrdiff_t bytes) noexcept {
+    auto const off = static_cast<ptrdiff_t>(reinterpret_cast<uintptr_t>(to) % line);
+    ptrdiff_t i = off ? std::min(line - off, bytes) : 0;
+    memcpy(to, from, static_cast<size_t>(i));
+    for (; i + line <= bytes; i += line)
+        for (ptrdiff_t j = i; j < i + line; j += 16)
+            _mm_stream_si128(reinterpret_cast<__m128i*>(to + j),
+                             _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j)));
+    memcpy(to + i, from + i, static_cast<size_t>(bytes - i));
+}
+
+// Tiles of a block whose output goes along the rows and an input down: so high that whole cache
+// lines of that input are taken, four at a time; so small that L1 holds them. Measured on Ice Lake,
+// ms for the transposed copy of 2000 x 2000 float32, by bytes across: 128 1.9, 256 2.0, 512 3.5;
+// the same where no line of the output begins with a cache line: 4.1, 3.0, 2.1.
+struct Tile {
+    ptrdiff_t rows, n, step;  // of the buffer, whose rows share no sets of a cache
+    static constexpr ptrdiff_t most_rows = 64, most_bytes = most_rows * (512 + line);
+
+    Tile(const Block& block, int out, int out_size) noexcept {
+        bool const in_lines = reinterpret_cast<uintptr_t>(block.data[out]) % line == 0 &&
+                              block.outer[out] % line == 0;
+        rows = std::min(4 * line / out_size, most_rows);
+        n = std::max((in_lines ? 256 : 512) / out_size, 64);
+        step = n * out_size + line;
+    }
+};
+
+// Fetches part `i`, of as many as there are rows, of what inputs have below the tile.
+void fetch_below(const Kernel& kernel, const Block& tile, ptrdiff_t i) noexcept {
+    for (int input = 0; input < kernel.inputs; ++input) {
+        const char* const below = tile.data[input] + tile.rows * tile.outer[input];
+        ptrdiff_t const per_line = line / kernel.size(input), inner = tile.inner[input];
+        if (is_column_like(tile, input)) {
+            for (ptrdiff_t k = i * tile.n / tile.rows; k < (i + 1) * tile.n / tile.rows; ++k)
+                for (ptrdiff_t j = 0; j < tile.rows; j += per_line)
+                    __builtin_prefetch(below + k * inner + j * tile.outer[input]);
+        } else if (inner) {
+            for (ptrdiff_t k = 0; k < tile.n; k += per_line)
+                __builtin_prefetch(below + i * tile.outer[input] + k * inner);
+        }
+    }
+}
+
+// The block with its output along the rows.
+Block along_output(Block block, int out) noexcept {
+    if (is_column_like(block, out)) {
+        std::swap(block.rows, block.n);
+        std::swap(block.inner, block.outer);
+    }
+    return block;
+}
+
+void stream_tiles(const Kernel& kernel, const Block& block) noexcept {
+    constexpr ptrdiff_t band = 512;  // rows whose pages the processor remembers
+    int const out = kernel.inputs, operands = kernel.arguments(), out_size = kernel.size(out);
+    Tile const tile(block, out, out_size);
+    alignas(line) char buffer[Tile::most_bytes];
+    for (ptrdiff_t top = 0; top < block.rows; top += band)
+        for (ptrdiff_t c = 0; c < block.n; c += tile.n)
+            for (ptrdiff_t r = top; r < std::min(top + band, block.rows); r += tile.rows) {
+                ptrdiff_t const n = std::min(tile.n, block.n - c);
+                ptrdiff_t const rows = std::min(tile.rows, std::min(top + band, block.rows) - r);
+                Block part = part_of(block, operands, r, rows, c, n);
+                char* const to = part.data[out];
+                part.data[out] = buffer;
+                part.outer[out] = tile.step;
+                kernel(part);
+                for (ptrdiff_t i = 0; i < rows; ++i) {
+                    fetch_below(kernel, part, i);
+                    copy_run_past_caches(to + i * block.outer[out], buffer + i * tile.step,
+                                         n * out_size);
+                }
+            }
+}
+
 }  // namespace
 
 ptrdiff_t stream_from() noexcept {
@@ -124,35 +204,45 @@ void set_stream_from(ptrdiff_t bytes) noexcept {
     chosen_from.store(bytes, std::memory_order_relaxed);
 }
 
-bool streams(const Kernel& kernel, const Block& block) noexcept {
+bool streams(const Kernel& kernel, const Block& any) noexcept {
     if (kernel.outputs != 1 || kernel.context) return false;
+    Block const block = along_output(any, kernel.inputs);
     int const out = kernel.inputs, operands = kernel.arguments(), out_size = kernel.size(out);
+    if (block.inner[out] != out_size || block.outer[out] % out_size ||
+        reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size))
+        return false;
     ptrdiff_t width = 0;  // bytes of all operands per element
     for (int i = 0; i < operands; ++i) {
-        ptrdiff_t const step = magnitude(block.inner[i]);
-        // Row by row, a column-like operand would be fetched once for each element of a line.
-        if (block.rows > 1 && block.outer[i] != 0 && magnitude(block.outer[i]) < step) return false;
+        if (i < out && block.data[i] == block.data[out])
+            return false;  // in place: the lines are read anyway
         if (i < out && is_again(block, i)) continue;
+        ptrdiff_t const step = magnitude(block.inner[i]);
         width += step < line ? step : line;
         // A small part of the traffic.
         if (i < out && kernel.size(i) > 2 * out_size) return false;
     }
-    if (block.n * block.rows * width < stream_from() || block.inner[out] != out_size ||
-        block.n * out_size < 2 * in_turn ||
-        reinterpret_cast<uintptr_t>(block.data[out]) % static_cast<unsigned>(out_size) ||
-        block.outer[out] % out_size)
-        return false;
-    for (int i = 0; i < out; ++i)
-        if (block.data[i] == block.data[out]) return false;  // in place: the lines are read anyway
-    return true;
+    ptrdiff_t const elements = block.n * block.rows;
+    if (has_columns(block, operands)) {
+        Tile const tile(block, out, out_size);
+        return block.n >= tile.n && block.rows >= tile.rows &&
+               elements * out_size > std::min(2 * cache_sizes().l2, stream_from());
+    }
+    return elements * width >= stream_from() && block.n * out_size >= 2 * in_turn;
 }
 
-void run_streaming(const Kernel& kernel, const Block& block) noexcept {
-    Block row = block;
-    row.rows = 1;
-    for (ptrdiff_t r = 0; r < block.rows; ++r) {
-        stream_row(kernel, row);
-        for (int i = 0; i < kernel.arguments(); ++i) row.data[i] += block.outer[i];
+void run_streaming(const Kernel& kernel, const Block& any) noexcept {
+    Block const block = along_output(any, kernel.inputs);
+    if (block.inner[kernel.inputs] != kernel.size(kernel.inputs)) {
+        kernel(block);  // one row of a part, down the output
+    } else if (has_columns(block, kernel.arguments())) {
+        stream_tiles(kernel, block);
+    } else {
+        Block row = block;
+        row.rows = 1;
+        for (ptrdiff_t r = 0; r < block.rows; ++r) {
+            stream_row(kernel, row);
+            for (int i = 0; i < kernel.arguments(); ++i) row.data[i] += block.outer[i];
+        }
     }
     _mm_sfence();
 }

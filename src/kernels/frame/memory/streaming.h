@@ -13,6 +13,11 @@ struct Table;  // api/table.h
 // in L3 now (0.8x). On Emerald Rapids, which tells of 300 MiB that all cores share, with a sum of
 // the result behind: 1.1x to 1.3x from 64 MiB on, 0.9x to 1.2x from 24 MiB on, 0.4x to 0.8x below.
 
+// Where inputs and the output lie across each other, as in a.T.copy(), tiles are computed into the
+// buffer, from some megabytes on: the lines of such a result would come one by one. Measured on Ice
+// Lake, in ms, NumPy's time beside it: float32 2048 x 2048 5.9 before, 2.0 (20), 4096 x 4096
+// 28, 9.8 (135); float64 9.4, 3.9 (23) and 38, 16 (150).
+
 // Whether a call streams as a whole.
 bool streams(const Kernel& kernel, const Block& block) noexcept;
 

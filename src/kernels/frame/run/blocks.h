@@ -2,6 +2,7 @@
 #pragma once
 #include <string.h>
 
+#include "frame/nest/axes.h"
 #include "frame/nest/for_each_index.h"
 #include "frame/run/iterate.h"
 
@@ -15,6 +16,17 @@ struct WideBlock {
     ptrdiff_t n;
     ptrdiff_t rows;
 };
+
+// Whether an operand's lines go down the rows, not along them.
+inline bool is_column_like(const Block& block, int operand) noexcept {
+    return block.rows > 1 && block.outer[operand] != 0 &&
+           magnitude(block.outer[operand]) < magnitude(block.inner[operand]);
+}
+inline bool has_columns(const Block& block, int operands) noexcept {
+    for (int i = 0; i < operands; ++i)
+        if (is_column_like(block, i)) return true;
+    return false;
+}
 
 // Calls body(block) over the whole nest; the block's data pointers are moved in between. `B` is
 // Block or WideBlock.

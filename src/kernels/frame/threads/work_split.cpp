@@ -1,6 +1,7 @@
 #include "frame/threads/work_split.h"
 
 #include "frame/memory/streaming.h"
+#include "frame/run/blocks.h"
 
 namespace raptors {
 namespace {
@@ -22,8 +23,12 @@ Block block_of(const Nest& nest) noexcept {
 }  // namespace
 
 void run(const Kernel& kernel, const Nest& nest, WorkSplit split) noexcept {
-    bool const streaming = nest.ndim && nest.ndim <= 2 && streams(kernel, block_of(nest));
-    for_parts(nest, split_of(kernel, split), [&](const Nest& part) {
+    bool const one_block = nest.ndim && nest.ndim <= 2;
+    bool const streaming = one_block && streams(kernel, block_of(nest));
+    // Across lines one thread has an order of its own, which chunks would disturb.
+    bool const uncut =
+        split.team.threads < 2 && one_block && has_columns(block_of(nest), nest.operands);
+    for_parts(nest, uncut ? unsplit : split_of(kernel, split), [&](const Nest& part) {
         if (streaming)
             run_streaming(kernel, block_of(part));
         else

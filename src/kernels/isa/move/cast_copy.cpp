@@ -3,9 +3,6 @@
 #include "isa/move/element.h"
 #include "isa/move/pack.h"
 #include "isa/table.h"
-#if defined(__x86_64__)
-#include <emmintrin.h>
-#endif
 
 namespace raptors::RAPTORS_ISA {
 namespace {
@@ -50,52 +47,43 @@ struct Convert {
     }
 };
 
-#if defined(__x86_64__)
-// Whole cache lines past the caches.
-RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
-    for (ptrdiff_t i = 0; i < bytes; i += 16)
-        _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
-                         _mm_load_si128(reinterpret_cast<const __m128i*>(from + i)));
-}
-RAPTORS_INLINE void end_streaming() { _mm_sfence(); }
-constexpr bool can_stream = true;
-#else
-RAPTORS_INLINE void stream_lines(char* to, const char* from, ptrdiff_t bytes) {
-    memcpy(to, from, static_cast<size_t>(bytes));
-}
-RAPTORS_INLINE void end_streaming() {}
-constexpr bool can_stream = false;
-#endif
-
 // `lines` contiguous lines of `length` elements to `length` contiguous lines: two cache lines of
-// each target at a time, down long lines of the source, where the prefetcher follows; targets that
-// share few sets of a cache would be gone before they are full.
+// each target at a time, down long lines of the source, where the prefetcher follows. It does not
+// follow the targets, which are fetched ahead; from too many of them the processor would have
+// forgotten the pages.
 template <class U>
 void transpose_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step,
                     ptrdiff_t lines, ptrdiff_t length) noexcept {
-    constexpr ptrdiff_t size = sizeof(U), across = 128 / size;
-    ptrdiff_t const down = to_step % 512 == 0 ? across : 1024;
-    for (ptrdiff_t a = 0; a < lines; a += across)
-        for (ptrdiff_t b = 0; b < length; b += down)
-            transpose<U>(to + b * to_step + a * size, to_step, from + a * from_step + b * size,
-                         from_step, smaller(across, lines - a), smaller(down, length - b));
+    constexpr ptrdiff_t size = sizeof(U), line = 64, across = 2 * line / size;
+    constexpr ptrdiff_t band = 512, side = 32 / size, ahead = 8;
+    for (ptrdiff_t top = 0; top < length; top += band)
+        for (ptrdiff_t a = 0; a < lines; a += across) {
+            ptrdiff_t const width = smaller(across, lines - a), end = smaller(top + band, length);
+            for (ptrdiff_t b = top; b < end; b += side) {
+                char* const target = to + b * to_step + a * size;
+                for (ptrdiff_t i = ahead; i < ahead + side; ++i) {
+                    __builtin_prefetch(target + i * to_step, 1);
+                    __builtin_prefetch(target + i * to_step + line, 1);
+                }
+                transpose<U>(target, to_step, from + a * from_step + b * size, from_step, width,
+                             smaller(side, end - b));
+            }
+        }
 }
 
-// Between a row-like and a column-like side: those that cannot be transposed by whole lines, or are
-// streamed, by tiles of two cache lines square through a buffer.
+// Between a row-like and a column-like side: those that cannot be transposed by whole lines by
+// tiles of two cache lines square through a buffer.
 template <class U>
 void copy_transposed(char* to, const char* from, Block b) noexcept {
     constexpr ptrdiff_t size = sizeof(U), side = 128 / size;
-    constexpr ptrdiff_t streams_from =
-        12 << 20;  // bytes: smaller results may be wanted from the cache
     if (is_column_like(b.outer[1], b.inner[1])) {  // whichever axis is the inner one: to rows
         std::swap(b.rows, b.n);
         std::swap(b.inner, b.outer);
     }
-    bool const streams = can_stream && b.inner[1] == size && b.outer[1] % 64 == 0 &&
-                         reinterpret_cast<uintptr_t>(to) % 64 == 0 &&
-                         b.rows * b.n >= streams_from / size;
-    if (!streams && b.outer[0] == size && b.inner[1] == size)
+    constexpr ptrdiff_t few = 256 / size;  // rows: a tile
+    if (b.outer[0] == size && b.inner[1] == size && b.rows <= few)
+        return transpose<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
+    if (b.outer[0] == size && b.inner[1] == size)
         return transpose_runs<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
     alignas(64) char buffer[side * side * size];
     // Down the lines of a column-like source, where the prefetcher follows.
@@ -103,18 +91,12 @@ void copy_transposed(char* to, const char* from, Block b) noexcept {
         ptrdiff_t const n = smaller(side, b.n - c);
         for (ptrdiff_t r = 0; r < b.rows; r += side) {
             ptrdiff_t const rows = smaller(side, b.rows - r);
-            char* const target = to + r * b.outer[1] + c * b.inner[1];
             pack<U>(buffer, from + r * b.outer[0] + c * b.inner[0],
                     {rows, n, b.outer[0], b.inner[0]});
-            if (streams && n == side) {
-                for (ptrdiff_t k = 0; k < rows; ++k)
-                    stream_lines(target + k * b.outer[1], buffer + k * side * size, side * size);
-            } else {
-                unpack<U>(target, buffer, {rows, n, b.outer[1], b.inner[1]});
-            }
+            unpack<U>(to + r * b.outer[1] + c * b.inner[1], buffer,
+                      {rows, n, b.outer[1], b.inner[1]});
         }
     }
-    if (streams) end_streaming();
 }
 
 // Raw bytes.
