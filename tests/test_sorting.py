@@ -1,4 +1,4 @@
-"""Sorting, searching, ufunc.at and ufunc.reduceat against NumPy."""
+"""Sorting, searching, interpolation, ufunc.at and ufunc.reduceat against NumPy."""
 
 from __future__ import annotations
 
@@ -142,6 +142,107 @@ def test_searches_for_others(xp: Any) -> Iterator[Any]:
         yield (i, "mixed"), (a.searchsorted(xp.arange(3)), a.searchsorted(xp.arange(6.0)[::2]))
     yield "matrix", attempt(xp.searchsorted, xp.ones((2, 2)), 1.0)
     yield "no axes", attempt(xp.searchsorted, xp.array(1.0), 1.0)
+
+
+def samples_at(n: int, dtype: str) -> Any:
+    """Places in ascending order, some of them twice."""
+    return numpy.sort(samples.generator("interpolation", n).integers(0, 2 * n, n)).astype(dtype)
+
+
+@pytest.mark.parametrize("places", ["random", "rising", "falling", "dense", "special"])
+@numpy_parity(native=0.95, of="interp")
+def test_interpolates(xp: Any, places: str, isa: str) -> Iterator[Any]:
+    rng = samples.generator("interpolation", places)
+    for n in (2, 3, 5, 30, 200):
+        for m in (0, 1, 7, 8, 9, 64, 500):
+            at = rng.uniform(-2.0, 2 * n + 2.0, m)
+            if places == "special":
+                at[::3] = rng.choice([numpy.nan, numpy.inf, -numpy.inf, 0.0, -0.0, n, 2 * n], at[::3].shape)
+            elif places == "dense":
+                at = numpy.sort(rng.uniform(1.0, 1.5, m))
+            elif places != "random":
+                at = numpy.sort(at)[:: 1 if places == "rising" else -1]
+            for x_dtype, y_dtype in (("f8", "f8"), ("i8", "f4"), ("u1", "i4"), ("f4", "?")):
+                x, y = mine(xp, samples_at(n, x_dtype)), mine(xp, rng.integers(-9, 9, n).astype(y_dtype))
+                yield (
+                    (n, m, x_dtype),
+                    (xp.interp(mine(xp, at), x, y), xp.interp(mine(xp, at), x, y, -1, right=0.5)),
+                )
+            steep = rng.choice([numpy.inf, -numpy.inf, numpy.nan, 1.0, 1e308, -1e308], n)
+            wide = samples_at(n, "f8")
+            wide[-1] = numpy.inf
+            yield (n, m, "steep"), xp.interp(mine(xp, at), mine(xp, wide), mine(xp, steep))
+            wide[0] = -numpy.inf
+            yield (n, m, "wide"), xp.interp(mine(xp, at), mine(xp, wide), mine(xp, steep))
+
+
+@numpy_parity(native=0.2, of="interp")
+def test_interpolates_others(xp: Any) -> Iterator[Any]:
+    x, y = xp.arange(5.0), xp.arange(5.0) ** 2
+    for at in (
+        0,
+        1.5,
+        9,
+        numpy.float64(2.5),
+        numpy.float32(0.5),
+        True,
+        2**70,
+        None,
+        "x",
+        [0.5, 2],
+        1j,
+        xp.array(2.5),
+    ):
+        yield repr(at), attempt(xp.interp, at, x, y)
+    for at in (
+        xp.arange(6.0)[::2],
+        xp.arange(6.0).reshape(2, 3).T,
+        xp.arange(4, dtype="f2"),
+        xp.ones(3, ">f8"),
+        xp.ones((2, 0)),
+    ):
+        yield (at.shape, at.dtype.str, at.strides), attempt(xp.interp, at, x, y)
+    a = xp.arange(3.0)
+    yield "unsorted", xp.interp(a, x[::-1], y)
+    yield (
+        "unsorted 2",
+        xp.interp(xp.arange(20.0), mine(xp, numpy.array([3.0, 1, 7, 2, 9, 4, 4, 0])), xp.arange(8.0)),
+    )
+    yield "not a number", xp.interp(a, mine(xp, numpy.array([0, numpy.nan, 2, 3])), xp.arange(4.0))
+    yield "one", (xp.interp(a, x[:1], y[:1]), xp.interp(float("nan"), x[:1], y[:1]))
+    yield "none", attempt(xp.interp, a, x[:0], y[:0])
+    yield "lengths", attempt(xp.interp, a, x, y[:3])
+    yield "matrix", attempt(xp.interp, a, x.reshape(1, 5), y)
+    yield "complex", xp.interp(a, x, y * 1j)
+    yield "period", xp.interp(a + 7, x, y, period=4)
+    yield "ends", (xp.interp(a - 9, x, y, left=xp.float32(3)), attempt(xp.interp, a, x, y, left="x"))
+    many = xp.arange(100_000.0)
+    yield "many samples", (xp.interp(2.5, many, many), xp.interp(many + 0.5, many, many))
+
+
+@numpy_parity(native=0.25, of="unravel_index")
+def test_unravels(xp: Any) -> Iterator[Any]:
+    rng = samples.generator("unravel")
+    for shape in ((7,), (2, 3), (4, 1, 5), (2, 2, 2, 2), (1,) * 9, 12):
+        size = int(numpy.prod(shape))
+        for of in ((), (1,), (5,), (2, 3), (0,), (2, 1, 2)):
+            at = mine(xp, numpy.asarray(rng.integers(0, size, of)))
+            yield (shape, of), xp.unravel_index(at, shape)
+            yield (shape, of, "F"), xp.unravel_index(at, shape, "F")
+            yield (shape, of, "across"), xp.unravel_index(at.T, shape)
+        for index in (0, size - 1, numpy.int8(0), numpy.uint64(0), size, -1, True, 1.5, None, 2**70, [0, 0]):
+            yield (shape, repr(index)), attempt(xp.unravel_index, index, shape)
+        yield (shape, "far"), attempt(xp.unravel_index, mine(xp, numpy.array([0, size, -1])), shape)
+    for shape in ((), (0, 3), (-2, 3), (2**40, 2**40), (2.0, 3), None):
+        yield (
+            repr(shape),
+            (attempt(xp.unravel_index, 1, shape), attempt(xp.unravel_index, xp.arange(2), shape)),
+        )
+    yield "by name", attempt(xp.unravel_index, indices=3, shape=(2, 2))
+    yield (
+        "of another dtype",
+        (xp.unravel_index(xp.arange(3, dtype="i4"), (2, 2)), attempt(xp.unravel_index, xp.ones(2), (2,))),
+    )
 
 
 def operands(dtype: str, n: int) -> Any:

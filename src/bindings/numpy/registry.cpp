@@ -23,6 +23,7 @@
 #include "linalg/solve.h"
 #include "linalg/tensordot.h"
 #include "ops/elementwise.h"
+#include "ops/interpolation.h"
 #include "ops/isclose.h"
 #include "ops/reduce.h"
 #include "ops/rounding.h"

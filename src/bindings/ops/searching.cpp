@@ -1,9 +1,12 @@
 #include "ops/searching.h"
 
+#include <algorithm>
+
 #include "api/table.h"
 #include "array/free_lists.h"
 #include "array/views.h"
 #include "creation/copying.h"
+#include "python/operand.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -51,14 +54,13 @@ void find(const Table& table, const Fields* truth, npy_intp total, int64_t* posi
     run_long(n, position_cost, [&](WorkSplit) { table.nonzero(truth->data, positions, n, total); });
 }
 
-// For each axis the indices along it: views of the columns of one array, as NumPy's.
+// For each of nd axes the indices along it, which are the last axis of a table: views, as NumPy's.
 PyObject* columns_of(PyObject* table, int nd) {
     auto out = py::reinterpret_steal<py::object>(PyTuple_New(nd));
     if (!out) return nullptr;
     Fields const* const f = fields(table);
-    npy_intp const step = nd * npy_intp{sizeof(int64_t)};
     for (int d = 0; d < nd; ++d) {
-        PyObject* const column = new_view(table, 1, f->dimensions, &step,
+        PyObject* const column = new_view(table, f->nd - 1, f->dimensions, f->strides,
                                           f->data + d * npy_intp{sizeof(int64_t)}, f->descr);
         if (!column) return nullptr;
         PyTuple_SET_ITEM(out.ptr(), d, column);
@@ -102,7 +104,94 @@ PyObject* found(PyObject* self, Places kind) {
     return new_ref(PyTuple_GET_ITEM(along.ptr(), 0));
 }
 
+constexpr int max_unraveled = 8;  // axes; NumPy serves more
+
+// A shape that indices are unraveled to.
+struct UnraveledShape {
+    int nd = 0;
+    npy_intp dims[max_unraveled], size = 1;
+
+    // False: NumPy judges.
+    bool read(PyObject* shape) {
+        npy_intp all[NPY_MAXDIMS];
+        if (!parse_shape(shape, &nd, all) || nd < 1 || nd > max_unraveled) return false;
+        for (int d = 0; d < nd; ++d) {
+            dims[d] = all[d];
+            if (dims[d] < 1 || __builtin_mul_overflow(size, dims[d], &size)) return false;
+        }
+        return true;
+    }
+    // An index as one along each axis. False: it is out of range.
+    bool unravel_one(int64_t index, int64_t* to) const {
+        if (index < 0 || index >= size) return false;
+        for (int d = nd - 1; d > 0; --d) {
+            to[d] = index % dims[d];
+            index /= dims[d];
+        }
+        to[0] = index;
+        return true;
+    }
+};
+
+PyObject* unravel_number(int64_t index, const UnraveledShape& shape) {
+    int64_t to[max_unraveled];
+    if (!shape.unravel_one(index, to)) return decline(Why::value);
+    auto out = py::reinterpret_steal<py::object>(PyTuple_New(shape.nd));
+    for (int d = 0; out && d < shape.nd; ++d) {
+        PyObject* const one =
+            as_scalar(reinterpret_cast<const char*>(to + d), DType::int64, NPY_INTP);
+        if (!one) return nullptr;
+        PyTuple_SET_ITEM(out.ptr(), d, one);
+    }
+    return out.release().ptr();
+}
+
+// Of a C-ordered array of int64.
+PyObject* unravel_array(PyObject* indices, const UnraveledShape& shape) {
+    Fields const* const f = fields(indices);
+    npy_intp dims[NPY_MAXDIMS + 1];
+    std::copy(f->dimensions, f->dimensions + f->nd, dims);
+    dims[f->nd] = shape.nd;
+    auto const table =
+        py::reinterpret_steal<py::object>(new_array(f->nd + 1, dims, descr_of_num[NPY_INTP]));
+    if (!table) return nullptr;
+    auto const* const from = reinterpret_cast<const int64_t*>(f->data);
+    auto* const to = reinterpret_cast<int64_t*>(fields(table.ptr())->data);
+    npy_intp const n = count_of(f);
+    bool in_range = true;
+    run_long(n, position_cost * shape.nd, [&](WorkSplit) {
+        for (npy_intp i = 0; i < n && in_range; ++i)
+            in_range = shape.unravel_one(from[i], to + i * shape.nd);
+    });
+    return in_range ? columns_of(table.ptr(), shape.nd) : decline(Why::value);
+}
+
 }  // namespace
+
+PyObject* unravel_index_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                               Py_ssize_t nargs, PyObject* kwnames) {
+    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    UnraveledShape shape;
+    if (!active().table) return decline(Why::disabled);
+    if (nargs != 1 || kwnames || !shape.read(args[0])) return decline(Why::keyword);
+    PyObject* out = nullptr;
+    if (is_exact(self)) {
+        Fields const* const f = fields(self);
+        if (dtype_of(f->descr) != DType::int64) return decline(Why::dtype);
+        if ((f->flags & needed) != needed || !f->nd || f->nd == NPY_MAXDIMS)
+            return decline(Why::shape);
+        out = unravel_array(self, shape);
+    } else {
+        Element number;
+        bool const is_integer = PyLong_CheckExact(self) || PyArray_IsScalar(self, Integer);
+        if (!is_integer || !scalar_element(self, DType::int64, number)) return decline(Why::type);
+        int64_t index;
+        std::memcpy(&index, number, sizeof index);
+        out = unravel_number(index, shape);
+    }
+    if (out) count_native(entry, DType::int64, Layout::contiguous, shape.nd, shape.dims);
+    return out;
+}
 
 PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* const*,
                          Py_ssize_t nargs, PyObject* kwnames) {

@@ -1,4 +1,4 @@
-// Where elements are: nonzero, flatnonzero, argwhere.
+// Where elements are: nonzero, flatnonzero, argwhere, unravel_index.
 #pragma once
 #include "python/signature.h"
 
@@ -7,6 +7,7 @@ namespace raptors {
 enum class Places { nonzero, flat, rows };  // nonzero, flatnonzero, argwhere
 
 RAPTORS_NATIVE(nonzero_native);  // which: a Places
+RAPTORS_NATIVE(unravel_index_native);
 
 // flatnonzero(mask) and nonzero(mask), of an exact array of booleans with axes. nullptr without an
 // error: declined.

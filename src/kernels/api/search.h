@@ -16,8 +16,21 @@ struct SearchBlock {
 };
 using SearchFn = void (*)(const SearchBlock&) noexcept;
 
+// Straight lines between samples y at ascending x, n > 1 of them and none NaN, at n_at places:
+// NumPy's interp.
+struct InterpolateBlock {
+    const double *x, *y;
+    ptrdiff_t n;
+    const double* at;
+    ptrdiff_t n_at;
+    double* out;
+    double left, right;  // below the first and above the last x
+};
+using InterpolateFn = void (*)(const InterpolateBlock&) noexcept;
+
 struct SearchTable {
     SearchFn search[n_dtypes];
+    InterpolateFn interpolate;
 };
 
 }  // namespace raptors
