@@ -53,7 +53,7 @@ struct {
 PyObject* handler_capsule;
 destructor numpy_dealloc;
 
-void* handler_malloc(void*, size_t n) { return block_new(n); }
+[[gnu::hot]] void* handler_malloc(void*, size_t n) { return block_new(n); }
 void* handler_calloc(void*, size_t count, size_t size) {
     size_t n;
     return __builtin_mul_overflow(count, size, &n) ? nullptr : block_new_zeroed(n);
@@ -61,7 +61,7 @@ void* handler_calloc(void*, size_t count, size_t size) {
 void* handler_realloc(void*, void* p, size_t n) {
     return p ? block_resize(static_cast<char*>(p), n) : block_new(n);
 }
-void handler_free(void*, void* p, size_t) {
+[[gnu::hot]] void handler_free(void*, void* p, size_t) {
     if (p) block_delete(static_cast<char*>(p));
 }
 PyDataMem_Handler handler = {
@@ -205,7 +205,7 @@ void drop(PyObject* o) {
 
 }  // namespace
 
-PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
+[[gnu::hot]] PyObject* new_array(int nd, const npy_intp* dims, PyArray_Descr* descr) {
     npy_intp bytes;
     if (cached_bytes(nd, dims, descr, &bytes)) {
         SizeClass const kind = size_class(static_cast<size_t>(bytes));
@@ -245,8 +245,8 @@ PyObject* new_array_ordered(int nd, const npy_intp* dims, const int* perm, PyArr
     return allocate(nd, dims, strides, descr, false);
 }
 
-PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp* strides,
-                   char* data, PyArray_Descr* descr) {
+[[gnu::hot]] PyObject* new_view(PyObject* base, int nd, const npy_intp* dims,
+                                const npy_intp* strides, char* data, PyArray_Descr* descr) {
     int const flags = fields(base)->flags & (NPY_ARRAY_WRITEABLE | warn_on_write);
     // NumPy collapses chains of views of one type down to the array that owns the data.
     while (!(fields(base)->flags & NPY_ARRAY_OWNDATA) && fields(base)->base &&
@@ -255,8 +255,9 @@ PyObject* new_view(PyObject* base, int nd, const npy_intp* dims, const npy_intp*
     return new_view_of_memory(base, flags, nd, dims, strides, data, descr);
 }
 
-PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
-                             const npy_intp* strides, char* data, PyArray_Descr* descr) {
+[[gnu::hot]] PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp* dims,
+                                          const npy_intp* strides, char* data,
+                                          PyArray_Descr* descr) {
     PyObject* o;
     PyTypeObject* const type = class_of(descr, nd);
     if (type == array_type && nd <= max_cached_dims && our_views[nd].n) [[likely]] {
@@ -285,7 +286,7 @@ PyObject* new_view_of_memory(PyObject* owner, int flags, int nd, const npy_intp*
     return o;
 }
 
-PyObject* new_base_view(PyObject* a) {
+[[gnu::hot]] PyObject* new_base_view(PyObject* a) {
     Fields const* f = fields(a);
     int const nd = f->nd;
     PyObject* view;
@@ -294,10 +295,9 @@ PyObject* new_base_view(PyObject* a) {
         view = base_views[nd].items[--base_views[nd].n];
         ++stats.base_view_hits;
         Fields* v = fields(view);
-        if (nd) {
-            auto const bytes = static_cast<size_t>(nd) * sizeof(npy_intp);
-            std::memcpy(v->dimensions, f->dimensions, bytes);
-            std::memcpy(v->strides, f->strides, bytes);
+        for (int i = 0; i < nd; ++i) {
+            v->dimensions[i] = f->dimensions[i];
+            v->strides[i] = f->strides[i];
         }
         v->data = f->data;
         Py_INCREF(f->descr);
@@ -315,7 +315,7 @@ PyObject* new_base_view(PyObject* a) {
     return view;
 }
 
-void release_base_view(PyObject* view, PyObject* a) {
+[[gnu::hot]] void release_base_view(PyObject* view, PyObject* a) {
     Fields* f = fields(view);
     if (reuse && Py_REFCNT(view) == 1 && is_plain(view) && reusable(f) && f->base == a &&
         !(f->flags & NPY_ARRAY_OWNDATA) && !f->mem_handler && base_views[f->nd].n < max_parked) {
@@ -331,7 +331,7 @@ void release_base_view(PyObject* view, PyObject* a) {
     Py_DECREF(view);
 }
 
-void array_dealloc(PyObject* o) {
+[[gnu::hot]] void array_dealloc(PyObject* o) {
     Fields* f = fields(o);
     if (is_ours(o) && reuse && is_adopted(f->descr, f->nd) && reusable(f)) {
         if (!f->base) {

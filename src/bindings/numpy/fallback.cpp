@@ -150,7 +150,7 @@ bool overrides_ufunc(PyObject* x) { return (facts_of(x) & overriding_ufunc) != 0
 
 Overriding overriding_function(PyObject* x) { return function_override(x, facts_of(x), 0); }
 
-Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like) {
+[[gnu::hot]] Arguments look_at_arguments(PyObject* const* args, Py_ssize_t n, PyObject* like) {
     Arguments all;
     for (Py_ssize_t i = 0; i < n; ++i) {
         PyObject* x = args[i];
@@ -172,7 +172,7 @@ bool any_overrides_ufunc(PyObject* const* args, Py_ssize_t nargs, PyObject* kwna
     return any_operand(args, nargs, kwnames, overrides_ufunc);
 }
 
-PyObject* Views::of(PyObject* a) {
+[[gnu::hot]] PyObject* Views::of(PyObject* a) {
     for (int i = 0; i < n_; ++i)
         if (pairs_[i].original == a) return pairs_[i].view;
     if (n_ == room_) {
@@ -190,13 +190,13 @@ PyObject* Views::of(PyObject* a) {
     return view;
 }
 
-Views::~Views() {
+[[gnu::hot]] Views::~Views() {
     for (int i = 0; i < n_kept_; ++i) Py_DECREF(kept_[i]);
     for (int i = n_ - 1; i >= 0; --i) release_base_view(pairs_[i].view, pairs_[i].original);
     if (pairs_ != inline_) PyMem_Free(pairs_);
 }
 
-PyObject* Views::argument(PyObject* x, bool deep) {
+[[gnu::hot]] PyObject* Views::argument(PyObject* x, bool deep) {
     uint8_t const facts = facts_of(x);
     if (facts & viewed) return of(x);
     if (facts & stand_in) return wrapped(x);
@@ -224,7 +224,7 @@ PyObject* Views::argument(PyObject* x, bool deep) {
     return copy;
 }
 
-PyObject* Views::adopt(PyObject* r, int depth) {
+[[gnu::hot]] PyObject* Views::adopt(PyObject* r, int depth) {
     uint8_t const facts = facts_of(r);
     if (facts & opaque) return r;
     if (facts & array) {
@@ -291,8 +291,8 @@ namespace {
 
 // call(given) with what NumPy is given for the arguments; the place in front of `given` is free.
 template <class Call>
-PyObject* with_views(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, bool deep,
-                     const Call& call) {
+[[gnu::hot]] PyObject* with_views(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
+                                  bool deep, const Call& call) {
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
     PyObject* stack[16];
     PyObject** given = stack;
@@ -314,8 +314,8 @@ PyObject* with_views(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
 
 }  // namespace
 
-PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
-                     bool deep) {
+[[gnu::hot]] PyObject* call_numpy(PyObject* fn, PyObject* const* args, Py_ssize_t nargs,
+                                  PyObject* kwnames, bool deep) {
     return with_views(args, nargs, kwnames, deep, [&](PyObject** given) {
         return PyObject_Vectorcall(
             fn, given, static_cast<size_t>(nargs) | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
@@ -330,12 +330,13 @@ PyObject* call_numpy_method(PyObject* self, PyObject* name, PyObject* const* arg
     });
 }
 
-PyObject* adopt(PyObject* r) {
+[[gnu::hot]] PyObject* adopt(PyObject* r) {
     Views none;
     return none.adopt(r);
 }
 
-PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+[[gnu::hot]] PyObject* call_original(PyObject* fn, PyObject* const* args, Py_ssize_t nargs,
+                                     PyObject* kwnames) {
     return adopt(PyObject_Vectorcall(fn, args, static_cast<size_t>(nargs), kwnames));
 }
 

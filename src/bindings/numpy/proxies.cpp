@@ -90,7 +90,8 @@ bool took_wrong_call() {
 #endif
 }
 
-PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+[[gnu::hot]] PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf,
+                                     PyObject* kwnames) {
     Proxy* p = proxy(self);
     Py_ssize_t const nargs = PyVectorcall_NARGS(nargsf);
     Py_ssize_t const total = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
@@ -103,10 +104,12 @@ PyObject* function_call(PyObject* self, PyObject* const* args, size_t nargsf, Py
             o = p->native(p->which, p->entry, args[0], args + 1, nargs - 1, kwnames);
         if (o || PyErr_Occurred()) return o;
     }
+    if (p->view == ViewMode::original)
+        return counted_numpy(p->entry, first_array(args, total),
+                             [&] { return call_original(p->fn, args, nargs, kwnames); });
     PyObject* const like = overriding_like(args + nargs, kwnames);
     Arguments const given = look_at_arguments(args, total, like);
-    bool const as_they_are =
-        p->view == ViewMode::original || given.all_shown || given.overriding == Overriding::yes;
+    bool const as_they_are = given.all_shown || given.overriding == Overriding::yes;
     PyObject* o = counted_numpy(p->entry, given.array, [&] {
         if (as_they_are) return call_original(p->fn, args, nargs, kwnames);
         bool const deep = like || p->view == ViewMode::deep;

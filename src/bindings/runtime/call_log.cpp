@@ -104,7 +104,7 @@ Column column_without_kernels(PyArray_Descr* descr) {
     }
 }
 
-PyObject* first_array(PyObject* const* args, Py_ssize_t n) {
+[[gnu::hot]] PyObject* first_array(PyObject* const* args, Py_ssize_t n) {
     for (Py_ssize_t i = 0; i < n; ++i) {
         PyObject* x = args[i];
         if ((PyTuple_Check(x) || PyList_Check(x)) && PySequence_Fast_GET_SIZE(x))
@@ -130,7 +130,7 @@ namespace {
 
 // What objects that are no arrays are counted as. The last type is remembered, if it lives as long
 // as the process.
-Column column_of_object(PyObject* x) {
+[[gnu::noinline]] Column column_of_object(PyObject* x) {
     static PyTypeObject* known = nullptr;
     static Column column = Column::none;
     PyTypeObject* const t = Py_TYPE(x);
@@ -145,7 +145,7 @@ Column column_of_object(PyObject* x) {
 
 }  // namespace
 
-void count_numpy(Entry* e, Why why, PyObject* operand) {
+[[gnu::hot]] void count_numpy(Entry* e, Why why, PyObject* operand) {
     LastDispatch& last = last_dispatch;
     last.entry = e;
     last.nd = -1;
@@ -156,8 +156,7 @@ void count_numpy(Entry* e, Why why, PyObject* operand) {
     if (operand && (is_exact(operand) || PyArray_Check(operand))) {
         Fields const* f = fields(operand);
         last.dtype = column_of(f->descr);
-        last.nd = f->nd;
-        for (int i = 0; i < f->nd && i < 8; ++i) last.shape[i] = f->dimensions[i];
+        set_shape(last, f->nd, f->dimensions);
         last.layout = f->flags & NPY_ARRAY_C_CONTIGUOUS ? Layout::contiguous : Layout::strided;
     } else if (operand) {
         last.dtype = column_of_object(operand);

@@ -89,12 +89,20 @@ struct LastDispatch {
 };
 extern constinit thread_local LastDispatch last_dispatch __attribute__((tls_model("initial-exec")));
 
+// Of one and two axes without a loop, which the compiler would unroll in every caller.
+inline void set_shape(LastDispatch& last, int nd, const npy_intp* dims) {
+    last.nd = nd;
+    if (nd > 0) last.shape[0] = dims[0];
+    if (nd > 1) last.shape[1] = dims[1];
+    if (nd > 2) [[unlikely]]
+        for (int i = 2; i < nd && i < 8; ++i) last.shape[i] = dims[i];
+}
+
 inline void count_native(Entry* e, Column c, Layout layout, int nd, const npy_intp* dims) {
     ++e->native[index(c)][static_cast<int>(layout)];
     LastDispatch& last = last_dispatch;
     last.entry = e;
-    last.nd = nd;
-    for (int i = 0; i < nd && i < 8; ++i) last.shape[i] = dims[i];
+    set_shape(last, nd, dims);
     last.dtype = c;
     last.layout = layout;
     last.why = Why::none;

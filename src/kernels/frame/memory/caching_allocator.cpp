@@ -487,7 +487,7 @@ bool is_plain() noexcept {
 
 }  // namespace
 
-char* block_new(size_t bytes) noexcept {
+[[gnu::hot]] char* block_new(size_t bytes) noexcept {
     if (bytes <= small_block && is_plain()) [[likely]]
         if (ThreadCache* const own = current()) [[likely]]
             if (int const index = size_class(bytes).index; own->stacks[index]) [[likely]]
@@ -511,7 +511,7 @@ char* block_resize(char* block, size_t bytes) noexcept {
     return other;
 }
 
-void block_delete(char* block) noexcept {
+[[gnu::hot]] void block_delete(char* block) noexcept {
     if (!block) return;
     Header* const h = header(block);
     if (h->capacity <= small_block && !fault_handler) [[likely]]
