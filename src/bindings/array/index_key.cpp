@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "array/free_lists.h"
 #include "frame/nest/axes.h"
@@ -55,14 +56,26 @@ py::object index_list(PyObject* list) {
 // Axes that arrays of integers select along.
 struct IndexedAxes {
     int n = 0;
-    py::object arrays[most_indexed];
+    PyObject* arrays[most_indexed];  // owned; those from n on are not there
     npy_intp lengths[most_indexed], strides[most_indexed];
 
+    IndexedAxes() = default;
+    IndexedAxes(const IndexedAxes&) = delete;
+    IndexedAxes& operator=(const IndexedAxes&) = delete;
+    ~IndexedAxes() {
+        for (int k = 0; k < n; ++k) Py_DECREF(arrays[k]);
+    }
     bool add(py::object array, npy_intp length, npy_intp stride) {
         if (n == most_indexed) return refuse(Why::index);
-        arrays[n] = std::move(array);
+        arrays[n] = array.release().ptr();
         lengths[n] = length;
         strides[n++] = stride;
+        return true;
+    }
+    // Steals the new array; null: nothing changes.
+    bool replace(int k, PyObject* array) {
+        if (!array) return false;
+        Py_DECREF(std::exchange(arrays[k], array));
         return true;
     }
 };
@@ -109,10 +122,10 @@ bool add_broadcast(const Fields* indices, npy_intp length, npy_intp stride, int 
 // The shape of the indices together. False: declined.
 bool broadcast(const IndexedAxes& axes, int* nd, npy_intp* dims, npy_intp* total) {
     *nd = 0;
-    for (int k = 0; k < axes.n; ++k) *nd = std::max(*nd, fields(axes.arrays[k].ptr())->nd);
+    for (int k = 0; k < axes.n; ++k) *nd = std::max(*nd, fields(axes.arrays[k])->nd);
     std::fill(dims, dims + *nd, 1);
     for (int k = 0; k < axes.n; ++k) {
-        Fields const* const f = fields(axes.arrays[k].ptr());
+        Fields const* const f = fields(axes.arrays[k]);
         npy_intp* const to = dims + *nd - f->nd;
         for (int d = 0; d < f->nd; ++d) {
             if (to[d] == 1) to[d] = f->dimensions[d];
@@ -130,7 +143,7 @@ bool broadcast(const IndexedAxes& axes, int* nd, npy_intp* dims, npy_intp* total
 bool permute(IndexedAxes& axes, Selection& part) {
     bool in_order = true;
     for (int k = 0; k < axes.n; ++k) {
-        Fields const* const f = fields(axes.arrays[k].ptr());
+        Fields const* const f = fields(axes.arrays[k]);
         in_order = in_order && (f->nd < 2 || f->flags & NPY_ARRAY_C_CONTIGUOUS);
     }
     if (in_order) return true;
@@ -138,14 +151,14 @@ bool permute(IndexedAxes& axes, Selection& part) {
     npy_intp dims[NPY_MAXDIMS], total;
     if (!broadcast(axes, &nd, dims, &total)) return false;
     auto const stride = [&](int k, int d) -> npy_intp {
-        Fields const* const f = fields(axes.arrays[k].ptr());
+        Fields const* const f = fields(axes.arrays[k]);
         int const own = d - (nd - f->nd);
         return own < 0 || f->dimensions[own] == 1 ? 0 : magnitude(f->strides[own]);
     };
     k_order(nd, axes.n, stride, part.order);
     for (int d = 0; d < nd; ++d) part.permuted |= part.order[d] != d;
     for (int k = 0; part.permuted && k < axes.n; ++k) {
-        PyObject* const x = axes.arrays[k].ptr();
+        PyObject* const x = axes.arrays[k];
         Fields const* const f = fields(x);
         npy_intp lengths[NPY_MAXDIMS], strides[NPY_MAXDIMS];
         for (int d = 0; d < nd; ++d) {
@@ -153,9 +166,7 @@ bool permute(IndexedAxes& axes, Selection& part) {
             lengths[d] = own < 0 ? 1 : f->dimensions[own];
             strides[d] = own < 0 ? 0 : f->strides[own];
         }
-        axes.arrays[k] =
-            py::reinterpret_steal<py::object>(new_view(x, nd, lengths, strides, f->data, f->descr));
-        if (!axes.arrays[k]) return false;
+        if (!axes.replace(k, new_view(x, nd, lengths, strides, f->data, f->descr))) return false;
     }
     return true;
 }
@@ -187,17 +198,16 @@ bool combine(IndexedAxes& axes, Selection& part) {
     npy_intp dims[NPY_MAXDIMS], total;
     if (!broadcast(axes, &nd, dims, &total)) return false;
     for (int k = 0; k < axes.n; ++k) {
-        PyObject* const x = axes.arrays[k].ptr();
+        PyObject* const x = axes.arrays[k];
         part.c_order |= decides_order(x, total);
-        axes.arrays[k] = as_indices(x, false);
-        if (!axes.arrays[k]) return false;
+        if (!axes.replace(k, as_indices(x, false).release().ptr())) return false;
     }
     part.indices = py::reinterpret_steal<py::object>(new_array(nd, dims, descr_of_num[NPY_INTP]));
     if (!part.indices) return false;
     auto* const offsets = reinterpret_cast<int64_t*>(fields(part.indices.ptr())->data);
     std::fill(offsets, offsets + total, -lowest);
     for (int k = 0; k < axes.n; ++k)
-        if (!add_broadcast(fields(axes.arrays[k].ptr()), axes.lengths[k], axes.strides[k], nd, dims,
+        if (!add_broadcast(fields(axes.arrays[k]), axes.lengths[k], axes.strides[k], nd, dims,
                            total, offsets))
             return refuse(Why::index);
     part.data += lowest;
@@ -332,9 +342,9 @@ Parsed select(const Fields* f, const Items& items, Selection& part, const AddArr
 
 // Whether NumPy's iterator may turn an axis: one array of one axis it follows as it is.
 bool goes_backwards(const IndexedAxes& axes) {
-    if (axes.n == 1 && fields(axes.arrays[0].ptr())->nd < 2) return false;
+    if (axes.n == 1 && fields(axes.arrays[0])->nd < 2) return false;
     for (int k = 0; k < axes.n; ++k) {
-        Fields const* const f = fields(axes.arrays[k].ptr());
+        Fields const* const f = fields(axes.arrays[k]);
         for (int d = 0; d < f->nd; ++d)
             if (f->strides[d] < 0 && f->dimensions[d] > 1) return true;
     }
@@ -359,7 +369,7 @@ Parsed select_by_arrays(const Fields* f, const Items& items, bool keep, Selectio
         return PyErr_Occurred() ? Parsed::error : Parsed::no;
     part.backwards = goes_backwards(axes);
     if (axes.n == 1) {
-        part.indices = axes.arrays[0];
+        part.indices = py::reinterpret_borrow<py::object>(axes.arrays[0]);
         part.c_order = decides_order(part.indices.ptr(), count_of(fields(part.indices.ptr())));
     } else if (!combine(axes, part)) {
         return PyErr_Occurred() ? Parsed::error : Parsed::no;

@@ -126,8 +126,10 @@ PyObject* get_item(PyObject* self, PyObject* key) {
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr);
     if (!active().table) return decline(Why::disabled);
-    if (char* const data = t != no_dtype ? locate(f, key) : nullptr) {
-        count_native(getitem_entry, t, Layout::scalar, f->nd, f->dimensions);
+    if (char* const data = locate(f, key)) {
+        Column const column =
+            t != no_dtype ? static_cast<Column>(t) : column_without_kernels(f->descr);
+        count_native(getitem_entry, column, Layout::scalar, f->nd, f->dimensions);
         return element(self, t, data);
     }
     return get_part(self, t, key);
