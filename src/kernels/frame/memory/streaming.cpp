@@ -117,15 +117,18 @@ void stream_row(const Kernel& kernel, const Block& row) noexcept {
     if (left) kernel(part);
 }
 
-// Whole cache lines past the caches, what is before and after them as usual.
-void copy_run_past_caches(char* to, const char* from, ptrdiff_t bytes) noexcept {
+// Whole cache lines past the caches, what is before and after them as usual; a source that comes
+// from memory is fetched so many bytes ahead.
+void copy_run_past_caches(char* to, const char* from, ptrdiff_t bytes, ptrdiff_t fetched) noexcept {
     auto const off = static_cast<ptrdiff_t>(reinterpret_cast<uintptr_t>(to) % line);
     ptrdiff_t i = off ? std::min(line - off, bytes) : 0;
     memcpy(to, from, static_cast<size_t>(i));
-    for (; i + line <= bytes; i += line)
+    for (; i + line <= bytes; i += line) {
+        if (fetched) __builtin_prefetch(from + i + fetched);
         for (ptrdiff_t j = i; j < i + line; j += 16)
             _mm_stream_si128(reinterpret_cast<__m128i*>(to + j),
                              _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j)));
+    }
     memcpy(to + i, from + i, static_cast<size_t>(bytes - i));
 }
 
@@ -189,7 +192,7 @@ void stream_tiles(const Kernel& kernel, const Block& block) noexcept {
                 for (ptrdiff_t i = 0; i < rows; ++i) {
                     fetch_below(kernel, part, i);
                     copy_run_past_caches(to + i * block.outer[out], buffer + i * tile.step,
-                                         n * out_size);
+                                         n * out_size, 0);
                 }
             }
 }
@@ -248,17 +251,7 @@ void run_streaming(const Kernel& kernel, const Block& any) noexcept {
 }
 
 void copy_streaming(char* to, const char* from, ptrdiff_t bytes) noexcept {
-    auto const off = static_cast<ptrdiff_t>(reinterpret_cast<uintptr_t>(to) % line);
-    ptrdiff_t const head = off ? (bytes < line - off ? bytes : line - off) : 0;
-    memcpy(to, from, static_cast<size_t>(head));
-    ptrdiff_t i = head;
-    for (; i + line <= bytes; i += line) {
-        __builtin_prefetch(from + i + ahead);
-        for (ptrdiff_t j = i; j < i + line; j += 16)
-            _mm_stream_si128(reinterpret_cast<__m128i*>(to + j),
-                             _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + j)));
-    }
-    memcpy(to + i, from + i, static_cast<size_t>(bytes - i));
+    copy_run_past_caches(to, from, bytes, ahead);
     _mm_sfence();
 }
 
