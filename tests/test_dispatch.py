@@ -505,7 +505,7 @@ BORROWED: dict[str, tuple[Callable[[Any], object], str]] = {
     "polyval": (lambda a: raptors.polyval(a, 1.0), "polynomials of the old interface"),
     "hanning": (lambda a: raptors.hanning(5), "window functions: short arrays"),
     "packbits": (lambda a: raptors.packbits(a > 1), "bits packed into bytes: no kernels"),
-    "ravel_multi_index": (lambda a: raptors.ravel_multi_index((1, 1), (2, 2)), "indices as arrays or tuples"),
+    "mask_indices": (lambda a: raptors.mask_indices(3, raptors.triu), "indices as arrays or tuples"),
     "array2string": (lambda a: raptors.array2string(a), "reads and writes files and text"),
     "shares_memory": (
         lambda a: raptors.shares_memory(a, a),

@@ -245,6 +245,40 @@ def test_unravels(xp: Any) -> Iterator[Any]:
     )
 
 
+@numpy_parity(native=0.17, of="ravel_multi_index")
+def test_ravels(xp: Any) -> Iterator[Any]:
+    rng = samples.generator("ravel")
+    for shape in ((7,), (2, 3), (4, 1, 5), (2, 2, 2, 2), (1,) * 9, 12):
+        lengths = numpy.atleast_1d(shape)
+        for of in ((1,), (5,), (2, 3), (0,), (2, 1, 2), ()):
+            along = tuple(mine(xp, numpy.asarray(rng.integers(0, length, of))) for length in lengths)
+            yield (shape, of), xp.ravel_multi_index(along, shape)
+            yield (shape, of, "F"), xp.ravel_multi_index(along, shape, order="F")
+            yield (shape, of, "across"), xp.ravel_multi_index(tuple(x.T for x in along), shape)
+            yield (shape, of, "list"), xp.ravel_multi_index(list(along), shape)
+            yield (shape, of, "i4"), xp.ravel_multi_index(tuple(x.astype("i4") for x in along), shape)
+            if of:
+                far = (along[0] + 9, *along[1:])
+                yield (shape, of, "far"), attempt(xp.ravel_multi_index, far, shape)
+                yield (shape, of, "wrap"), xp.ravel_multi_index(far, shape, "wrap")
+                yield (
+                    (shape, of, "negative"),
+                    attempt(xp.ravel_multi_index, (along[0] - 9, *along[1:]), shape),
+                )
+                yield (shape, of, "mixed"), xp.ravel_multi_index((*along[:-1], 0), shape)
+        for index in (0, numpy.int8(0), True, -1, 99, 0.0, None, 2**70):
+            yield (shape, repr(index)), attempt(xp.ravel_multi_index, (index,) * len(lengths), shape)
+    a = xp.arange(2)
+    for shape in ((), (0, 3), (-2, 3), (2**40, 2**40), (2.0, 3), (2,), None):
+        yield (
+            repr(shape),
+            (attempt(xp.ravel_multi_index, (a, a), shape), attempt(xp.ravel_multi_index, (1, 1), shape)),
+        )
+    yield "table", xp.ravel_multi_index(xp.ones((2, 3), "i8"), (2, 2))
+    yield "shapes", attempt(xp.ravel_multi_index, (a, xp.arange(3)), (9, 9))
+    yield "broadcast", xp.ravel_multi_index((a, a[:1]), (9, 9))
+
+
 def operands(dtype: str, n: int) -> Any:
     """NumPy's complex loops raise events of their padding where there are infinities or NaNs."""
     values = elements(dtype, (n,))

@@ -106,7 +106,21 @@ PyObject* found(PyObject* self, Places kind) {
 
 constexpr int max_unraveled = 8;  // axes; NumPy serves more
 
-// A shape that indices are unraveled to.
+bool is_run(const Fields* f) {
+    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    return (f->flags & needed) == needed;
+}
+
+// A number of type int or one of NumPy's as an index. False: it is none.
+bool read_index(PyObject* x, int64_t* index) {
+    Element number;
+    bool const is_integer = PyLong_CheckExact(x) || PyArray_IsScalar(x, Integer);
+    if (!is_integer || !scalar_element(x, DType::int64, number)) return false;
+    std::memcpy(index, &number, sizeof *index);
+    return true;
+}
+
+// A shape that indices are unraveled to, in C order.
 struct UnraveledShape {
     int nd = 0;
     npy_intp dims[max_unraveled], size = 1;
@@ -132,6 +146,57 @@ struct UnraveledShape {
         return true;
     }
 };
+
+// The indices along the axes of n elements as one index each. False: one is out of range.
+bool ravel(const int64_t* const* along, const UnraveledShape& shape, npy_intp n, int64_t* to) {
+    bool in_range = true;
+    for (npy_intp i = 0; i < n; ++i) {
+        int64_t index = 0;
+        for (int d = 0; d < shape.nd; ++d) {
+            int64_t const at = along[d][i];
+            in_range &= static_cast<uint64_t>(at) < static_cast<uint64_t>(shape.dims[d]);
+            // What is out of range may run over, and is not used.
+            index = static_cast<int64_t>(static_cast<uint64_t>(index) *
+                                             static_cast<uint64_t>(shape.dims[d]) +
+                                         static_cast<uint64_t>(at));
+        }
+        to[i] = index;
+    }
+    return in_range;
+}
+
+// Of arrays of int64 of one shape in C order. nullptr without an error: declined.
+PyObject* ravel_arrays(PyObject* const* arrays, const UnraveledShape& shape) {
+    const int64_t* along[max_unraveled];
+    Fields const* const f = fields(arrays[0]);
+    for (int d = 0; d < shape.nd; ++d) {
+        if (!is_exact(arrays[d])) return decline(Why::type);
+        Fields const* const g = fields(arrays[d]);
+        if (dtype_of(g->descr) != DType::int64) return decline(Why::dtype);
+        if (!is_run(g) || !g->nd || !same_shape(f, g)) return decline(Why::shape);
+        along[d] = reinterpret_cast<const int64_t*>(g->data);
+    }
+    auto out =
+        py::reinterpret_steal<py::object>(new_array(f->nd, f->dimensions, descr_of_num[NPY_INTP]));
+    if (!out) return nullptr;
+    npy_intp const n = count_of(f);
+    bool in_range = true;
+    run_long(n, position_cost * shape.nd, [&](WorkSplit) {
+        in_range = ravel(along, shape, n, reinterpret_cast<int64_t*>(fields(out.ptr())->data));
+    });
+    return in_range ? out.release().ptr() : decline(Why::value);
+}
+
+PyObject* ravel_numbers(PyObject* const* numbers, const UnraveledShape& shape) {
+    int64_t at[max_unraveled], index;
+    const int64_t* along[max_unraveled];
+    for (int d = 0; d < shape.nd; ++d) {
+        if (!read_index(numbers[d], at + d)) return decline(Why::type);
+        along[d] = at + d;
+    }
+    if (!ravel(along, shape, 1, &index)) return decline(Why::value);
+    return as_scalar(reinterpret_cast<const char*>(&index), DType::int64, NPY_INTP);
+}
 
 PyObject* unravel_number(int64_t index, const UnraveledShape& shape) {
     int64_t to[max_unraveled];
@@ -170,7 +235,6 @@ PyObject* unravel_array(PyObject* indices, const UnraveledShape& shape) {
 
 PyObject* unravel_index_native(int, Entry* entry, PyObject* self, PyObject* const* args,
                                Py_ssize_t nargs, PyObject* kwnames) {
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
     UnraveledShape shape;
     if (!active().table) return decline(Why::disabled);
     if (nargs != 1 || kwnames || !shape.read(args[0])) return decline(Why::keyword);
@@ -178,17 +242,26 @@ PyObject* unravel_index_native(int, Entry* entry, PyObject* self, PyObject* cons
     if (is_exact(self)) {
         Fields const* const f = fields(self);
         if (dtype_of(f->descr) != DType::int64) return decline(Why::dtype);
-        if ((f->flags & needed) != needed || !f->nd || f->nd == NPY_MAXDIMS)
-            return decline(Why::shape);
+        if (!is_run(f) || !f->nd || f->nd == NPY_MAXDIMS) return decline(Why::shape);
         out = unravel_array(self, shape);
     } else {
-        Element number;
-        bool const is_integer = PyLong_CheckExact(self) || PyArray_IsScalar(self, Integer);
-        if (!is_integer || !scalar_element(self, DType::int64, number)) return decline(Why::type);
         int64_t index;
-        std::memcpy(&index, number, sizeof index);
+        if (!read_index(self, &index)) return decline(Why::type);
         out = unravel_number(index, shape);
     }
+    if (out) count_native(entry, DType::int64, Layout::contiguous, shape.nd, shape.dims);
+    return out;
+}
+
+PyObject* ravel_multi_index_native(int, Entry* entry, PyObject* self, PyObject* const* args,
+                                   Py_ssize_t nargs, PyObject* kwnames) {
+    UnraveledShape shape;
+    if (!active().table) return decline(Why::disabled);
+    if (nargs != 1 || kwnames || !shape.read(args[0])) return decline(Why::keyword);
+    if (!PyTuple_CheckExact(self) || PyTuple_GET_SIZE(self) != shape.nd) return decline(Why::type);
+    PyObject* const* const along = reinterpret_cast<PyTupleObject*>(self)->ob_item;
+    PyObject* const out =
+        is_exact(along[0]) ? ravel_arrays(along, shape) : ravel_numbers(along, shape);
     if (out) count_native(entry, DType::int64, Layout::contiguous, shape.nd, shape.dims);
     return out;
 }
