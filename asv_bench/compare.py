@@ -1,7 +1,7 @@
 """Every public function, method and operator on small arrays: python asv_bench/compare.py [REGEX].
 
-Each library runs in two processes of its own, NumPy without raptors' memory, and all four take turns; the
-least of many runs counts. How NumPy's two processes differ tells the noise. Losses first.
+Each library runs in two processes of its own, NumPy without raptors' memory, and all four take turns on one
+processor; the least of many runs counts. How NumPy's two processes differ tells the noise. Losses first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import json
 import math
 import multiprocessing
+import os
 import pathlib
 import re
 import sys
@@ -43,6 +44,8 @@ def looped(statement: str, names: dict[str, Any]) -> Callable[[int], float]:
 
 def serve(connection: Connection, library: str) -> None:
     """Answer (statement, n, repeats) with the least seconds that it takes n times, until None comes."""
+    if hasattr(os, "sched_setaffinity"):  # all on one processor, before a library counts them
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     warnings.simplefilter("ignore")
     np = importlib.import_module(library)
     names = operands(np)
