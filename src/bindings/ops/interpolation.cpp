@@ -16,11 +16,6 @@ namespace {
 
 Signature const signature = {5, 5, {"xp", "fp", "left", "right", "period"}, {}};
 
-bool is_run(const Fields* f) {
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-    return (f->flags & needed) == needed;
-}
-
 // An exact array of real numbers as a run of float64. Null: declined, or an error is set.
 py::object doubles(PyObject* x) {
     PyArray_Descr* const descr = descr_of(DType::float64);
@@ -73,7 +68,7 @@ PyObject* interp_native(int, Entry* entry, PyObject* self, PyObject* const* args
     PyObject *const xp = slots[0], *const fp = slots[1];
     if (!is_exact(xp) || !is_exact(fp)) return decline(Why::type);
     npy_intp const n = count_of(fields(xp));
-    // A single sample is all there is even for NaN; wrong shapes are NumPy's errors.
+    // Of a single sample NumPy gives the value at NaN, too; wrong shapes are its errors.
     if (fields(xp)->nd != 1 || fields(fp)->nd != 1 || n < 2 || count_of(fields(fp)) != n)
         return decline(Why::shape);
     // So many samples for so few places take longer to look through than NumPy's search.

@@ -106,11 +106,6 @@ PyObject* found(PyObject* self, Places kind) {
 
 constexpr int max_unraveled = 8;  // axes; NumPy serves more
 
-bool is_run(const Fields* f) {
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-    return (f->flags & needed) == needed;
-}
-
 // A number of type int or one of NumPy's as an index. False: it is none.
 bool read_index(PyObject* x, int64_t* index) {
     Element number;

@@ -49,9 +49,8 @@ struct Sorting {
     }
     // Whether the elements to be sorted lie in rows of numbers as the processor has them.
     bool in_rows(const Fields* f) const {
-        constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
-        return (axis < 0 || axis == f->nd - 1) && (f->flags & needed) == needed &&
-               dtype_of(f->descr) != no_dtype && count_of(f);
+        return (axis < 0 || axis == f->nd - 1) && is_run(f) && dtype_of(f->descr) != no_dtype &&
+               count_of(f);
     }
 };
 
@@ -186,12 +185,11 @@ struct Keys {
 
 // NumPy compares in the dtype that both go to: here there is one.
 bool read_keys(PyObject* v, DType t, Keys& keys) {
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
     if (is_exact(v)) {
         Fields const* const f = fields(v);
         keys.data = f->data;
         keys.n = count_of(f);
-        return dtype_of(f->descr) == t && (f->flags & needed) == needed;
+        return dtype_of(f->descr) == t && is_run(f);
     }
     bool const is_same = PyFloat_CheckExact(v)  ? t == DType::float64
                          : PyLong_CheckExact(v) ? t == DType::int64
@@ -203,12 +201,10 @@ bool read_keys(PyObject* v, DType t, Keys& keys) {
 
 // nullptr without an error: NumPy's C function searches.
 PyObject* searched(PyObject* self, PyObject* v, bool behind) {
-    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
     Fields const* const f = fields(self);
     DType const t = dtype_of(f->descr);
     Keys keys;
-    if (!active().table || t == no_dtype || f->nd != 1 || (f->flags & needed) != needed)
-        return nullptr;
+    if (!active().table || t == no_dtype || f->nd != 1 || !is_run(f)) return nullptr;
     SearchFn const kernel = active().table->search[index(t)];
     if (!kernel || !read_keys(v, t, keys)) return nullptr;
     SearchBlock block = {f->data, f->dimensions[0], keys.data, keys.n, nullptr, behind};

@@ -91,6 +91,11 @@ struct BroadcastShape {
 // The strides of `f` broadcast to a shape. False: its shape does not go with it.
 bool broadcast_strides(const Fields* f, int nd, const npy_intp* dims, npy_intp* strides);
 
+// Whether the elements follow each other in C order, each where the processor wants it.
+inline bool is_run(const Fields* f) {
+    constexpr int needed = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    return (f->flags & needed) == needed;
+}
 // Whether the extents of two arrays in memory do not meet.
 bool disjoint(const Fields* f, const Fields* g);
 // Whether no byte belongs to two elements. False may be wrong.
