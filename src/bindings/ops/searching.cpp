@@ -193,6 +193,15 @@ PyObject* ravel_numbers(PyObject* const* numbers, const UnraveledShape& shape) {
     return as_scalar(reinterpret_cast<const char*>(&index), DType::int64, NPY_INTP);
 }
 
+// Counts a call by its indices and hands its result on. nullptr stays nullptr.
+PyObject* counted_by(Entry* entry, PyObject* indices, PyObject* out) {
+    if (out && is_exact(indices))
+        count_native(entry, fields(indices));
+    else if (out)
+        count_native(entry, DType::int64, Layout::scalar, 0, nullptr);
+    return out;
+}
+
 PyObject* unravel_number(int64_t index, const UnraveledShape& shape) {
     int64_t to[max_unraveled];
     if (!shape.unravel_one(index, to)) return decline(Why::value);
@@ -244,8 +253,7 @@ PyObject* unravel_index_native(int, Entry* entry, PyObject* self, PyObject* cons
         if (!read_index(self, &index)) return decline(Why::type);
         out = unravel_number(index, shape);
     }
-    if (out) count_native(entry, DType::int64, Layout::contiguous, shape.nd, shape.dims);
-    return out;
+    return counted_by(entry, self, out);
 }
 
 PyObject* ravel_multi_index_native(int, Entry* entry, PyObject* self, PyObject* const* args,
@@ -257,8 +265,7 @@ PyObject* ravel_multi_index_native(int, Entry* entry, PyObject* self, PyObject* 
     PyObject* const* const along = reinterpret_cast<PyTupleObject*>(self)->ob_item;
     PyObject* const out =
         is_exact(along[0]) ? ravel_arrays(along, shape) : ravel_numbers(along, shape);
-    if (out) count_native(entry, DType::int64, Layout::contiguous, shape.nd, shape.dims);
-    return out;
+    return counted_by(entry, along[0], out);
 }
 
 PyObject* nonzero_native(int which, Entry* entry, PyObject* self, PyObject* const*,
