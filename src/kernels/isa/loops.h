@@ -2,7 +2,7 @@
 // layout to them.
 #pragma once
 #include "api/block.h"
-#include "isa/scalar_math.h"
+#include "isa/booleans.h"
 
 #include <utility>
 
@@ -46,30 +46,36 @@ struct Run {
     const Unaligned<T>* first;
     explicit Run(const char* p) : first(reinterpret_cast<const Unaligned<T>*>(p)) {}
     RAPTORS_INLINE Value<T> operator[](ptrdiff_t i) const { return value<T>(first[i]); }
+    static constexpr bool has_lines = is_elementary<T> && sizeof(T) >= 4;
+    RAPTORS_INLINE auto line(ptrdiff_t i) const { return load<T>(first + i); }
 };
 template <class T>
 struct One {
     Value<T> x;
     explicit One(const char* p) : x(value<T>(*reinterpret_cast<const Unaligned<T>*>(p))) {}
     RAPTORS_INLINE Value<T> operator[](ptrdiff_t) const { return x; }
+    static constexpr bool has_lines = Run<T>::has_lines;
+    RAPTORS_INLINE auto line(ptrdiff_t) const { return splat(x); }
 };
 template <class T, bool one>
 using Input = std::conditional_t<one, One<T>, Run<T>>;
 
-// Where results go. R: what is stored, uint8_t for booleans.
+// Where results go.
 template <class... R>
 struct Outputs;
 template <class R>
 struct Outputs<R> {
+    static constexpr bool booleans = std::is_same_v<R, boolean>;
     Unaligned<R>* first;
     explicit Outputs(char* const* data) : first(reinterpret_cast<Unaligned<R>*>(data[0])) {}
     template <class V>
     RAPTORS_INLINE void put(ptrdiff_t i, V v) const {
-        first[i] = static_cast<R>(v);
+        first[i] = static_cast<Value<R>>(v);
     }
 };
 template <class R, class S>
 struct Outputs<R, S> {
+    static constexpr bool booleans = false;
     Unaligned<R>* first;
     Unaligned<S>* second;
     explicit Outputs(char* const* data)
@@ -82,12 +88,20 @@ struct Outputs<R, S> {
     }
 };
 
+// How many elements are done by vectors, the first ones.
+template <class F, class Out, class... In>
+RAPTORS_INLINE ptrdiff_t by_lines(char* out, ptrdiff_t n, const In&... in) {
+    if constexpr (Out::booleans && (In::has_lines && ...)) return compare_lines<F>(out, n, in...);
+    return 0;
+}
+
 template <class F, class Out, class X>
 void unary_core(char* const* data, ptrdiff_t n) noexcept {
     Run<X> const x(data[0]);
     Out const out(data + 1);
+    ptrdiff_t i = by_lines<F, Out>(data[1], n, x);
     RAPTORS_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i]));
+    for (; i < n; ++i) out.put(i, F::apply(x[i]));
 }
 
 template <class F, class Out, class X, class Y, unsigned scalar_mask>
@@ -95,8 +109,9 @@ void binary_core(char* const* data, ptrdiff_t n) noexcept {
     Input<X, (scalar_mask & 1) != 0> const x(data[0]);
     Input<Y, (scalar_mask & 2) != 0> const y(data[1]);
     Out const out(data + 2);
+    ptrdiff_t i = by_lines<F, Out>(data[2], n, x, y);
     RAPTORS_INDEPENDENT
-    for (ptrdiff_t i = 0; i < n; ++i) out.put(i, F::apply(x[i], y[i]));
+    for (; i < n; ++i) out.put(i, F::apply(x[i], y[i]));
 }
 
 template <class F, class Out, class X, class Y>
@@ -171,7 +186,7 @@ template <RowSignature signature, int argument, class T>
 using ComputedArgument = Computed<Argument<signature, argument, T>>;
 
 template <RowSignature signature, class T, int... output>
-Outputs<Value<ComputedArgument<signature, signature.inputs() + output, T>>...> outputs_of(
+Outputs<ComputedArgument<signature, signature.inputs() + output, T>...> outputs_of(
     std::integer_sequence<int, output...>);
 template <RowSignature signature, class T>
 using OutputsOf =
@@ -233,7 +248,7 @@ struct BinaryKernel {
 
 template <class F, class To, class From>
 struct CastKernel {
-    static constexpr Core core = unary_core<F, Outputs<Value<Computed<To>>>, Computed<From>>;
+    static constexpr Core core = unary_core<F, Outputs<Computed<To>>, Computed<From>>;
     static constexpr Cores cores = {1,
                                     1,
                                     {size_of<From>, size_of<To>},

@@ -45,12 +45,17 @@ RAPTORS_INLINE Unsigned<T> bits(T x) {
     return __builtin_bit_cast(Unsigned<T>, x);
 }
 template <class T>
-RAPTORS_INLINE std::make_signed_t<Unsigned<T>> magnitude_bits(T x) {
-    return static_cast<std::make_signed_t<Unsigned<T>>>(bits(x) & ~sign_mask<T>);
+RAPTORS_INLINE Signed<T> magnitude_bits(T x) {
+    return static_cast<Signed<T>>(bits(x) & ~sign_mask<T>);
+}
+// The same of each lane of a vector.
+template <class V>
+RAPTORS_INLINE Integers<V> magnitudes(V x) {
+    using T = Lane<V>;
+    return as<Signed<T>>(x) & static_cast<Signed<T>>(~sign_mask<T>);
 }
 template <class T>
-constexpr auto signed_infinity_bits =
-    static_cast<std::make_signed_t<Unsigned<T>>>(infinity_bits<T>);
+constexpr auto signed_infinity_bits = static_cast<Signed<T>>(infinity_bits<T>);
 
 template <class T>
 RAPTORS_INLINE T copy_sign(T x, T y) {
@@ -201,8 +206,8 @@ RAPTORS_INLINE T fmax(T x, T y) {
 
 // Logic and bits
 template <class T>
-RAPTORS_INLINE bool truth(T x) {
-    return x != T{0};  // NaN is true
+RAPTORS_INLINE auto truth(T x) {
+    return x != T{};  // NaN is true
 }
 
 // Counts outside 0 .. bits-1, negative ones included, shift everything out.

@@ -100,7 +100,7 @@ void scan_by_row(ScanBlock s) {
 template <class F, class T>
 void scan_side_by_side(const ScanBlock& s) {
     constexpr ptrdiff_t width = 8192 / size_of<T>;
-    constexpr Core next = binary_core<F, Outputs<Value<T>>, T, T, 0>;
+    constexpr Core next = binary_core<F, Outputs<T>, T, T, 0>;
     for (ptrdiff_t first = 0; first < s.rows; first += width) {
         ptrdiff_t const rows = smaller(width, s.rows - first);
         const char* in = s.in + first * size_of<T>;
@@ -108,7 +108,7 @@ void scan_side_by_side(const ScanBlock& s) {
         ptrdiff_t i = 0;
         if (!s.continues) {
             Run<T> const from(in);
-            Outputs<Value<T>> const to(&out);
+            Outputs<T> const to(&out);
             RAPTORS_INDEPENDENT
             for (ptrdiff_t j = 0; j < rows; ++j) to.put(j, from[j]);
             i = 1;

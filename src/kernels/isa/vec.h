@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "api/types.h"
 
@@ -62,6 +63,14 @@ struct VecOf {
 };
 template <class T, int bytes = vector_bytes>
 using Vec = typename VecOf<T, bytes>::type;
+
+// The type of a vector's lanes, and the signed integers of their size.
+template <class V>
+using Lane = std::remove_cvref_t<decltype(V{}[0])>;
+template <class T>
+using Signed = std::make_signed_t<Unsigned<T>>;
+template <class V>
+using Integers = Vec<Signed<Lane<V>>, static_cast<int>(sizeof(V))>;
 
 template <class T>
 constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));

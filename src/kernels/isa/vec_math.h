@@ -17,13 +17,6 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-template <class V>
-using Lane = std::remove_cvref_t<decltype(V{}[0])>;
-template <class T>
-using Signed = std::make_signed_t<Unsigned<T>>;
-template <class V>
-using Integers = Vec<Signed<Lane<V>>, static_cast<int>(sizeof(V))>;
-
 // One value in all lanes of a vector of any width.
 template <class V>
 RAPTORS_INLINE V each(Lane<V> x) {
@@ -53,13 +46,6 @@ RAPTORS_INLINE bool any_negative(V v) {
         for (uint64_t const p : part) found |= p;
         return (found & signs) != 0;
     }
-}
-
-// The magnitude's bits, which compare as integers: comparing a NaN would set a flag.
-template <class V>
-RAPTORS_INLINE Integers<V> magnitudes(V x) {
-    using T = Lane<V>;
-    return as<Signed<T>>(x) & static_cast<Signed<T>>(~sign_mask<T>);
 }
 
 // Coefficients from the highest degree down (Horner's scheme), the last `without` left out.

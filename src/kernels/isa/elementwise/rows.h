@@ -51,7 +51,7 @@ void at(const AtBlock& block) noexcept {
         if (static_cast<uint64_t>(index) >= static_cast<uint64_t>(b.length)) [[unlikely]]
             continue;  // changed by another thread
         char* const element = b.array + index * b.step;
-        Outputs<Value<T>>(&element).put(
+        Outputs<T>(&element).put(
             0, F::apply(One<T>(element)[0], One<T>(b.values + i * b.values_step)[0]));
     }
 }

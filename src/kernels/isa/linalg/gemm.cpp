@@ -15,17 +15,17 @@ struct Kernels {
                                           std::type_identity<T>>::type;
     using C = std::conditional_t<std::is_same_v<E, uint8_t>, uint16_t, E>;
     static constexpr bool has_small = sizeof(E) >= 4;
-    static constexpr int bits = 8 * int{sizeof(Lane<C>)};
+    static constexpr int bits = 8 * int{sizeof(Value<C>)};
 
     static constexpr Gemm make() {
         Gemm gemm{};
         gemm.mr = tile_rows;
         gemm.nr = tile_columns<C>;
         gemm.a_size = sizeof(Spread<C>);
-        gemm.b_size = sizeof(Lane<C>);
+        gemm.b_size = sizeof(Value<C>);
         gemm.kc = sizeof(C) == 8 ? 384 : 512;
         // A vector a cycle of a third of a nanosecond; 64-bit integers take several instructions.
-        gemm.ns = 0.33 / lanes<Lane<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
+        gemm.ns = 0.33 / lanes<Value<C>> * (std::is_same_v<C, uint64_t> ? 3 : 1) / 2;
         gemm.pack_a = pack_a<E, C>;
         gemm.pack_b = pack_b<E, C>;
         if constexpr (std::is_floating_point_v<E>) {

@@ -31,10 +31,10 @@ private:
 
 // All lanes: each half to the other, until one is left.
 template <class C, int bytes, int... i>
-RAPTORS_INLINE Lane<C> total(Vec<Lane<C>, bytes> v, std::integer_sequence<int, i...>) {
+RAPTORS_INLINE Value<C> total(Vec<Value<C>, bytes> v, std::integer_sequence<int, i...>) {
     constexpr int half = sizeof...(i);
     if constexpr (half == 1) {
-        return Lanes<C, sizeof(Lane<C>)>::add(v[0], v[1]);
+        return Lanes<C, sizeof(Value<C>)>::add(v[0], v[1]);
     } else {
         using H = Lanes<C, bytes / 2>;
         return total<C, bytes / 2>(H::add(__builtin_shufflevector(v, v, i...),
@@ -46,7 +46,7 @@ RAPTORS_INLINE Lane<C> total(Vec<Lane<C>, bytes> v, std::integer_sequence<int, i
 // Several rows of at least a vector, each in `chains` sums of its own; x may have as many.
 template <class C, int rows, int chains>
 RAPTORS_INLINE void dot_rows(const MatrixVector& s, ptrdiff_t row, ptrdiff_t x_row = 0) {
-    using L = Lane<C>;
+    using L = Value<C>;
     using N = Lanes<C, vector_bytes>;
     using V = typename N::V;
     const char* const a = s.a + row * s.a_row;
@@ -92,7 +92,7 @@ RAPTORS_INLINE void dot_rows(const MatrixVector& s, ptrdiff_t row, ptrdiff_t x_r
 }
 
 template <class C>
-RAPTORS_INLINE Lane<C> scalar_of(const char* p) {
+RAPTORS_INLINE Value<C> scalar_of(const char* p) {
     if constexpr (std::is_same_v<C, boolean>)
         return get<uint8_t>(p) != 0;
     else
@@ -102,7 +102,7 @@ RAPTORS_INLINE Lane<C> scalar_of(const char* p) {
 // Rows of less than a vector. fixed: their length, if it is known.
 template <class C, int fixed>
 void dot_short_rows(const MatrixVector& s) {
-    using L = Lane<C>;
+    using L = Value<C>;
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
     ptrdiff_t const k = fixed ? fixed : s.k;
     L x[fixed ? fixed : 64];
@@ -127,7 +127,7 @@ void dot_short_rows(const MatrixVector& s) {
 // One row, of elements that lie apart.
 template <class C>
 void dot_strided(const MatrixVector& s) {
-    using L = Lane<C>;
+    using L = Value<C>;
     using One = Lanes<C, sizeof(L)>;
     constexpr int chains = 8;
     L acc[chains] = {};
@@ -160,10 +160,10 @@ void dot_any_short_rows(const MatrixVector& s) {
 template <class C>
 void dot_long(const MatrixVector& s) {
     constexpr ptrdiff_t page = 4096, beyond = 11 * 128;
-    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
-    using One = Lanes<C, sizeof(Lane<C>)>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Value<C>));
+    using One = Lanes<C, sizeof(Value<C>)>;
     ptrdiff_t const third = s.k * size / 3 / page * page - page + beyond;
-    Lane<C> sums[3];
+    Value<C> sums[3];
     MatrixVector thirds = s, rest = s;
     thirds.a_row = third;
     thirds.k = third / size;
@@ -174,15 +174,15 @@ void dot_long(const MatrixVector& s) {
     rest.x += 3 * third;
     rest.k -= 3 * thirds.k;
     dot_rows<C, 1, 4>(rest, 0);
-    put(s.y, One::add(One::add(sums[0], sums[1]), One::add(sums[2], get<Lane<C>>(s.y))));
+    put(s.y, One::add(One::add(sums[0], sums[1]), One::add(sums[2], get<Value<C>>(s.y))));
 }
 
 template <class C>
 void dot(const MatrixVector& s) noexcept {
-    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Value<C>));
     constexpr ptrdiff_t long_row = ptrdiff_t{64} << 10;
     if (s.a_column != size || s.x_step != size) return dot_strided<C>(s);
-    if (s.k < lanes<Lane<C>>) return dot_any_short_rows<C>(s);
+    if (s.k < lanes<Value<C>>) return dot_any_short_rows<C>(s);
     if constexpr (!many_registers)
         if (s.k * size >= long_row) return dot_long<C>(s);
     dot_rows<C, 1, 4>(s, 0);
@@ -204,7 +204,7 @@ RAPTORS_INLINE void dot_last_rows(const MatrixVector& s, ptrdiff_t row) {
 template <class C>
 void by_rows(const MatrixVector& given) noexcept {
     MatrixVector const s = given;  // our own, which no element of y can be part of
-    if (s.k < lanes<Lane<C>>) return dot_any_short_rows<C>(s);
+    if (s.k < lanes<Value<C>>) return dot_any_short_rows<C>(s);
     constexpr int together = many_registers ? 8 : 6, chains = many_registers ? 4 : 2;
     ptrdiff_t i = 0;
     for (; !(many_registers && s.singly) && i + together <= s.m; i += together)
@@ -217,9 +217,9 @@ void by_rows(const MatrixVector& given) noexcept {
 
 // y (n) = or += `columns` contiguous columns of A times x.
 template <class C, int columns>
-void add_columns(Lane<C>* __restrict y, const char* __restrict a, ptrdiff_t a_column, const char* x,
-                 ptrdiff_t x_step, ptrdiff_t n, bool first) {
-    using L = Lane<C>;
+void add_columns(Value<C>* __restrict y, const char* __restrict a, ptrdiff_t a_column,
+                 const char* x, ptrdiff_t x_step, ptrdiff_t n, bool first) {
+    using L = Value<C>;
     using N = Lanes<C, vector_bytes>;
     using One = Lanes<C, sizeof(L)>;
     using V = typename N::V;
@@ -309,7 +309,7 @@ void by_short_columns(const MatrixVector& s) {
 
 template <class C>
 void by_columns(const MatrixVector& s) noexcept {
-    using L = Lane<C>;
+    using L = Value<C>;
     constexpr auto size = static_cast<ptrdiff_t>(sizeof(L));
     if constexpr (size >= 4)
         if (s.a_row == size && s.m <= short_column<C>) return by_short_columns<C>(s);

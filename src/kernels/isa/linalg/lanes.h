@@ -25,15 +25,12 @@ constexpr bool many_registers = true;  // 32
 constexpr bool many_registers = false;  // 16
 #endif
 
-template <class C>
-using Lane = std::conditional_t<std::is_same_v<C, boolean>, uint8_t, C>;
-
 // `bytes` of lanes, or one.
 template <class C, int bytes>
 struct Lanes {
-    static constexpr bool one = bytes == sizeof(Lane<C>);
-    using V = std::conditional_t<one, Lane<C>, Vec<Lane<C>, one ? 16 : bytes>>;
-    static constexpr int n = bytes / int{sizeof(Lane<C>)};
+    static constexpr bool one = bytes == sizeof(Value<C>);
+    using V = std::conditional_t<one, Value<C>, Vec<Value<C>, one ? 16 : bytes>>;
+    static constexpr int n = bytes / int{sizeof(Value<C>)};
 
     static RAPTORS_INLINE V add(V x, V y) {
         if constexpr (std::is_same_v<C, boolean>)

@@ -8,7 +8,7 @@ namespace {
 constexpr int tile_rows = many_registers ? 8 : 4;
 constexpr int tile_vectors = 3;
 template <class C>
-constexpr int tile_columns = tile_vectors * lanes<Lane<C>>;
+constexpr int tile_columns = tile_vectors * lanes<Value<C>>;
 
 template <class To, class E>
 RAPTORS_INLINE To packed_element(E x) {
@@ -73,13 +73,13 @@ void pack_a(const Panels& m) noexcept {
 // Only whole vectors: the last panel may be narrower.
 template <class E, class C>
 void pack_b(const Panels& m) noexcept {
-    constexpr int w = lanes<Lane<C>>;
-    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Lane<C>));
+    constexpr int w = lanes<Value<C>>;
+    constexpr auto size = static_cast<ptrdiff_t>(sizeof(Value<C>));
     for (ptrdiff_t j = 0; j < m.columns; j += 3 * w) {
         ptrdiff_t const n = smaller(3 * w, m.columns - j);
-        auto const pack = n > 2 * w ? pack_panel<E, Lane<C>, 3 * w>
-                          : n > w   ? pack_panel<E, Lane<C>, 2 * w>
-                                    : pack_panel<E, Lane<C>, w>;
+        auto const pack = n > 2 * w ? pack_panel<E, Value<C>, 3 * w>
+                          : n > w   ? pack_panel<E, Value<C>, 2 * w>
+                                    : pack_panel<E, Value<C>, w>;
         pack(m.to + j * m.rows * size, m.from + j * m.column, m.row, m.column, m.rows, n);
     }
 }
@@ -166,7 +166,7 @@ void packed_tile(const char* a, const char* b, ptrdiff_t k, char* c, ptrdiff_t c
 
 template <class E, class C>
 void packed(const PackedProduct& p) noexcept {
-    using L = Lane<C>;
+    using L = Value<C>;
     constexpr int w = lanes<L>, columns = tile_vectors * w;
     constexpr bool as_it_is = sizeof(L) == sizeof(E);
     alignas(64) L edge[tile_rows * columns];

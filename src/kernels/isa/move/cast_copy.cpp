@@ -12,6 +12,12 @@ namespace {
 // Small integers go through int32_t, as NumPy's do. Values of half precision come and go as floats.
 template <class To, class From>
 struct Convert {
+    template <Vector V>
+    static RAPTORS_INLINE auto apply(V x)
+        requires std::is_same_v<To, boolean>
+    {
+        return truth(x);
+    }
     static RAPTORS_INLINE Value<Computed<To>> apply(Value<Computed<From>> x) {
         if constexpr (is_complex<To> && is_complex<From>) {
             return {Convert<Real<To>, Real<From>>::apply(x.re),
