@@ -76,6 +76,49 @@ struct Bytes {
     char bytes[size];
 };
 
+char random_truth(std::mt19937& random, unsigned share) {
+    if (random() % 100 >= share) return 0;
+    return static_cast<char>(random() % 5 ? 1 : random() % 255 + 1);
+}
+
+void check_all(Isa isa, const std::vector<char>& mask, std::mt19937& random) {
+    compare<uint8_t>(isa, mask, 0, random);
+    compare<uint16_t>(isa, mask, 1, random);
+    compare<uint32_t>(isa, mask, 2, random);
+    compare<uint64_t>(isa, mask, 3, random);
+    compare<Bytes<16>>(isa, mask, 1, random);
+    assign<uint8_t>(isa, mask, 0, random);
+    assign<uint16_t>(isa, mask, 1, random);
+    assign<uint32_t>(isa, mask, 2, random);
+    assign<uint64_t>(isa, mask, 3, random);
+    assign<Bytes<16>>(isa, mask, 2, random);
+    compare<Bytes<3>>(isa, mask, 0, random);
+    compare<Bytes<12>>(isa, mask, 1, random);
+    compare<Bytes<40>>(isa, mask, 2, random);
+    assign<Bytes<3>>(isa, mask, 0, random);
+    assign<Bytes<12>>(isa, mask, 1, random);
+    assign<Bytes<40>>(isa, mask, 2, random);
+}
+
+// Counts in bytes, and pieces of a mask: all, none, one and some of 256 elements.
+void check_long(Isa isa, std::mt19937& random) {
+    for (char const value : {char{0}, char{1}, static_cast<char>(0x80)})
+        for (ptrdiff_t n : {255 * 64, 255 * 256 + 1, 300000}) {
+            std::vector<char> const mask(static_cast<size_t>(n), value);
+            CHECK(table(isa)->count_true(mask.data(), n) == (value ? n : 0));
+        }
+    for (int round = 0; round < 20; ++round) {
+        std::vector<char> mask(1000 + random() % 3000);
+        unsigned share = 0;
+        for (size_t i = 0; i < mask.size(); ++i) {
+            constexpr unsigned shares[] = {0, 1, 50, 100};
+            if (i % 256 == 3) share = shares[random() % 4];
+            mask[i] = random_truth(random, share);
+        }
+        check_all(isa, mask, random);
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -86,27 +129,10 @@ int main() {
         for (size_t n = 0; n < 400; n += n < 70 ? 1 : 37)
             for (unsigned share : {0u, 10u, 50u, 90u, 100u}) {
                 std::vector<char> mask(n + 3);
-                for (char& m : mask)
-                    m = random() % 100 < share
-                            ? static_cast<char>(random() % 5 ? 1 : random() % 255 + 1)
-                            : 0;
-                compare<uint8_t>(isa, mask, 0, random);
-                compare<uint16_t>(isa, mask, 1, random);
-                compare<uint32_t>(isa, mask, 2, random);
-                compare<uint64_t>(isa, mask, 3, random);
-                compare<Bytes<16>>(isa, mask, 1, random);
-                assign<uint8_t>(isa, mask, 0, random);
-                assign<uint16_t>(isa, mask, 1, random);
-                assign<uint32_t>(isa, mask, 2, random);
-                assign<uint64_t>(isa, mask, 3, random);
-                assign<Bytes<16>>(isa, mask, 2, random);
-                compare<Bytes<3>>(isa, mask, 0, random);
-                compare<Bytes<12>>(isa, mask, 1, random);
-                compare<Bytes<40>>(isa, mask, 2, random);
-                assign<Bytes<3>>(isa, mask, 0, random);
-                assign<Bytes<12>>(isa, mask, 1, random);
-                assign<Bytes<40>>(isa, mask, 2, random);
+                for (char& m : mask) m = random_truth(random, share);
+                check_all(isa, mask, random);
             }
+        check_long(isa, random);
     }
     return checks.report("test_compress");
 }

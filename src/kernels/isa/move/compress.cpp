@@ -1,8 +1,7 @@
 // a[mask] and a[mask] = values: the elements where a mask is true, in order.
-#include <cstring>
-
 #include "api/move.h"
 #include "isa/move/element.h"
+#include "isa/reduce/integer_sum.h"
 #include "isa/table.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -11,46 +10,11 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
-constexpr uint64_t all_ones = 0x0101010101010101;
+// A mask is looked at in pieces, whose true elements are found without a branch on each: a random
+// mask would make a processor guess. Positions in a piece are bytes.
+constexpr ptrdiff_t piece = 256, most_at_once = 8;
 
-ptrdiff_t count_true(const char* mask, ptrdiff_t n) noexcept {
-    ptrdiff_t total = 0;
-    for (ptrdiff_t begin = 0; begin < n; begin += 128) {  // counts that fit a byte
-        ptrdiff_t const end = n - begin < 128 ? n : begin + 128;
-        uint8_t part = 0;
-        RAPTORS_INDEPENDENT
-        for (ptrdiff_t i = begin; i < end; ++i)
-            part = static_cast<uint8_t>(part + (mask[i] != 0 ? 1 : 0));
-        total += part;
-    }
-    return total;
-}
-
-// Vectors are compressed in a register and stored whole, as long as there is room for all of one:
-// compressing to memory is microcode on Zen 4, and 12 times as slow. Moves i and k.
-#if defined(__AVX512BW__)
-template <class U>
-void compress_lines(const char* mask, const char* in, char* out, ptrdiff_t n, ptrdiff_t total,
-                    ptrdiff_t& i, ptrdiff_t& k) {
-    if constexpr (sizeof(U) == 4) {
-        for (; i + 16 <= n && k + 16 <= total; i += 16) {
-            __m128i const m = get<__m128i>(mask + i);
-            __mmask16 const set = _mm_test_epi8_mask(m, m);
-            __m512i const line = get<__m512i>(in + 4 * i);
-            put(out + 4 * k, _mm512_maskz_compress_epi32(set, line));
-            k += __builtin_popcount(set);
-        }
-    } else if constexpr (sizeof(U) == 8) {
-        for (; i + 8 <= n && k + 8 <= total; i += 8) {
-            __m128i const m = _mm_cvtsi64_si128(get<long long>(mask + i));
-            auto const set = static_cast<__mmask8>(_mm_test_epi8_mask(m, m));
-            __m512i const line = get<__m512i>(in + 8 * i);
-            put(out + 8 * k, _mm512_maskz_compress_epi64(set, line));
-            k += __builtin_popcount(set);
-        }
-    }
-}
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
 // For each set of 8 lanes their numbers, in order, a byte each.
 struct LanesOfSets {
     uint64_t of[256]{};
@@ -62,8 +26,141 @@ struct LanesOfSets {
 };
 constexpr LanesOfSets lanes_of_sets;
 
-// The set of 8 booleans.
-RAPTORS_INLINE unsigned set_of(const char* mask) {
+// The set of 32 booleans.
+RAPTORS_INLINE uint32_t set_of(const char* mask) {
+    __m256i const clear = _mm256_cmpeq_epi8(get<__m256i>(mask), _mm256_setzero_si256());
+    return ~static_cast<uint32_t>(_mm256_movemask_epi8(clear));
+}
+// Moves i; returns how many positions are found.
+RAPTORS_INLINE ptrdiff_t find_by_sets(const char* mask, ptrdiff_t n, uint8_t* position,
+                                      ptrdiff_t& i) {
+    constexpr uint64_t each = 0x0101010101010101;
+    ptrdiff_t k = 0;
+    for (; i + 32 <= n; i += 32) {
+        uint32_t set = set_of(mask + i);
+        RAPTORS_WHOLE
+        for (int j = 0; j < 32; j += most_at_once, set >>= most_at_once) {
+            put(position + k, lanes_of_sets.of[set & 255U] + static_cast<uint64_t>(i + j) * each);
+            k += __builtin_popcount(set & 255U);
+        }
+    }
+    return k;
+}
+#else
+RAPTORS_INLINE ptrdiff_t find_by_sets(const char*, ptrdiff_t, uint8_t*, ptrdiff_t&) { return 0; }
+#endif
+
+struct Found {
+    ptrdiff_t begin, length, count;  // of the piece, and how many of it are true
+    uint8_t position[piece + most_at_once];
+    bool all() const { return count == length; }
+};
+
+// Whether nothing of a whole piece is true.
+RAPTORS_INLINE bool is_clear(const char* mask) {
+    Vec<uint64_t> seen{};
+    RAPTORS_WHOLE
+    for (int i = 0; i < piece; i += vector_bytes) seen |= load<uint64_t>(mask + i);
+    uint64_t any = 0;
+    for (int i = 0; i < lanes<uint64_t>; ++i) any |= seen[i];
+    return any == 0;
+}
+
+// body(found) for each piece from `begin` on that has true elements, until it returns false.
+template <class Body>
+RAPTORS_INLINE void by_pieces(const char* mask, ptrdiff_t begin, ptrdiff_t n, const Body& body) {
+    Found found;
+    for (; begin < n; begin += piece) {
+        found.begin = begin;
+        found.length = smaller(piece, n - begin);
+        const char* const at = mask + begin;
+        if (found.length == piece && is_clear(at)) continue;
+        ptrdiff_t i = 0, k = find_by_sets(at, found.length, found.position, i);
+        for (; i < found.length; ++i) {
+            found.position[k] = static_cast<uint8_t>(i);
+            k += at[i] != 0;
+        }
+        found.count = k;
+        if (k && !body(found)) return;
+    }
+}
+
+// Elements of a piece that are found, to and from a run of them.
+template <class Copy>
+RAPTORS_INLINE void gather(char* run, const char* from, const Found& found, ptrdiff_t count,
+                           Copy copy) {
+    if (found.all()) {
+        for (ptrdiff_t j = 0; j < count; ++j) copy(run + j * copy.size, from + j * copy.size);
+    } else {
+        RAPTORS_UNROLL
+        for (ptrdiff_t j = 0; j < count; ++j)
+            copy(run + j * copy.size, from + found.position[j] * copy.size);
+    }
+}
+template <class Copy>
+RAPTORS_INLINE void scatter(char* to, const char* run, const Found& found, ptrdiff_t count,
+                            Copy copy) {
+    if (found.all()) {
+        for (ptrdiff_t j = 0; j < count; ++j) copy(to + j * copy.size, run + j * copy.size);
+    } else {
+        RAPTORS_UNROLL
+        for (ptrdiff_t j = 0; j < count; ++j)
+            copy(to + found.position[j] * copy.size, run + j * copy.size);
+    }
+}
+// Those of the other array in the same places, or one value, read before.
+template <class Copy>
+RAPTORS_INLINE void assign(char* to, const char* from, const Found& found, Copy copy) {
+    if (found.all()) {
+        for (ptrdiff_t j = 0; j < found.count; ++j) copy(to + j * copy.size, from + j * copy.size);
+    } else {
+        RAPTORS_UNROLL
+        for (ptrdiff_t j = 0; j < found.count; ++j)
+            copy(to + found.position[j] * copy.size, from + found.position[j] * copy.size);
+    }
+}
+template <class Copy, class Value>
+RAPTORS_INLINE void assign_one(char* to, Value value, const Found& found, Copy copy) {
+    if (found.all()) {
+        for (ptrdiff_t j = 0; j < found.count; ++j) copy.write(to + j * copy.size, value);
+    } else {
+        RAPTORS_UNROLL
+        for (ptrdiff_t j = 0; j < found.count; ++j)
+            copy.write(to + found.position[j] * copy.size, value);
+    }
+}
+
+ptrdiff_t count(const char* mask, ptrdiff_t n) noexcept { return count_true(mask, n); }
+
+// Whether so many of n are true that all of them are worth reading.
+constexpr bool is_dense(ptrdiff_t total, ptrdiff_t n) { return total > n / 16; }
+
+// Vectors are compressed in a register and stored whole, as long as there is room for all of one:
+// compressing to memory is microcode on Zen 4, and 12 times as slow. Moves i and k.
+#if defined(__AVX512BW__)
+template <int size>
+void compress_lines(const char* mask, const char* in, char* out, ptrdiff_t n, ptrdiff_t total,
+                    ptrdiff_t& i, ptrdiff_t& k) {
+    if constexpr (size == 4) {
+        for (; i + 16 <= n && k + 16 <= total; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            __mmask16 const set = _mm_test_epi8_mask(m, m);
+            __m512i const line = get<__m512i>(in + 4 * i);
+            put(out + 4 * k, _mm512_maskz_compress_epi32(set, line));
+            k += __builtin_popcount(set);
+        }
+    } else if constexpr (size == 8) {
+        for (; i + 8 <= n && k + 8 <= total; i += 8) {
+            __m128i const m = _mm_cvtsi64_si128(get<long long>(mask + i));
+            auto const set = static_cast<__mmask8>(_mm_test_epi8_mask(m, m));
+            __m512i const line = get<__m512i>(in + 8 * i);
+            put(out + 8 * k, _mm512_maskz_compress_epi64(set, line));
+            k += __builtin_popcount(set);
+        }
+    }
+}
+#elif defined(__AVX2__)
+RAPTORS_INLINE unsigned set_of_eight(const char* mask) {
     __m128i const m = _mm_cvtsi64_si128(get<long long>(mask));
     __m128i const clear = _mm_cmpeq_epi8(m, _mm_setzero_si128());
     return ~static_cast<unsigned>(_mm_movemask_epi8(clear)) & 255U;
@@ -80,13 +177,13 @@ RAPTORS_INLINE unsigned doubled(unsigned four) {
     return all[four];
 }
 
-template <class U>
+template <int size>
 void compress_lines(const char* mask, const char* in, char* out, ptrdiff_t n, ptrdiff_t total,
                     ptrdiff_t& i, ptrdiff_t& k) {
-    if constexpr (sizeof(U) == 4 || sizeof(U) == 8) {
+    if constexpr (size == 4 || size == 8) {
         for (; i + 8 <= n && k + 8 <= total; i += 8) {
-            unsigned const set = set_of(mask + i);
-            if constexpr (sizeof(U) == 4) {
+            unsigned const set = set_of_eight(mask + i);
+            if constexpr (size == 4) {
                 put(out + 4 * k, compressed(get<__m256i>(in + 4 * i), set));
                 k += __builtin_popcount(set);
             } else {
@@ -99,51 +196,106 @@ void compress_lines(const char* mask, const char* in, char* out, ptrdiff_t n, pt
     }
 }
 #else
-template <class U>
+template <int size>
 void compress_lines(const char*, const char*, char*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {
 }
 #endif
 
-// Elements are moved without a branch on the mask: each is stored, and the next one over it unless
-// it counts. `total` of them count: nothing is stored behind the last.
-template <class U>
-void compress_whole(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t total) {
-    auto const* const from = reinterpret_cast<const Unaligned<U>*>(in);
-    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
-    ptrdiff_t i = 0, k = 0;
-    compress_lines<U>(mask, in, to, n, total, i, k);
-    for (; i + 8 <= n && k + 8 <= total; i += 8) {
-        uint64_t eight;
-        std::memcpy(&eight, mask + i, sizeof eight);
-        if (!eight) continue;
-        if (eight == all_ones) {
-            std::memcpy(out + k, from + i, 8 * sizeof(U));
-            k += 8;
-            continue;
+#if defined(__AVX512BW__)
+// Stores under a mask, which write to nothing else. Returns how many elements are done.
+template <int size, class Values>
+ptrdiff_t copy_lines(const char* mask, const Values& values, char* out, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    if constexpr (size == 1) {
+        for (; i + 64 <= n; i += 64) {
+            __m512i const m = get<__m512i>(mask + i);
+            _mm512_mask_storeu_epi8(out + i, _mm512_test_epi8_mask(m, m), values(i));
         }
-        for (int j = 0; j < 8; ++j) {
-            out[k] = from[i + j];
-            k += mask[i + j] != 0;
+    } else if constexpr (size == 2) {
+        for (; i + 32 <= n; i += 32) {
+            __m256i const m = get<__m256i>(mask + i);
+            _mm512_mask_storeu_epi16(out + 2 * i, _mm256_test_epi8_mask(m, m), values(i));
+        }
+    } else if constexpr (size == 4) {
+        for (; i + 16 <= n; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            _mm512_mask_storeu_epi32(out + 4 * i, _mm_test_epi8_mask(m, m), values(i));
+        }
+    } else if constexpr (size == 8) {
+        for (; i + 16 <= n; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            __mmask16 const set = _mm_test_epi8_mask(m, m);
+            _mm512_mask_storeu_epi64(out + 8 * i, static_cast<__mmask8>(set), values(i));
+            _mm512_mask_storeu_epi64(out + 8 * i + 64, static_cast<__mmask8>(set >> 8),
+                                     values(i + 8));
         }
     }
-    for (; k < total && i < n; ++i) {
-        out[k] = from[i];
-        k += mask[i] != 0;
+    return i;
+}
+
+template <int size>
+__m512i line_of(const char* value) {
+    if constexpr (size == 1) return _mm512_set1_epi8(get<char>(value));
+    if constexpr (size == 2) return _mm512_set1_epi16(get<short>(value));
+    if constexpr (size == 4) return _mm512_set1_epi32(get<int>(value));
+    return _mm512_set1_epi64(get<long long>(value));
+}
+template <int size>
+ptrdiff_t copy_lines(const char* mask, const char* values, ptrdiff_t step, char* out, ptrdiff_t n) {
+    if constexpr (size == 0 || size > 8)
+        return 0;
+    else if (step)
+        return copy_lines<size>(
+            mask, [=](ptrdiff_t i) { return get<__m512i>(values + i * size); }, out, n);
+    else {
+        __m512i const line = line_of<size>(values);
+        return copy_lines<size>(mask, [=](ptrdiff_t) { return line; }, out, n);
     }
 }
 
+// Moves i and k: as long as there are values for a whole line.
+template <int size>
+void expand_lines(const char* mask, const char* values, char* out, ptrdiff_t n, ptrdiff_t total,
+                  ptrdiff_t& i, ptrdiff_t& k) {
+    if constexpr (size == 4) {
+        for (; i + 16 <= n && k + 16 <= total; i += 16) {
+            __m128i const m = get<__m128i>(mask + i);
+            __mmask16 const set = _mm_test_epi8_mask(m, m);
+            __m512i const line = get<__m512i>(values + 4 * k);
+            _mm512_mask_storeu_epi32(out + 4 * i, set, _mm512_maskz_expand_epi32(set, line));
+            k += __builtin_popcount(set);
+        }
+    } else if constexpr (size == 8) {
+        for (; i + 8 <= n && k + 8 <= total; i += 8) {
+            __m128i const m = _mm_cvtsi64_si128(get<long long>(mask + i));
+            auto const set = static_cast<__mmask8>(_mm_test_epi8_mask(m, m));
+            __m512i const line = get<__m512i>(values + 8 * k);
+            _mm512_mask_storeu_epi64(out + 8 * i, set, _mm512_maskz_expand_epi64(set, line));
+            k += __builtin_popcount(set);
+        }
+    }
+}
+#else
+template <int size>
+ptrdiff_t copy_lines(const char*, const char*, ptrdiff_t, char*, ptrdiff_t) {
+    return 0;
+}
+template <int size>
+void expand_lines(const char*, const char*, char*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {}
+#endif
+
 void compress(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t total,
               ptrdiff_t size) noexcept {
-    auto const whole = [&](auto tag) {
-        compress_whole<typename decltype(tag)::type>(mask, in, to, n, total);
-    };
-    with_element(size, whole, [&](auto copy_one) {
-        char* out = to;
-        const char* const end = to + total * size;
-        for (ptrdiff_t i = 0; i < n && out < end; ++i) {
-            copy_one(out, in + i * size);
-            out += mask[i] ? size : 0;
-        }
+    if (!total) return;
+    with_copy(size, [=](auto copy) {
+        ptrdiff_t i = 0, k = 0;
+        if (is_dense(total, n)) compress_lines<copy.whole>(mask, in, to, n, total, i, k);
+        by_pieces(mask, i, n, [&](const Found& found) {
+            ptrdiff_t const count = smaller(found.count, total - k);
+            gather(to + k * copy.size, in + found.begin * copy.size, found, count, copy);
+            k += count;
+            return k < total;
+        });
     });
 }
 
@@ -165,188 +317,78 @@ void nonzero_lines(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t 
         }
     }
 }
+#elif defined(__AVX2__)
+// The same, 32 booleans at a time.
+void nonzero_lines(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t total, ptrdiff_t& i,
+                   ptrdiff_t& k) {
+    for (; i + 32 <= n && k + 32 <= total; i += 32) {
+        uint32_t set = set_of(mask + i);
+        RAPTORS_WHOLE
+        for (int j = 0; j < 32; j += most_at_once, set >>= most_at_once) {
+            __m128i const lane =
+                _mm_cvtsi64_si128(static_cast<long long>(lanes_of_sets.of[set & 255U]));
+            __m256i const first = _mm256_set1_epi64x(i + j);
+            put(positions + k, _mm256_add_epi64(_mm256_cvtepu8_epi64(lane), first));
+            put(positions + k + 4,
+                _mm256_add_epi64(_mm256_cvtepu8_epi64(_mm_srli_epi64(lane, 32)), first));
+            k += __builtin_popcount(set & 255U);
+        }
+    }
+}
 #else
 void nonzero_lines(const char*, int64_t*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {}
 #endif
 
 void nonzero(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t total) noexcept {
+    if (!total) return;
     ptrdiff_t i = 0, k = 0;
     nonzero_lines(mask, positions, n, total, i, k);
-    for (; i + 8 <= n && k + 8 <= total; i += 8) {
-        uint64_t eight;
-        std::memcpy(&eight, mask + i, sizeof eight);
-        if (!eight) continue;
-        RAPTORS_WHOLE
-        for (int j = 0; j < 8; ++j) {
-            positions[k] = i + j;
-            k += mask[i + j] != 0;
-        }
-    }
-    for (; k < total && i < n; ++i) {
-        positions[k] = i;
-        k += mask[i] != 0;
-    }
-}
-
-// Where an element is stored if its boolean is true, and where else: without a branch, which a
-// random mask would make a processor guess at.
-template <class U>
-RAPTORS_INLINE Unaligned<U>* place_of(Unaligned<U>* element, bool selected, Unaligned<U>* nowhere) {
-    auto const to = reinterpret_cast<uintptr_t>(element),
-               off = reinterpret_cast<uintptr_t>(nowhere);
-    return reinterpret_cast<Unaligned<U>*>(off + (-static_cast<uintptr_t>(selected) & (to - off)));
-}
-
-#if defined(__AVX512BW__)
-// Stores under a mask, which write to nothing else. Returns how many elements are done.
-template <class U, class Values>
-ptrdiff_t copy_lines(const char* mask, const Values& values, char* out, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    if constexpr (sizeof(U) == 1) {
-        for (; i + 64 <= n; i += 64) {
-            __m512i const m = get<__m512i>(mask + i);
-            _mm512_mask_storeu_epi8(out + i, _mm512_test_epi8_mask(m, m), values(i));
-        }
-    } else if constexpr (sizeof(U) == 2) {
-        for (; i + 32 <= n; i += 32) {
-            __m256i const m = get<__m256i>(mask + i);
-            _mm512_mask_storeu_epi16(out + 2 * i, _mm256_test_epi8_mask(m, m), values(i));
-        }
-    } else if constexpr (sizeof(U) == 4) {
-        for (; i + 16 <= n; i += 16) {
-            __m128i const m = get<__m128i>(mask + i);
-            _mm512_mask_storeu_epi32(out + 4 * i, _mm_test_epi8_mask(m, m), values(i));
-        }
-    } else if constexpr (sizeof(U) == 8) {
-        for (; i + 16 <= n; i += 16) {
-            __m128i const m = get<__m128i>(mask + i);
-            __mmask16 const set = _mm_test_epi8_mask(m, m);
-            _mm512_mask_storeu_epi64(out + 8 * i, static_cast<__mmask8>(set), values(i));
-            _mm512_mask_storeu_epi64(out + 8 * i + 64, static_cast<__mmask8>(set >> 8),
-                                     values(i + 8));
-        }
-    }
-    return i;
-}
-
-template <class U>
-__m512i line_of(U value) {
-    if constexpr (sizeof(U) == 1) return _mm512_set1_epi8(static_cast<char>(value));
-    if constexpr (sizeof(U) == 2) return _mm512_set1_epi16(static_cast<short>(value));
-    if constexpr (sizeof(U) == 4) return _mm512_set1_epi32(static_cast<int>(value));
-    return _mm512_set1_epi64(static_cast<long long>(value));
-}
-template <class U>
-ptrdiff_t copy_lines(const char* mask, const char* values, ptrdiff_t step, char* out, ptrdiff_t n) {
-    if constexpr (sizeof(U) > 8)
-        return 0;
-    else if (step)
-        return copy_lines<U>(
-            mask, [=](ptrdiff_t i) { return get<__m512i>(values + i * ptrdiff_t{sizeof(U)}); }, out,
-            n);
-    else {
-        __m512i const line = line_of(get<U>(values));
-        return copy_lines<U>(mask, [=](ptrdiff_t) { return line; }, out, n);
-    }
-}
-
-// Moves i and k: as long as there are values for a whole line.
-template <class U>
-void expand_lines(const char* mask, const char* values, char* out, ptrdiff_t n, ptrdiff_t total,
-                  ptrdiff_t& i, ptrdiff_t& k) {
-    if constexpr (sizeof(U) == 4) {
-        for (; i + 16 <= n && k + 16 <= total; i += 16) {
-            __m128i const m = get<__m128i>(mask + i);
-            __mmask16 const set = _mm_test_epi8_mask(m, m);
-            __m512i const line = get<__m512i>(values + 4 * k);
-            _mm512_mask_storeu_epi32(out + 4 * i, set, _mm512_maskz_expand_epi32(set, line));
-            k += __builtin_popcount(set);
-        }
-    } else if constexpr (sizeof(U) == 8) {
-        for (; i + 8 <= n && k + 8 <= total; i += 8) {
-            __m128i const m = _mm_cvtsi64_si128(get<long long>(mask + i));
-            auto const set = static_cast<__mmask8>(_mm_test_epi8_mask(m, m));
-            __m512i const line = get<__m512i>(values + 8 * k);
-            _mm512_mask_storeu_epi64(out + 8 * i, set, _mm512_maskz_expand_epi64(set, line));
-            k += __builtin_popcount(set);
-        }
-    }
-}
-#else
-template <class U>
-ptrdiff_t copy_lines(const char*, const char*, ptrdiff_t, char*, ptrdiff_t) {
-    return 0;
-}
-template <class U>
-void expand_lines(const char*, const char*, char*, ptrdiff_t, ptrdiff_t, ptrdiff_t&, ptrdiff_t&) {}
-#endif
-
-template <class U>
-void copy_whole(const char* mask, const char* values, ptrdiff_t step, char* to, ptrdiff_t n) {
-    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
-    Unaligned<U> nowhere;
-    ptrdiff_t i = copy_lines<U>(mask, values, step, to, n);
-    auto const copy_one = [&](ptrdiff_t at) {
-        *place_of<U>(out + at, mask[at] != 0, &nowhere) = get<U>(values + at * step);
-    };
-    for (; i + 8 <= n; i += 8) {
-        uint64_t eight;
-        std::memcpy(&eight, mask + i, sizeof eight);
-        if (!eight) continue;
-        RAPTORS_WHOLE
-        for (int j = 0; j < 8; ++j) copy_one(i + j);
-    }
-    for (; i < n; ++i) copy_one(i);
+    by_pieces(mask, i, n, [&](const Found& found) {
+        ptrdiff_t const count = smaller(found.count, total - k);
+        int64_t* const out = positions + k;
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t j = 0; j < count; ++j) out[j] = found.begin + found.position[j];
+        k += count;
+        return k < total;
+    });
 }
 
 void copy_masked(const char* mask, const char* values, ptrdiff_t step, char* to, ptrdiff_t n,
                  ptrdiff_t size) noexcept {
-    auto const whole = [&](auto tag) {
-        using U = typename decltype(tag)::type;
-        // One value is read once.
-        step ? copy_whole<U>(mask, values, ptrdiff_t{sizeof(U)}, to, n)
-             : copy_whole<U>(mask, values, 0, to, n);
-    };
-    with_element(size, whole, [&](auto copy_one) {
-        for (ptrdiff_t i = 0; i < n; ++i)
-            if (mask[i]) copy_one(to + i * size, values + i * step);
+    if (n <= 0) return;
+    with_copy(size, [=](auto copy) {
+        ptrdiff_t const done = copy_lines<copy.whole>(mask, values, step, to, n);
+        auto const value = copy.read(values);
+        by_pieces(mask, done, n, [&](const Found& found) {
+            char* const out = to + found.begin * copy.size;
+            if (step)
+                assign(out, values + found.begin * copy.size, found, copy);
+            else
+                assign_one(out, value, found, copy);
+            return true;
+        });
     });
-}
-
-template <class U>
-void expand_whole(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff_t total) {
-    auto const* const from = reinterpret_cast<const Unaligned<U>*>(values);
-    auto* const out = reinterpret_cast<Unaligned<U>*>(to);
-    Unaligned<U> nowhere;
-    ptrdiff_t i = 0, k = 0;
-    expand_lines<U>(mask, values, to, n, total, i, k);
-    for (; i < n && k < total; ++i) {
-        bool const selected = mask[i] != 0;
-        *place_of<U>(out + i, selected, &nowhere) = from[k];
-        k += selected;
-    }
 }
 
 void expand(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff_t total,
             ptrdiff_t size) noexcept {
-    auto const whole = [&](auto tag) {
-        expand_whole<typename decltype(tag)::type>(mask, values, to, n, total);
-    };
-    with_element(size, whole, [&](auto copy_one) {
-        const char* from = values;
-        const char* const end = values + total * size;
-        for (ptrdiff_t i = 0; i < n && from < end; ++i) {
-            if (!mask[i]) continue;
-            copy_one(to + i * size, from);
-            from += size;
-        }
+    if (!total) return;
+    with_copy(size, [=](auto copy) {
+        ptrdiff_t i = 0, k = 0;
+        if (is_dense(total, n)) expand_lines<copy.whole>(mask, values, to, n, total, i, k);
+        by_pieces(mask, i, n, [&](const Found& found) {
+            ptrdiff_t const count = smaller(found.count, total - k);
+            scatter(to + found.begin * copy.size, values + k * copy.size, found, count, copy);
+            k += count;
+            return k < total;
+        });
     });
 }
 
 }  // namespace
 
 void fill_compress(MoveTable& table) noexcept {
-    table.count_true = &count_true;
+    table.count_true = &count;
     table.nonzero = &nonzero;
     table.compress = &compress;
     table.copy_masked = &copy_masked;

@@ -5,36 +5,51 @@
 namespace raptors::RAPTORS_ISA {
 namespace {
 
+// Each says the size, and the one known here (0: none), and reads an element to write it, once or
+// many times.
 template <class U>
 struct CopyWhole {
-    RAPTORS_INLINE void operator()(char* to, const char* from) const { put(to, get<U>(from)); }
+    static constexpr int size = sizeof(U), whole = size;
+    RAPTORS_INLINE U read(const char* from) const { return get<U>(from); }
+    RAPTORS_INLINE void write(char* to, U element) const { put(to, element); }
+    RAPTORS_INLINE void operator()(char* to, const char* from) const { write(to, read(from)); }
 };
 
 // An element of one to two U.
 template <class U>
 struct CopyEnds {
-    ptrdiff_t beyond;  // the size less that of a U
-    RAPTORS_INLINE void operator()(char* to, const char* from) const {
-        U const first = get<U>(from), last = get<U>(from + beyond);
-        put(to, first);
-        put(to + beyond, last);
+    static constexpr int whole = 0;
+    ptrdiff_t size;
+    struct Ends {
+        U first, last;
+    };
+    RAPTORS_INLINE Ends read(const char* from) const {
+        return {get<U>(from), get<U>(from + size - sizeof(U))};
     }
+    RAPTORS_INLINE void write(char* to, Ends element) const {
+        put(to, element.first);
+        put(to + size - sizeof(U), element.last);
+    }
+    RAPTORS_INLINE void operator()(char* to, const char* from) const { write(to, read(from)); }
 };
 
 struct CopyBytes {
+    static constexpr int whole = 0;
     ptrdiff_t size;
-    RAPTORS_INLINE void operator()(char* to, const char* from) const {
-        memcpy(to, from, static_cast<size_t>(size));
+    RAPTORS_INLINE const char* read(const char* from) const { return from; }
+    RAPTORS_INLINE void write(char* to, const char* element) const {
+        memcpy(to, element, static_cast<size_t>(size));
     }
+    RAPTORS_INLINE void operator()(char* to, const char* from) const { write(to, from); }
 };
 
 // body(copy), where copy(to, from) moves an element of `size` bytes: no power of two up to 16.
 template <class Body>
 RAPTORS_INLINE void with_odd_copy(ptrdiff_t size, const Body& body) {
-    if (size <= 4) return body(CopyEnds<uint16_t>{size - 2});
-    if (size <= 8) return body(CopyEnds<uint32_t>{size - 4});
-    if (size <= 16) return body(CopyEnds<uint64_t>{size - 8});
-    if (size <= 32) return body(CopyEnds<UnsignedOf<16>::type>{size - 16});
+    if (size <= 4) return body(CopyEnds<uint16_t>{size});
+    if (size <= 8) return body(CopyEnds<uint32_t>{size});
+    if (size <= 16) return body(CopyEnds<uint64_t>{size});
+    if (size <= 32) return body(CopyEnds<UnsignedOf<16>::type>{size});
     body(CopyBytes{size});
 }
 // whole(TypeTag<U>()) where an unsigned type U has `size` bytes, else odd(copy) as above.

@@ -1,34 +1,9 @@
 // Sums and products of integers: 64 bits wide, exact, so that order does not matter.
+#include "isa/reduce/integer_sum.h"
 #include "isa/reduce/reduction.h"
 
 namespace raptors::RAPTORS_ISA {
 namespace {
-
-template <class T>
-struct Widened;  // unsigned type of the same size, and of twice the size
-template <>
-struct Widened<boolean> {
-    using Own = uint8_t;
-    using Twice = uint16_t;
-};
-template <>
-struct Widened<int8_t> : Widened<boolean> {};
-template <>
-struct Widened<uint8_t> : Widened<boolean> {};
-template <>
-struct Widened<int16_t> {
-    using Own = uint16_t;
-    using Twice = uint32_t;
-};
-template <>
-struct Widened<uint16_t> : Widened<int16_t> {};
-template <>
-struct Widened<int32_t> {
-    using Own = uint32_t;
-    using Twice = uint64_t;
-};
-template <>
-struct Widened<uint32_t> : Widened<int32_t> {};
 
 // Sign-extended, as is right for unsigned types of fewer bits too: they become non-negative int64.
 template <class T>
@@ -38,19 +13,6 @@ inline uint64_t wide(T x) {
 template <>
 inline uint64_t wide<boolean>(boolean x) {
     return x != 0;
-}
-
-// Sum of the lanes of a vector of unsigned numbers, widened.
-template <class U>
-inline uint64_t lane_sum(Vec<U> v) {
-    if constexpr (sizeof(U) == 8) {
-        return reduce_lanes<U>(v, [](U a, U b) { return a + b; });
-    } else {
-        using Twice = typename Widened<U>::Twice;
-        Vec<Twice> const w = get<Vec<Twice>>(&v);
-        constexpr int bits = 8 * sizeof(U);
-        return lane_sum<Twice>((w & splat<Twice>(static_cast<U>(~U{0}))) + (w >> bits));
-    }
 }
 
 template <class T>
@@ -83,8 +45,6 @@ uint64_t dense_sum(const char* p, ptrdiff_t n) {
             for (ptrdiff_t j = 0; j < steps; ++j, i += step)
                 for (int k = 0; k < 4; ++k) {
                     Vec<Own> v = get<Vec<Own>>(p + i * size_of<T> + k * vector_bytes);
-                    if constexpr (std::is_same_v<T, boolean>)
-                        v = v != 0 ? splat<Own>(1) : Vec<Own>{};
                     if constexpr (flip) v ^= sign;
                     Vec<Twice> const w = get<Vec<Twice>>(&v);
                     a[k] += (w & low) + (w >> bits);
@@ -108,7 +68,10 @@ struct IntegerSum {
             for (ptrdiff_t i = 0; i < n; ++i) a += wide(get<T>(p + i * size_of<T>));
             return a;
         }
-        return a + dense_sum<T>(p, n);
+        if constexpr (std::is_same_v<T, boolean>)
+            return a + static_cast<uint64_t>(count_true(p, n));
+        else
+            return a + dense_sum<T>(p, n);
     }
 };
 
