@@ -59,8 +59,8 @@ Tiling choose_tiling(const Block& b, const Cores& cores) noexcept {
     }
     ptrdiff_t const capacity = piece_bytes / largest;
     if (columns && b.rows >= 4 && b.n >= long_row) {
-        // Whole cache lines of the column-like operand: 256 bytes down, the rest across.
-        ptrdiff_t const down = smaller(256 / largest, b.rows);
+        // Whole cache lines of the column-like operand: 128 bytes down, the rest across.
+        ptrdiff_t const down = smaller(128 / largest, b.rows);
         ptrdiff_t const bytes =
             packed > 2 ? max_arguments * piece_bytes / packed / 64 * 64 : 2 * piece_bytes;
         return {down, bytes / largest / down, bytes, true};

@@ -13,6 +13,34 @@ void copy_axis(const Nest& from, int axis, Nest& to, int place) noexcept {
     for (int i = 0; i < from.operands; ++i) to.strides[i][place] = from.strides[i][axis];
 }
 
+// The axis along which an operand's elements lie closest.
+int line_of(const Nest& nest, int operand) noexcept {
+    int line = -1;
+    for (int a = 0; a < nest.ndim; ++a) {
+        ptrdiff_t const step = magnitude(nest.strides[operand][a]);
+        if (step && (line < 0 || step <= magnitude(nest.strides[operand][line]))) line = a;
+    }
+    return line;
+}
+
+void reverse_axis(Nest& nest, int axis) noexcept {
+    for (int i = 0; i < nest.operands; ++i) {
+        nest.data[i] += nest.strides[i][axis] * (nest.shape[axis] - 1);
+        nest.strides[i][axis] = -nest.strides[i][axis];
+    }
+}
+
+// Reverses axes that are the line of some operand and run backwards in all of those.
+void reverse_lines(Nest& nest) noexcept {
+    bool forwards[max_dims] = {}, backwards[max_dims] = {};
+    for (int i = 0; i < nest.operands; ++i) {
+        int const line = line_of(nest, i);
+        if (line >= 0) (nest.strides[i][line] > 0 ? forwards : backwards)[line] = true;
+    }
+    for (int a = 0; a < nest.ndim; ++a)
+        if (backwards[a] && !forwards[a]) reverse_axis(nest, a);
+}
+
 }  // namespace
 
 void copy_used_axes(const Nest& from, Nest& to) noexcept {
@@ -32,7 +60,7 @@ void k_order(const Nest& nest, int inputs, int* perm) noexcept {
 void simplify(Nest& nest) noexcept {
     int const operands = nest.operands;
     int ndim = 0;
-    bool falling = true;
+    bool falling = true, backwards = false;
     ptrdiff_t weight[max_dims];  // bytes all operands move by along an axis
     for (int a = 0; a < nest.ndim; ++a) {
         ptrdiff_t const length = nest.shape[a];
@@ -48,13 +76,9 @@ void simplify(Nest& nest) noexcept {
         for (int i = 0; i < operands; ++i) {
             total += magnitude(nest.strides[i][a]);
             forwards |= nest.strides[i][a] > 0;
+            backwards |= nest.strides[i][a] < 0;
         }
-        if (!forwards && total) {
-            for (int i = 0; i < operands; ++i) {
-                nest.data[i] += nest.strides[i][a] * (length - 1);
-                nest.strides[i][a] = -nest.strides[i][a];
-            }
-        }
+        if (!forwards && total) reverse_axis(nest, a);
         falling &= ndim == 0 || weight[ndim - 1] >= total;
         weight[ndim] = total;
         if (ndim != a) copy_axis(nest, a, nest, ndim);
@@ -69,6 +93,8 @@ void simplify(Nest& nest) noexcept {
                 rotate_to(nest.shape, place, a);
                 for (int i = 0; i < operands; ++i) rotate_to(nest.strides[i], place, a);
             });
+    nest.ndim = ndim;
+    if (backwards && ndim > 1) reverse_lines(nest);
     nest.ndim = merge_axes(
         ndim, operands, [&](int a) -> ptrdiff_t& { return nest.shape[a]; },
         [&](int i, int a) { return nest.strides[i][a]; },

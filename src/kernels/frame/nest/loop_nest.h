@@ -19,10 +19,10 @@ struct Nest {
 // k_order (axes.h) of the first `inputs` operands.
 void k_order(const Nest& nest, int inputs, int* perm) noexcept;
 
-// Reverses axes that run backwards in every operand, sorts axes so that the innermost has the
-// smallest strides, drops length-1 axes and merges axes that are one run in memory for every
-// operand. Elements correspond as before. An empty nest (some length 0) is reduced to one axis of
-// length 0.
+// Reverses axes that run backwards in every operand, or in those whose elements lie closest along
+// it, sorts axes so that the innermost has the smallest strides, drops length-1 axes and merges
+// axes that are one run in memory for every operand. Elements correspond as before. An empty nest
+// (some length 0) is reduced to one axis of length 0.
 void simplify(Nest& nest) noexcept;
 
 // Number of elements.

@@ -53,30 +53,6 @@ struct Convert {
     }
 };
 
-// `lines` contiguous lines of `length` elements to `length` contiguous lines: two cache lines of
-// each target at a time, down long lines of the source, where the prefetcher follows. It does not
-// follow the targets, which are fetched ahead; from too many of them the processor would have
-// forgotten the pages.
-template <class U>
-void transpose_runs(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step,
-                    ptrdiff_t lines, ptrdiff_t length) noexcept {
-    constexpr ptrdiff_t size = sizeof(U), line = 64, across = 2 * line / size;
-    constexpr ptrdiff_t band = 512, side = 32 / size, ahead = 8;
-    for (ptrdiff_t top = 0; top < length; top += band)
-        for (ptrdiff_t a = 0; a < lines; a += across) {
-            ptrdiff_t const width = smaller(across, lines - a), end = smaller(top + band, length);
-            for (ptrdiff_t b = top; b < end; b += side) {
-                char* const target = to + b * to_step + a * size;
-                for (ptrdiff_t i = ahead; i < ahead + side; ++i) {
-                    __builtin_prefetch(target + i * to_step, 1);
-                    __builtin_prefetch(target + i * to_step + line, 1);
-                }
-                transpose<U>(target, to_step, from + a * from_step + b * size, from_step, width,
-                             smaller(side, end - b));
-            }
-        }
-}
-
 // Between a row-like and a column-like side: those that cannot be transposed by whole lines by
 // tiles of two cache lines square through a buffer.
 template <class U>
@@ -86,11 +62,11 @@ void copy_transposed(char* to, const char* from, Block b) noexcept {
         std::swap(b.rows, b.n);
         std::swap(b.inner, b.outer);
     }
-    constexpr ptrdiff_t few = 256 / size;  // rows: a tile
-    if (b.outer[0] == size && b.inner[1] == size && b.rows <= few)
-        return transpose<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
-    if (b.outer[0] == size && b.inner[1] == size)
-        return transpose_runs<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows);
+    if (b.outer[0] == size && b.inner[1] == size) {
+        constexpr ptrdiff_t two_cache_lines = 128 / size, buffered = 256 / size;
+        ptrdiff_t const least = b.rows <= buffered ? TileRow<U, 32>::n : two_cache_lines;
+        return transpose<U>(to, b.outer[1], from, b.inner[0], b.n, b.rows, least);
+    }
     alignas(64) char buffer[side * side * size];
     // Down the lines of a column-like source, where the prefetcher follows.
     for (ptrdiff_t c = 0; c < b.n; c += side) {

@@ -26,7 +26,9 @@ template <class U, int most>
 struct TileRow {
     static constexpr int bytes = vector_bytes < 32 || sizeof(U) < 4 ? 16 : most;
     static constexpr int n = bytes / static_cast<int>(sizeof(U));
-    typedef U type __attribute__((vector_size(bytes)));
+    using Number = std::conditional_t<(sizeof(U) < 16), U, uint64_t>;
+    typedef Number type __attribute__((vector_size(bytes)));
+    static constexpr std::make_integer_sequence<int, bytes / sizeof(Number)> lanes_in_order{};
 };
 
 // In each 16 bytes, elements of both vectors in turn, from the first or the second half of those.
@@ -50,10 +52,15 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
                                    ptrdiff_t from_step) {
     using V = typename TileRow<U, most>::type;
     constexpr int n = TileRow<U, most>::n, group = 16 / static_cast<int>(sizeof(U));
-    constexpr std::make_integer_sequence<int, n> lanes_in_order;
+    constexpr auto lanes_in_order = TileRow<U, most>::lanes_in_order;
     V x[n], y[n];
     RAPTORS_WHOLE
-    for (int i = 0; i < n; ++i) memcpy(&x[i], from + i * from_step, sizeof(V));
+    for (int i = 0; i < n; ++i) {
+        memcpy(&x[i], from + i * from_step, sizeof(V));
+#if defined(__AVX2__)
+        asm("" : "+x"(x[i]));  // once: each shuffle would load its operand again
+#endif
+    }
     RAPTORS_WHOLE
     for (int step = 1; step < group; step *= 2) {
         RAPTORS_WHOLE
@@ -74,28 +81,48 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
         }
     }
     RAPTORS_WHOLE
-    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, &y[i], sizeof(V));
+    for (int i = 0; i < n; ++i) memcpy(to + i * to_step, n > group ? &y[i] : &x[i], sizeof(V));
 }
 
-// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements.
+// How many lines, so many bytes apart, are gone through side by side: those that have a cache line
+// each in half of L1, if they are a power of two apart, so that few sets hold all; else as many as
+// L2 holds, which is enough, and longer runs of what is written.
+constexpr ptrdiff_t lines_side_by_side(ptrdiff_t step) {
+    constexpr int line_bits = 6, page_bits = 12;  // a set of L1 is found by the bits between
+    constexpr ptrdiff_t ways = 4, few = 32, most = 1024;
+    int const bits = step ? __builtin_ctzll(static_cast<unsigned long long>(step)) : page_bits;
+    int const fixed = bits < line_bits ? line_bits : bits < page_bits ? bits : page_bits;
+    ptrdiff_t const in_l1 = ways << (page_bits - fixed);
+    return in_l1 < few ? in_l1 : most;
+}
+
+// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements, along those:
+// several side by side, at least so many.
 template <class U, int most = 32>
 void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
-               ptrdiff_t length) noexcept {
-    if constexpr (sizeof(U) == 16) {
+               ptrdiff_t length, ptrdiff_t least = TileRow<U, most>::n) noexcept {
+    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = sizeof(U);
+    ptrdiff_t const fit = lines_side_by_side(from_step) / tile * tile;
+    ptrdiff_t const across = fit < least ? least : fit;
+    if (lines < tile || length < tile) {
         for (ptrdiff_t b = 0; b < length; ++b)
             for (ptrdiff_t a = 0; a < lines; ++a)
-                memcpy(to + b * to_step + a * 16, from + a * from_step + b * 16, 16);
+                put(to + b * to_step + a * size, get<U>(from + a * from_step + b * size));
         return;
+    }
+    auto const one = [&](ptrdiff_t a, ptrdiff_t b) {  // the last ones overlap those before
+        a = smaller(a, lines - tile);
+        b = smaller(b, length - tile);
+        transpose_tile<U, most>(to + b * to_step + a * size, to_step,
+                                from + a * from_step + b * size, from_step);
+    };
+    if (across == tile) {
+        for (ptrdiff_t a = 0; a < lines; a += tile)
+            for (ptrdiff_t b = 0; b < length; b += tile) one(a, b);
     } else {
-        constexpr ptrdiff_t tile = TileRow<U, most>::n, size = static_cast<ptrdiff_t>(sizeof(U));
-        ptrdiff_t const whole_lines = lines - lines % tile, whole_length = length - length % tile;
-        for (ptrdiff_t a = 0; a < whole_lines; a += tile)
-            for (ptrdiff_t b = 0; b < whole_length; b += tile)
-                transpose_tile<U, most>(to + b * to_step + a * size, to_step,
-                                        from + a * from_step + b * size, from_step);
-        for (ptrdiff_t a = 0; a < lines; ++a)
-            for (ptrdiff_t b = a < whole_lines ? whole_length : 0; b < length; ++b)
-                memcpy(to + b * to_step + a * size, from + a * from_step + b * size, sizeof(U));
+        for (ptrdiff_t first = 0; first < lines; first += across)
+            for (ptrdiff_t b = 0; b < length; b += tile)
+                for (ptrdiff_t a = first; a < smaller(lines, first + across); a += tile) one(a, b);
     }
 }
 
