@@ -3,6 +3,7 @@
 #pragma once
 #include "api/block.h"
 #include "isa/booleans.h"
+#include "isa/pairs.h"
 
 #include <utility>
 
@@ -30,16 +31,6 @@ void drive(const Block& block, const Cores& cores) noexcept;
 
 namespace {
 
-// No iteration touches what another writes: operands are disjoint or exactly in place (Block
-// promises it).
-#if defined(__clang__)
-#define RAPTORS_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#define RAPTORS_UNROLL _Pragma("clang loop unroll_count(4)")
-#else
-#define RAPTORS_INDEPENDENT _Pragma("GCC ivdep")
-#define RAPTORS_UNROLL _Pragma("GCC unroll 4")
-#endif
-
 // The two kinds of operand in a run.
 template <class T>
 struct Run {
@@ -47,7 +38,12 @@ struct Run {
     explicit Run(const char* p) : first(reinterpret_cast<const Unaligned<T>*>(p)) {}
     RAPTORS_INLINE Value<T> operator[](ptrdiff_t i) const { return value<T>(first[i]); }
     static constexpr bool has_lines = is_elementary<T> && sizeof(T) >= 4;
+    static constexpr bool has_pairs = is_complex<T>;
     RAPTORS_INLINE auto line(ptrdiff_t i) const { return load<T>(first + i); }
+    RAPTORS_INLINE auto pairs(ptrdiff_t i) const { return Pairs<Real<T>>::load(first + i); }
+    RAPTORS_INLINE auto some_pairs(ptrdiff_t i, ptrdiff_t n) const {
+        return Pairs<Real<T>>::load_part(first + i, n);
+    }
 };
 template <class T>
 struct One {
@@ -55,7 +51,10 @@ struct One {
     explicit One(const char* p) : x(value<T>(*reinterpret_cast<const Unaligned<T>*>(p))) {}
     RAPTORS_INLINE Value<T> operator[](ptrdiff_t) const { return x; }
     static constexpr bool has_lines = Run<T>::has_lines;
+    static constexpr bool has_pairs = Run<T>::has_pairs;
     RAPTORS_INLINE auto line(ptrdiff_t) const { return splat(x); }
+    RAPTORS_INLINE auto pairs(ptrdiff_t) const { return Pairs<Real<T>>::repeat(x); }
+    RAPTORS_INLINE auto some_pairs(ptrdiff_t, ptrdiff_t) const { return pairs(0); }
 };
 template <class T, bool one>
 using Input = std::conditional_t<one, One<T>, Run<T>>;
@@ -65,7 +64,7 @@ template <class... R>
 struct Outputs;
 template <class R>
 struct Outputs<R> {
-    static constexpr bool booleans = std::is_same_v<R, boolean>;
+    using Result = R;
     Unaligned<R>* first;
     explicit Outputs(char* const* data) : first(reinterpret_cast<Unaligned<R>*>(data[0])) {}
     template <class V>
@@ -75,7 +74,7 @@ struct Outputs<R> {
 };
 template <class R, class S>
 struct Outputs<R, S> {
-    static constexpr bool booleans = false;
+    using Result = void;
     Unaligned<R>* first;
     Unaligned<S>* second;
     explicit Outputs(char* const* data)
@@ -91,7 +90,11 @@ struct Outputs<R, S> {
 // How many elements are done by vectors, the first ones.
 template <class F, class Out, class... In>
 RAPTORS_INLINE ptrdiff_t by_lines(char* out, ptrdiff_t n, const In&... in) {
-    if constexpr (Out::booleans && (In::has_lines && ...)) return compare_lines<F>(out, n, in...);
+    using R = typename Out::Result;
+    if constexpr (std::is_same_v<R, boolean> && (In::has_lines && ...))
+        return compare_lines<F>(out, n, in...);
+    if constexpr (is_complex<R> && (In::has_pairs && ...))
+        return compute_pairs<F, Real<R>>(out, n, in...);
     return 0;
 }
 

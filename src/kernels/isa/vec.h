@@ -18,6 +18,16 @@
 #define RAPTORS_WHOLE _Pragma("GCC unroll 16")
 #endif
 
+// Loops of which no iteration touches what another writes: operands are disjoint or exactly in
+// place (Block promises it); and those whose steps depend on nothing but each other's order.
+#if defined(__clang__)
+#define RAPTORS_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#define RAPTORS_UNROLL _Pragma("clang loop unroll_count(4)")
+#else
+#define RAPTORS_INDEPENDENT _Pragma("GCC ivdep")
+#define RAPTORS_UNROLL _Pragma("GCC unroll 4")
+#endif
+
 namespace raptors::RAPTORS_ISA {
 namespace {
 
