@@ -114,7 +114,21 @@ void stride_order(const Fields* f, int* perm) {
     if (!(f->flags & NPY_ARRAY_C_CONTIGUOUS)) stride_order(f->nd, f->strides, perm);
 }
 
-PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
+namespace {
+
+// The axes of a copy of an array, the outermost first.
+void order_axes(const Fields* f, Order order, int* perm) {
+    perm[0] = 0;  // a compiler sees that it is set
+    int const both = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
+    if (order == Order::any)
+        order = (f->flags & both) == NPY_ARRAY_F_CONTIGUOUS ? Order::fortran : Order::c;
+    if (order == Order::keep) return stride_order(f, perm);
+    for (int d = 0; d < f->nd; ++d) perm[d] = order == Order::fortran ? f->nd - 1 - d : d;
+}
+
+}  // namespace
+
+PyObject* converted(PyObject* self, PyArray_Descr* descr, Order order) {
     const Active& act = active();
     Fields* const f = fields(self);
     DType const t = dtype_of(f->descr), u = dtype_of(descr);
@@ -122,11 +136,8 @@ PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep) {
     if (is_floating(t) && u == DType::uint32) return decline(Why::value);
     // NumPy warns of imaginary parts that are lost.
     if (is_complex(t) && !quiet_cast(t, u)) return decline(Why::value);
-    int perm[max_dims];
-    if (keep)
-        stride_order(f, perm);
-    else
-        for (int d = 0; d < f->nd; ++d) perm[d] = d;
+    int perm[NPY_MAXDIMS];
+    order_axes(f, order, perm);
     PyObject* out = new_array_ordered(f->nd, f->dimensions, perm, descr);
     if (!out) return nullptr;
     bool const quiet = quiet_cast(t, u);
@@ -149,8 +160,7 @@ PyObject* copied(PyObject* self, Order order) {
     if (!is_movable(f->descr)) return decline(Why::dtype);
     bool const flat = f->flags & NPY_ARRAY_C_CONTIGUOUS && order != Order::fortran;
     int perm[NPY_MAXDIMS];
-    for (int d = 0; d < f->nd; ++d) perm[d] = order == Order::fortran ? f->nd - 1 - d : d;
-    if (order == Order::keep && !flat) stride_order(f, perm);
+    order_axes(f, order, perm);
     PyObject* const out = new_array_ordered(f->nd, f->dimensions, perm, f->descr);
     if (!out) return nullptr;
     npy_intp const size = PyDataType_ELSIZE(f->descr);
@@ -166,7 +176,8 @@ PyObject* as_values(PyArray_Descr* descr, PyObject* from) {
     PyArray_Descr* const own = fields(from)->descr;
     if (moves_to(descr, own)) return new_ref(from);
     DType const t = dtype_of(descr);
-    return converts_to(t, dtype_of(own)) ? converted(from, descr_of(t), true) : decline(Why::dtype);
+    return converts_to(t, dtype_of(own)) ? converted(from, descr_of(t), Order::keep)
+                                         : decline(Why::dtype);
 }
 
 int assign(char* data, int nd, const npy_intp* dims, const npy_intp* strides, PyArray_Descr* descr,

@@ -1,5 +1,6 @@
 // Elements from one array to another: copies, conversions, assignment.
 #pragma once
+#include "python/arguments.h"
 #include "python/signature.h"
 
 namespace raptors {
@@ -22,13 +23,11 @@ void stride_order(int nd, const npy_intp* strides, int* perm);
 // be other fields.
 bool has_no_holes(PyArray_Descr* descr);
 
-enum class Order { c, fortran, keep };
-// A copy of an exact array in its own dtype; keep: its axes follow each other in memory as they do.
-// nullptr without an error: declined.
+// A copy of an exact array in its own dtype. nullptr without an error: declined.
 PyObject* copied(PyObject* self, Order order);
-// A new array with the elements of an exact array in dtype `descr`, both with kernels: in C order,
-// or (`keep`) in the array's own axis order. Declines where the cast raises an event.
-PyObject* converted(PyObject* self, PyArray_Descr* descr, bool keep);
+// A new array with the elements of an exact array in dtype `descr`, both with kernels. Declines
+// where the cast raises an event.
+PyObject* converted(PyObject* self, PyArray_Descr* descr, Order order);
 // A new C-ordered array with the elements of an exact array whose dtype has kernels.
 PyObject* c_ordered(PyObject* self);
 // An exact array as one whose elements can be moved to those of dtype `descr`: itself, or a copy

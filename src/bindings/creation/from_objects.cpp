@@ -198,6 +198,12 @@ bool fill_bytes(Fields* f, PyObject* value) {
     return done;
 }
 
+// Whether the elements lie as asked for, in C or Fortran order.
+bool is_in(Order order, const Fields* f) {
+    return (order == Order::c && f->flags & NPY_ARRAY_C_CONTIGUOUS) ||
+           (order == Order::fortran && f->flags & NPY_ARRAY_F_CONTIGUOUS);
+}
+
 }  // namespace
 
 PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
@@ -208,41 +214,43 @@ PyObject* array_native(int, Entry* entry, PyObject* self, PyObject* const* args,
     PyObject* slots[max_parameters];
     if (!array_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     PyObject *const dtype = slots[0], *const copy = slots[1];
-    bool keep = true, subok;
-    if (!is_none(slots[2]) && !parse_order(slots[2], &keep)) return decline(Why::keyword);
+    Order order = Order::keep;
+    bool subok;
+    if (!is_none(slots[2]) && !parse_order(slots[2], &order)) return decline(Why::keyword);
     npy_intp ndmin = 0;
     if ((copy && copy != Py_True && copy != Py_None) || !parse_flag(slots[3], &subok) ||
         (slots[4] && (!parse_integer(slots[4], &ndmin) || ndmin > 1)))
         return decline(Why::keyword);
     PyArray_Descr* descr = nullptr;
     if (!parse_dtype(dtype, &descr)) return nullptr;
-    if (list) return from_sequence(entry, self, descr);
+    if (list)
+        return order == Order::fortran ? decline(Why::keyword) : from_sequence(entry, self, descr);
     Fields* const f = fields(self);
     if (f->nd < ndmin) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
     if (!same && dtype_of(descr) == dtype_of(f->descr))
         return decline(Why::dtype);  // equivalent, such as long and longlong: perhaps a view
     if (copy == Py_None && same)
-        return keep || f->flags & NPY_ARRAY_C_CONTIGUOUS ? counted(entry, as_ours(self))
-                                                         : decline(Why::keyword);
-    if (same) return counted(entry, copied(self, keep ? Order::keep : Order::c));
+        return order == Order::keep || is_in(order, f) ? counted(entry, as_ours(self))
+                                                       : decline(Why::keyword);
+    if (same) return counted(entry, copied(self, order));
     return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
-                                          : counted(entry, converted(self, descr, keep));
+                                          : counted(entry, converted(self, descr, order));
 }
 
 PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
                          Py_ssize_t nargs, PyObject* kwnames) {
     if (!active().table) return decline(Why::disabled);
-    bool contiguous = which == 1;
     bool const list = is_sequence(self);
     if (!list && !is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!asarray_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
     // The others have no order=, and of lists one makes arrays in Fortran order.
     if (which && (slots[1] || (list && which == 2))) return decline(Why::keyword);
-    bool keep = true;
-    if (!is_none(slots[1]) && !parse_order(slots[1], &keep)) return decline(Why::keyword);
-    contiguous = contiguous || !keep;
+    constexpr Order of_function[] = {Order::keep, Order::c, Order::fortran};
+    Order order = of_function[which];
+    if (!is_none(slots[1]) && !parse_order(slots[1], &order)) return decline(Why::keyword);
+    if (order == Order::any || (list && order == Order::fortran)) return decline(Why::keyword);
     PyObject* const dtype = slots[0];
     PyArray_Descr* descr = nullptr;
     if ((list || dtype != reinterpret_cast<PyObject*>(fields(self)->descr)) &&
@@ -252,17 +260,11 @@ PyObject* asarray_native(int which, Entry* entry, PyObject* self, PyObject* cons
     Fields* const f = fields(self);
     if (which && f->nd == 0) return decline(Why::shape);
     bool const same = !descr || descr == f->descr;
-    if (which == 2) {
-        if (!same) return decline(Why::keyword);
-        return counted(entry, f->flags & NPY_ARRAY_F_CONTIGUOUS ? as_ours(self)
-                                                                : copied(self, Order::fortran));
-    }
     if (!same && dtype_of(descr) == dtype_of(f->descr)) return decline(Why::dtype);
-    if (same && (!contiguous || f->flags & NPY_ARRAY_C_CONTIGUOUS))
-        return counted(entry, as_ours(self));
-    if (same) return counted(entry, copied(self, Order::c));
+    if (same && (order == Order::keep || is_in(order, f))) return counted(entry, as_ours(self));
+    if (same) return counted(entry, copied(self, order));
     return dtype_of(f->descr) == no_dtype ? decline(Why::dtype)
-                                          : counted(entry, converted(self, descr, !contiguous));
+                                          : counted(entry, converted(self, descr, order));
 }
 
 PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* args,
@@ -271,9 +273,9 @@ PyObject* copy_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     if (!is_exact(self)) return decline(Why::type);
     PyObject* slots[max_parameters];
     if (!order_signature.parse(args, nargs, kwnames, slots)) return decline(Why::keyword);
-    bool keep = which == 1;
-    if (!parse_order(slots[0], &keep)) return decline(Why::keyword);
-    PyObject* out = copied(self, keep ? Order::keep : Order::c);
+    Order order = which == 1 ? Order::keep : Order::c;
+    if (!parse_order(slots[0], &order)) return decline(Why::keyword);
+    PyObject* out = copied(self, order);
     Fields* const f = fields(self);
     if (out) count_native(entry, f);
     return out;
@@ -286,8 +288,8 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     PyObject* slots[max_parameters];
     if (!astype_signature.parse(args, nargs, kwnames, slots) || !slots[0] || slots[3])
         return decline(Why::keyword);
-    bool keep = true;
-    if (!parse_order(slots[1], &keep)) return decline(Why::keyword);
+    Order order = Order::keep;
+    if (!parse_order(slots[1], &order)) return decline(Why::keyword);
     if (slots[2] && !is_text(slots[2], "unsafe")) return decline(Why::keyword);
     if (slots[4] && slots[4] != Py_True && slots[4] != Py_False) return decline(Why::keyword);
     Fields* const f = fields(self);
@@ -298,7 +300,7 @@ PyObject* astype_native(int, Entry* entry, PyObject* self, PyObject* const* args
     if (!descr) return nullptr;
     if (slots[4] == Py_False && descr == f->descr)
         return decline(Why::keyword);  // perhaps itself: NumPy's rules
-    PyObject* out = converted(self, descr, keep);
+    PyObject* out = converted(self, descr, order);
     if (out) count_native(entry, t, layout_of(f), f->nd, f->dimensions);
     return out;
 }

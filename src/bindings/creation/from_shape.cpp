@@ -155,8 +155,10 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
         (given && !slots[0]))
         return decline(Why::keyword);
     PyObject *const dtype = slots[given], *const order = slots[given + 1];
-    bool keep = true, subok;
-    if (!parse_order(order, &keep) || !parse_flag(slots[given + 2], &subok))
+    Order wanted = Order::keep;
+    bool subok;
+    if (!parse_order(order, &wanted) || (wanted != Order::c && wanted != Order::keep) ||
+        !parse_flag(slots[given + 2], &subok))
         return decline(Why::keyword);
     Fields const* f = fields(self);
     PyArray_Descr* descr = f->descr;
@@ -169,7 +171,7 @@ PyObject* like_native(int which, Entry* entry, PyObject* self, PyObject* const* 
     Element element;
     if (given && !scalar_element(slots[0], t, element)) return decline(Why::value);
     if (filling == Filling::ones) store_one(*table, t, element);
-    bool const c_order = !keep || f->flags & NPY_ARRAY_C_CONTIGUOUS;
+    bool const c_order = wanted == Order::c || f->flags & NPY_ARRAY_C_CONTIGUOUS;
     PyObject* out;
     if (c_order) {
         out = filling == Filling::zeros ? new_zeroed(f->nd, f->dimensions, descr)
@@ -311,7 +313,7 @@ PyObject* linspace_native(int, Entry* entry, PyObject*, PyObject* const* args, P
     table->arange[index(DType::float64)](&ends[0], &step, to, num);
     if (endpoint) std::memcpy(to + (num - 1) * npy_intp{sizeof(double)}, &ends[1], sizeof(double));
     if (t != DType::float64) {
-        PyObject* const other = converted(out, descr, false);
+        PyObject* const other = converted(out, descr, Order::c);
         Py_DECREF(out);
         return counted(entry, other);
     }

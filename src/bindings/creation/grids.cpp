@@ -130,6 +130,19 @@ bool parse_widths(PyObject* x, int nd, npy_intp (*widths)[2]) {
     return true;
 }
 
+// The places before and behind along axis d of a part of an array that begins at `at`.
+void fill_border(const Fields* f, int d, const npy_intp* widths, const npy_intp* part, char* at,
+                 Element& value, npy_intp size) {
+    npy_intp dims[NPY_MAXDIMS], again[NPY_MAXDIMS] = {};
+    std::copy(part, part + f->nd, dims);
+    char* const behind = at + (part[d] - widths[1]) * f->strides[d];
+    for (int side = 0; side < 2; ++side) {
+        dims[d] = widths[side];
+        if (PyArray_MultiplyList(dims, f->nd))
+            move_elements(f->nd, dims, value, again, side ? behind : at, f->strides, size);
+    }
+}
+
 }  // namespace
 
 PyObject* pad_native(int, Entry* entry, PyObject* self, PyObject* const* args, Py_ssize_t nargs,
@@ -152,11 +165,19 @@ PyObject* pad_native(int, Entry* entry, PyObject* self, PyObject* const* args, P
         if (__builtin_add_overflow(f->dimensions[d], widths[d][0], dims + d) ||
             __builtin_add_overflow(dims[d], widths[d][1], dims + d))
             return decline(Why::shape);
-    PyObject* const out = filled(new_array_as(f, dims), value);
+    // In few bytes the border costs more than all of them.
+    constexpr npy_intp few_bytes = 8192;
+    PyObject* out = new_array_as(f, dims);
     if (!out) return nullptr;
     Fields const* const o = fields(out);
+    bool const few = count_of(o) * item_size(t) <= few_bytes;
+    if (few) out = filled(out, value);
     char* inside = o->data;
-    for (int d = 0; d < f->nd; ++d) inside += widths[d][0] * o->strides[d];
+    for (int d = 0; d < f->nd; ++d) {
+        if (!few) fill_border(o, d, widths[d], dims, inside, value, item_size(t));
+        inside += widths[d][0] * o->strides[d];
+        dims[d] = f->dimensions[d];
+    }
     if (count_of(f))
         move_elements(f->nd, f->dimensions, f->data, f->strides, inside, o->strides, item_size(t));
     return counted(entry, out);

@@ -195,9 +195,9 @@ bool read_subscripts(PyObject* text, PyObject* const* operands, int n, Subscript
 
 // The axes of the result in NumPy's memory order, the outermost first. False: NumPy's choice.
 bool order_axes(const Subscripts& s, int terms, PyObject* order, int* perm) {
-    bool keep = true;
-    if (!parse_order(order, &keep)) return false;
-    if (!keep) {
+    Order wanted = Order::keep;
+    if (!parse_order(order, &wanted) || (wanted != Order::c && wanted != Order::keep)) return false;
+    if (wanted == Order::c) {
         for (int d = 0; d < s.kept; ++d) perm[d] = d;
         return true;
     }

@@ -354,7 +354,7 @@ PyObject* complex_product(const Table& table, const ProductCall& call, PyObject*
 // An exact array as one of dtype `descr`, which holds all its values: itself or a copy.
 py::object as_dtype(PyObject* a, PyArray_Descr* descr) {
     if (fields(a)->descr == descr) return py::reinterpret_borrow<py::object>(a);
-    return py::reinterpret_steal<py::object>(converted(a, descr, true));
+    return py::reinterpret_steal<py::object>(converted(a, descr, Order::keep));
 }
 
 // A product in the dtype that kernels compute in, rounded to dtype t, as NumPy has it. Steals it.

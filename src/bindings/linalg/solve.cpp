@@ -46,7 +46,7 @@ bool make_stack(const Fields* f, int f_axes, const Fields* g, int g_axes, Stack&
 // x, or its elements in dtype t. nullptr: declined, or an error.
 py::object with_dtype(PyObject* x, DType t) {
     if (!x || dtype_of(fields(x)->descr) == t) return py::reinterpret_borrow<py::object>(x);
-    return py::reinterpret_steal<py::object>(converted(x, descr_of(t), false));
+    return py::reinterpret_steal<py::object>(converted(x, descr_of(t), Order::c));
 }
 
 enum class Wanted : uint8_t { inverse, solution, determinant };

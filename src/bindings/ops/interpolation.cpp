@@ -22,7 +22,7 @@ py::object doubles(PyObject* x) {
     declined = Why::dtype;
     if (!is_exact(x) || !is_elementary(dtype_of(fields(x)->descr))) return {};
     if (dtype_of(fields(x)->descr) != DType::float64)
-        return py::reinterpret_steal<py::object>(converted(x, descr, false));
+        return py::reinterpret_steal<py::object>(converted(x, descr, Order::c));
     return py::reinterpret_steal<py::object>(is_run(fields(x)) ? new_ref(x) : c_ordered(x));
 }
 double* data_of(const py::object& a) { return reinterpret_cast<double*>(fields(a.ptr())->data); }

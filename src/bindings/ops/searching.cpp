@@ -31,7 +31,7 @@ py::object truth_of(PyObject* self) {
     if (t == DType::boolean)
         return py::reinterpret_steal<py::object>(
             f->flags & NPY_ARRAY_C_CONTIGUOUS ? new_ref(self) : c_ordered(self));
-    return py::reinterpret_steal<py::object>(converted(self, descr_of(DType::boolean), false));
+    return py::reinterpret_steal<py::object>(converted(self, descr_of(DType::boolean), Order::c));
 }
 
 // Positions in C order as indices along the axes of `shape`: those of one element lie `item` apart,

@@ -244,7 +244,7 @@ PyObject* norm(Entry* entry, PyObject* self, const ReduceCall& call) {
     if (!f->nd || !parse_axes(call.given[p_axis], f->nd, reduced)) return decline(Why::shape);
     if (!is_of_order_two(call, f, reduced)) return decline(Why::keyword);
     auto const floats = pybind11::reinterpret_steal<pybind11::object>(
-        is_floating(t) ? new_ref(self) : converted(self, descr_of(DType::float64), true));
+        is_floating(t) ? new_ref(self) : converted(self, descr_of(DType::float64), Order::keep));
     if (!floats) return nullptr;
     bool const one_run =
         is_none(call.given[p_axis]) &&

@@ -116,12 +116,25 @@ bool parse_dtype(PyObject* dtype, PyArray_Descr** descr) {
 
 bool is_c_order(PyObject* order) { return is_none(order) || is_text(order, "C"); }
 
-bool parse_order(PyObject* order, bool* keep) {
+bool parse_order(PyObject* order, Order* to) {
     if (!order) return true;
     if (!PyUnicode_CheckExact(order) || PyUnicode_GET_LENGTH(order) != 1) return false;
-    Py_UCS4 const c = PyUnicode_READ_CHAR(order, 0);
-    *keep = c == 'K';
-    return c == 'K' || c == 'C';
+    switch (PyUnicode_READ_CHAR(order, 0)) {
+        case 'C':
+            *to = Order::c;
+            return true;
+        case 'F':
+            *to = Order::fortran;
+            return true;
+        case 'A':
+            *to = Order::any;
+            return true;
+        case 'K':
+            *to = Order::keep;
+            return true;
+        default:
+            return false;
+    }
 }
 
 }  // namespace raptors

@@ -51,8 +51,10 @@ bool parse_dtype(PyObject* dtype, PyArray_Descr** descr);
 
 // None or "C".
 bool is_c_order(PyObject* order);
-// 'K' (keep) or 'C'; absent leaves *keep as it is.
-bool parse_order(PyObject* order, bool* keep);
+// NumPy's orders of elements in memory: 'C', 'F', 'A' (any) and 'K' (keep).
+enum class Order { c, fortran, any, keep };
+// Absent leaves *to as it is.
+bool parse_order(PyObject* order, Order* to);
 
 // The one output of a ufunc, which may be in a tuple; nullptr: none is given. Another tuple is
 // returned as it is.
