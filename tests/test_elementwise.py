@@ -137,14 +137,16 @@ def test_long_rows_in_steps(row: dict[str, Any], isa: str) -> None:
     """Rows of strided elements that are not packed: they are long, or several operands would have to be."""
     batch = []
     for dtype in row["types"]:
-        if numpy.dtype(dtype).itemsize not in (4, 8) or dtype == "complex64":
+        if numpy.dtype(dtype).itemsize < 4:
             continue
         x, y = operands(row, dtype, 40_000, samples.generator("steps", row["name"], dtype))
         for n in (100, 39_000):
+            if (row["name"], dtype) != ("multiply", "complex64"):  # NumPy's round otherwise backwards
+                batch.append((f"backwards {dtype} {n}", (x[n::-2], y[: n + 1 : 2])))
             batch += [
                 (f"both {dtype} {n}", (x[:n:2], y[:n:2])),
-                (f"backwards {dtype} {n}", (x[n::-2], y[: n + 1 : 2])),
                 (f"one {dtype} {n}", (x[: n // 2], y[:n:2])),
+                (f"scalar {dtype} {n}", (x[:n:2], y[0])),
             ]
     if batch:
         check_batch(row, batch)

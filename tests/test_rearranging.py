@@ -198,6 +198,18 @@ def test_padding(xp: Any, dtype: str) -> Iterator[Any]:
             yield (shape, layout, "keyword"), attempt(xp.pad, a, 1, stat_length=1)
 
 
+@pytest.mark.parametrize("dtype", NUMBERS)
+@numpy_parity(native=1.0, of="pad")
+def test_padding_of_long_arrays(xp: Any, dtype: str) -> Iterator[Any]:
+    """Those of which the border alone is filled."""
+    value = True if numpy.dtype(dtype) == bool else 1
+    for shape in ((20_000,), (150, 140), (20, 30, 40), (0, 3000), (3000, 0)):
+        whole = mine(xp, elements(dtype, shape))
+        for layout, a in (("C", whole), ("F", xp.asfortranarray(whole)), ("backwards", whole[::-1])):
+            for width in (0, 1, (2, 3), tuple((axis, 2 * axis + 1) for axis in range(len(shape)))):
+                yield (shape, layout, repr(width)), xp.pad(a, width, constant_values=value)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @numpy_parity(native=lambda dtype: 0.2 if dtype in NUMBERS else 0.0, of=("choose", "select"))
 def test_choices(xp: Any, dtype: str, isa: str) -> Iterator[Any]:

@@ -210,9 +210,10 @@ RAPTORS_INLINE Core core_for_rows(const Block& b, const Cores& cores) {
     return runs ? cores.core[scalar_mask] : nullptr;
 }
 
-// Whether rows go element by element: those that the caches may not hold, and of 8 bytes where
-// several operands would be packed. Measured on Zen 4, packed against that, a[::2] + b[::2] in us:
-// float64 10,000 5.9 and 4.0, 1M 1,900 and 970; float32 10,000 3.3 and 3.9, 1M 415 and 370.
+// Whether rows go in steps, without being packed: those that the caches may not hold, and of 8
+// bytes where several operands would be packed. Measured on Zen 4, packed against that, a[::2] +
+// b[::2] in us: float64 10,000 5.9 and 4.0, 1M 1,900 and 970; float32 10,000 3.3 and 3.9, 1M 415
+// and 370.
 bool goes_in_steps(const Block& b, const Cores& cores) noexcept {
     constexpr ptrdiff_t line = 64, far = 16384;
     if (!cores.stepping) return false;
@@ -221,6 +222,7 @@ bool goes_in_steps(const Block& b, const Cores& cores) noexcept {
         if (b.inner[i] > line || b.inner[i] < -line) return false;
         packed += b.inner[i] != cores.size[i] && b.inner[i] != 0;
     }
+    if (cores.steps_by_vectors) return packed > 0;
     return cores.size[0] == 8 ? b.n >= far || packed > 1 : b.n >= far && packed > 1;
 }
 

@@ -23,6 +23,7 @@ struct Cores {
     Core core[8];  // by the set of inputs that are one element for the whole run; null: none
     unsigned converted = 0;  // the set of arguments that cores take in another type, as floats
     SteppingCore stepping = nullptr;  // for long rows of long elements: packing them costs more
+    bool steps_by_vectors = false;    // it always does
     constexpr int arguments() const { return inputs + outputs; }
 };
 
@@ -238,6 +239,10 @@ struct BinaryKernel {
             cores.stepping =
                 stepping_core<F, OutputsOf<signature, T>, ComputedArgument<signature, 0, T>,
                               ComputedArgument<signature, 1, T>>;
+#if defined(__AVX2__)
+        if constexpr (is_complex<T> && is_complex<Argument<signature, signature.inputs(), T>>)
+            cores.stepping = step_pairs<F, Real<T>>, cores.steps_by_vectors = true;
+#endif
         return cores;
     }
     static constexpr Cores cores =

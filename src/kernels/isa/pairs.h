@@ -19,6 +19,23 @@ struct Pairs {
     Vec<R, bytes> parts;
 
     static RAPTORS_INLINE Pairs load(const void* p) { return {get<Vec<R, bytes>>(p)}; }
+    // Those that are `step` bytes apart.
+    static RAPTORS_INLINE Pairs collect(const char* p, ptrdiff_t step) {
+        auto const two = [&](ptrdiff_t i) {  // doubles, of the bits of a pair or of two
+            if constexpr (sizeof(R) == 8) return get<__m128d>(p + i * step);
+            return _mm_set_pd(get<double>(p + (2 * i + 1) * step), get<double>(p + 2 * i * step));
+        };
+        return {Vec<R, bytes>(_mm256_set_m128d(two(1), two(0)))};
+    }
+    RAPTORS_INLINE void spread(char* p, ptrdiff_t step) const {
+        auto const all = __m256d(parts);
+        if constexpr (sizeof(R) == 8) {
+            put(p, _mm256_castpd256_pd128(all));
+            put(p + step, _mm256_extractf128_pd(all, 1));
+        } else {
+            for (int i = 0; i < n; ++i) put(p + i * step, all[i]);
+        }
+    }
     // Fewer of them, and the first one again.
     static RAPTORS_INLINE Pairs load_part(const void* p, ptrdiff_t count) {
         Pairs some = repeat(get<complex<R>>(p));
@@ -26,12 +43,10 @@ struct Pairs {
         return some;
     }
     static RAPTORS_INLINE Pairs repeat(complex<R> x) {
-        Pairs all;
-        for (int i = 0; i < 2 * n; i += 2) {
-            all.parts[i] = x.re;
-            all.parts[i + 1] = x.im;
-        }
-        return all;
+        if constexpr (sizeof(R) == 4)
+            return {Vec<R, bytes>(_mm256_set1_pd(__builtin_bit_cast(double, x)))};
+        else
+            return {Vec<R, bytes>(_mm256_set_pd(x.im, x.re, x.im, x.re))};
     }
 };
 template <class R>
@@ -76,6 +91,28 @@ RAPTORS_INLINE ptrdiff_t compute_pairs(char* out, ptrdiff_t n, const In&... in) 
         return n;
     }
     return 0;
+}
+
+// n elements that are `step` bytes apart, as SteppingCore in loops.h.
+template <class F, class R>
+void step_pairs(char* const* data, const ptrdiff_t* step, ptrdiff_t n) noexcept {
+    const char *x = data[0], *y = data[1];
+    char* to = data[2];
+    ptrdiff_t const x_step = step[0], y_step = step[1], to_step = step[2];
+    ptrdiff_t i = 0;
+    RAPTORS_UNROLL
+    for (; i + Pairs<R>::n <= n; i += Pairs<R>::n) {
+        F::apply(Pairs<R>::collect(x, x_step), Pairs<R>::collect(y, y_step)).spread(to, to_step);
+        x += Pairs<R>::n * x_step;
+        y += Pairs<R>::n * y_step;
+        to += Pairs<R>::n * to_step;
+    }
+    for (; i < n; ++i) {
+        F::apply(Pairs<R>::collect(x, 0), Pairs<R>::collect(y, 0)).spread(to, 0);
+        x += x_step;
+        y += y_step;
+        to += to_step;
+    }
 }
 #else
 template <class R>
