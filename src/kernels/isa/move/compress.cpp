@@ -85,48 +85,14 @@ RAPTORS_INLINE void by_pieces(const char* mask, ptrdiff_t begin, ptrdiff_t n, co
     }
 }
 
-// Elements of a piece that are found, to and from a run of them.
-template <class Copy>
-RAPTORS_INLINE void gather(char* run, const char* from, const Found& found, ptrdiff_t count,
-                           Copy copy) {
+// body(at, j) for the first `count` found elements, where the j-th lies at `at` in the piece.
+template <class Body>
+RAPTORS_INLINE void for_each_found(const Found& found, ptrdiff_t count, const Body& body) {
     if (found.all()) {
-        for (ptrdiff_t j = 0; j < count; ++j) copy(run + j * copy.size, from + j * copy.size);
+        for (ptrdiff_t j = 0; j < count; ++j) body(j, j);
     } else {
         RAPTORS_UNROLL
-        for (ptrdiff_t j = 0; j < count; ++j)
-            copy(run + j * copy.size, from + found.position[j] * copy.size);
-    }
-}
-template <class Copy>
-RAPTORS_INLINE void scatter(char* to, const char* run, const Found& found, ptrdiff_t count,
-                            Copy copy) {
-    if (found.all()) {
-        for (ptrdiff_t j = 0; j < count; ++j) copy(to + j * copy.size, run + j * copy.size);
-    } else {
-        RAPTORS_UNROLL
-        for (ptrdiff_t j = 0; j < count; ++j)
-            copy(to + found.position[j] * copy.size, run + j * copy.size);
-    }
-}
-// Those of the other array in the same places, or one value, read before.
-template <class Copy>
-RAPTORS_INLINE void assign(char* to, const char* from, const Found& found, Copy copy) {
-    if (found.all()) {
-        for (ptrdiff_t j = 0; j < found.count; ++j) copy(to + j * copy.size, from + j * copy.size);
-    } else {
-        RAPTORS_UNROLL
-        for (ptrdiff_t j = 0; j < found.count; ++j)
-            copy(to + found.position[j] * copy.size, from + found.position[j] * copy.size);
-    }
-}
-template <class Copy, class Value>
-RAPTORS_INLINE void assign_one(char* to, Value value, const Found& found, Copy copy) {
-    if (found.all()) {
-        for (ptrdiff_t j = 0; j < found.count; ++j) copy.write(to + j * copy.size, value);
-    } else {
-        RAPTORS_UNROLL
-        for (ptrdiff_t j = 0; j < found.count; ++j)
-            copy.write(to + found.position[j] * copy.size, value);
+        for (ptrdiff_t j = 0; j < count; ++j) body(ptrdiff_t{found.position[j]}, j);
     }
 }
 
@@ -292,7 +258,11 @@ void compress(const char* mask, const char* in, char* to, ptrdiff_t n, ptrdiff_t
         if (is_dense(total, n)) compress_lines<copy.whole>(mask, in, to, n, total, i, k);
         by_pieces(mask, i, n, [&](const Found& found) {
             ptrdiff_t const count = smaller(found.count, total - k);
-            gather(to + k * copy.size, in + found.begin * copy.size, found, count, copy);
+            char* const out = to + k * copy.size;
+            const char* const from = in + found.begin * copy.size;
+            for_each_found(found, count, [=](ptrdiff_t at, ptrdiff_t j) {
+                copy(out + j * copy.size, from + at * copy.size);
+            });
             k += count;
             return k < total;
         });
@@ -346,8 +316,9 @@ void nonzero(const char* mask, int64_t* positions, ptrdiff_t n, ptrdiff_t total)
     by_pieces(mask, i, n, [&](const Found& found) {
         ptrdiff_t const count = smaller(found.count, total - k);
         int64_t* const out = positions + k;
-        RAPTORS_INDEPENDENT
-        for (ptrdiff_t j = 0; j < count; ++j) out[j] = found.begin + found.position[j];
+        for_each_found(found, count, [=, begin = found.begin](ptrdiff_t at, ptrdiff_t j) {
+            out[j] = begin + at;
+        });
         k += count;
         return k < total;
     });
@@ -361,10 +332,15 @@ void copy_masked(const char* mask, const char* values, ptrdiff_t step, char* to,
         auto const value = copy.read(values);
         by_pieces(mask, done, n, [&](const Found& found) {
             char* const out = to + found.begin * copy.size;
+            const char* const from = values + found.begin * step;
             if (step)
-                assign(out, values + found.begin * copy.size, found, copy);
+                for_each_found(found, found.count, [=](ptrdiff_t at, ptrdiff_t) {
+                    copy(out + at * copy.size, from + at * copy.size);
+                });
             else
-                assign_one(out, value, found, copy);
+                for_each_found(found, found.count, [=](ptrdiff_t at, ptrdiff_t) {
+                    copy.write(out + at * copy.size, value);
+                });
             return true;
         });
     });
@@ -378,7 +354,11 @@ void expand(const char* mask, const char* values, char* to, ptrdiff_t n, ptrdiff
         if (is_dense(total, n)) expand_lines<copy.whole>(mask, values, to, n, total, i, k);
         by_pieces(mask, i, n, [&](const Found& found) {
             ptrdiff_t const count = smaller(found.count, total - k);
-            scatter(to + found.begin * copy.size, values + k * copy.size, found, count, copy);
+            char* const out = to + found.begin * copy.size;
+            const char* const from = values + k * copy.size;
+            for_each_found(found, count, [=](ptrdiff_t at, ptrdiff_t j) {
+                copy(out + at * copy.size, from + j * copy.size);
+            });
             k += count;
             return k < total;
         });
