@@ -88,6 +88,22 @@ def test_copies(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
             yield (f"ascontiguousarray {label}", xp.ascontiguousarray(a))
 
 
+@pytest.mark.parametrize("dtype", ["?", "i2", "f4", "M8[s]", "c16", "V3", "S20"])
+@numpy_parity()
+def test_transposed_of_every_shape(xp: Any, dtype: str, isa: str) -> Iterator[Any]:
+    """Tiles and what they leave over, few lines, lines of few elements, axes that run backwards."""
+    lengths = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65)
+    shapes = [(r, c) for r in lengths for c in lengths]
+    shapes += [(r, c) for few in (2, 3, 4, 7, 15) for r, c in ((few, 1100), (1100, few))]
+    shapes += [(40, 256), (40, 1024), (1100, 40)]
+    for shape in shapes:
+        a = mine(xp, elements(numpy.dtype(dtype), shape))
+        yield (shape, "as it is"), a.T.copy()
+        yield (shape, "rotated"), a.T[::-1].copy()
+        yield (shape, "mirrored"), a.T[:, ::-1].copy()
+        yield (shape, "in Fortran order"), a[::-1].copy(order="F")
+
+
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name != "padded"])
 @numpy_parity(
     native=lambda dtype: 0.0 if ">" in dtype or dtype == "array" else 1.0, reason="results are native"

@@ -84,48 +84,6 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
     for (int i = 0; i < n; ++i) memcpy(to + i * to_step, n > group ? &y[i] : &x[i], sizeof(V));
 }
 
-// How many lines, so many bytes apart, are gone through side by side: those that have a cache line
-// each in half of L1, if they are a power of two apart, so that few sets hold all; else as many as
-// L2 holds, which is enough, and longer runs of what is written.
-constexpr ptrdiff_t lines_side_by_side(ptrdiff_t step) {
-    constexpr int line_bits = 6, page_bits = 12;  // a set of L1 is found by the bits between
-    constexpr ptrdiff_t ways = 4, few = 32, most = 1024;
-    int const bits = step ? __builtin_ctzll(static_cast<unsigned long long>(step)) : page_bits;
-    int const fixed = bits < line_bits ? line_bits : bits < page_bits ? bits : page_bits;
-    ptrdiff_t const in_l1 = ways << (page_bits - fixed);
-    return in_l1 < few ? in_l1 : most;
-}
-
-// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements, along those:
-// several side by side, at least so many.
-template <class U, int most = 32>
-void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
-               ptrdiff_t length, ptrdiff_t least = TileRow<U, most>::n) noexcept {
-    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = sizeof(U);
-    ptrdiff_t const fit = lines_side_by_side(from_step) / tile * tile;
-    ptrdiff_t const across = fit < least ? least : fit;
-    if (lines < tile || length < tile) {
-        for (ptrdiff_t b = 0; b < length; ++b)
-            for (ptrdiff_t a = 0; a < lines; ++a)
-                put(to + b * to_step + a * size, get<U>(from + a * from_step + b * size));
-        return;
-    }
-    auto const one = [&](ptrdiff_t a, ptrdiff_t b) {  // the last ones overlap those before
-        a = smaller(a, lines - tile);
-        b = smaller(b, length - tile);
-        transpose_tile<U, most>(to + b * to_step + a * size, to_step,
-                                from + a * from_step + b * size, from_step);
-    };
-    if (across == tile) {
-        for (ptrdiff_t a = 0; a < lines; a += tile)
-            for (ptrdiff_t b = 0; b < length; b += tile) one(a, b);
-    } else {
-        for (ptrdiff_t first = 0; first < lines; first += across)
-            for (ptrdiff_t b = 0; b < length; b += tile)
-                for (ptrdiff_t a = first; a < smaller(lines, first + across); a += tile) one(a, b);
-    }
-}
-
 template <class U, int... i>
 RAPTORS_INLINE void gather_group(char* to, const char* from, ptrdiff_t step,
                                  std::integer_sequence<int, i...>) {
@@ -155,6 +113,9 @@ void gather(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
     } else if (step == 2 * size) {
         RAPTORS_INDEPENDENT
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[2 * i];
+    } else if (step == 3 * size) {
+        RAPTORS_INDEPENDENT
+        for (ptrdiff_t i = 0; i < n; ++i) out[i] = in[3 * i];
     } else if constexpr (sizeof(U) == 16) {
         for (ptrdiff_t i = 0; i < n; ++i) out[i] = *reinterpret_cast<const E*>(from + i * step);
     } else {
@@ -183,6 +144,62 @@ void scatter(char* to, const char* from, ptrdiff_t n, ptrdiff_t step) noexcept {
     } else {
         RAPTORS_UNROLL
         for (ptrdiff_t i = 0; i < n; ++i) *reinterpret_cast<E*>(to + i * step) = in[i];
+    }
+}
+
+// How many lines, so many bytes apart, are gone through side by side: those that have a cache line
+// each in half of L1, if they are a power of two apart, so that few sets hold all; else as many as
+// L2 holds, which is enough, and longer runs of what is written.
+constexpr ptrdiff_t lines_side_by_side(ptrdiff_t step) {
+    constexpr int line_bits = 6, page_bits = 12;  // a set of L1 is found by the bits between
+    constexpr ptrdiff_t ways = 4, few = 32, most = 1024;
+    int const bits = step ? __builtin_ctzll(static_cast<unsigned long long>(step)) : page_bits;
+    int const fixed = bits < line_bits ? line_bits : bits < page_bits ? bits : page_bits;
+    ptrdiff_t const in_l1 = ways << (page_bits - fixed);
+    return in_l1 < few ? in_l1 : most;
+}
+
+// Transposes few lines, or lines of few elements, one by one, in pieces that L1 holds.
+template <class U>
+void transpose_few(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step,
+                   ptrdiff_t lines, ptrdiff_t length) noexcept {
+    constexpr ptrdiff_t size = sizeof(U), piece = 512;
+    if (length < lines) {
+        for (ptrdiff_t a = 0; a < lines; a += piece)
+            for (ptrdiff_t b = 0; b < length; ++b)
+                gather<U>(to + b * to_step + a * size, from + a * from_step + b * size,
+                          smaller(piece, lines - a), from_step);
+    } else {
+        for (ptrdiff_t b = 0; b < length; b += piece)
+            for (ptrdiff_t a = 0; a < lines; ++a)
+                scatter<U>(to + b * to_step + a * size, from + a * from_step + b * size,
+                           smaller(piece, length - b), to_step);
+    }
+}
+
+// Reads `lines` lines of `length` elements, writes `length` lines of `lines` elements, along those:
+// several side by side, at least so many.
+template <class U, int most = 32>
+void transpose(char* to, ptrdiff_t to_step, const char* from, ptrdiff_t from_step, ptrdiff_t lines,
+               ptrdiff_t length, ptrdiff_t least = TileRow<U, most>::n) noexcept {
+    constexpr ptrdiff_t tile = TileRow<U, most>::n, size = sizeof(U);
+    ptrdiff_t const fit = lines_side_by_side(from_step) / tile * tile;
+    ptrdiff_t const across = fit < least ? least : fit;
+    if (lines < tile || length < tile)
+        return transpose_few<U>(to, to_step, from, from_step, lines, length);
+    auto const one = [&](ptrdiff_t a, ptrdiff_t b) {  // the last ones overlap those before
+        a = smaller(a, lines - tile);
+        b = smaller(b, length - tile);
+        transpose_tile<U, most>(to + b * to_step + a * size, to_step,
+                                from + a * from_step + b * size, from_step);
+    };
+    if (across == tile) {
+        for (ptrdiff_t a = 0; a < lines; a += tile)
+            for (ptrdiff_t b = 0; b < length; b += tile) one(a, b);
+    } else {
+        for (ptrdiff_t first = 0; first < lines; first += across)
+            for (ptrdiff_t b = 0; b < length; b += tile)
+                for (ptrdiff_t a = first; a < smaller(lines, first + across); a += tile) one(a, b);
     }
 }
 
