@@ -107,7 +107,8 @@ PyObject* round_scaled(Entry* entry, PyObject* self, npy_intp decimals, PyObject
                          decimals, powers[decimals > 0 ? decimals : -decimals]))
         return nullptr;
     PyObject* const result =
-        whole ? converted(out.ptr(), descr_of_num[f->descr->type_num], Order::keep) : out.release().ptr();
+        whole ? converted(out.ptr(), descr_of_num[f->descr->type_num], Order::keep)
+              : out.release().ptr();
     return counted(entry, result);
 }
 
