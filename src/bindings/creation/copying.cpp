@@ -118,7 +118,7 @@ namespace {
 
 // The axes of a copy of an array, the outermost first.
 void order_axes(const Fields* f, Order order, int* perm) {
-    perm[0] = 0;  // a compiler sees that it is set
+    perm[0] = 0;  // GCC warns of arrays without axes otherwise
     int const both = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS;
     if (order == Order::any)
         order = (f->flags & both) == NPY_ARRAY_F_CONTIGUOUS ? Order::fortran : Order::c;

@@ -1,6 +1,6 @@
-// Complex numbers in a register, real and imaginary parts in turn, as they lie in memory: for
-// products the compiler takes the parts asunder and puts them together again, which AVX2 does with
-// twice as many instructions.
+// Complex numbers in a register, real and imaginary parts in turn, as they lie in memory. For
+// products the compiler separates the parts and interleaves them again, which takes AVX2 twice as
+// many instructions.
 #pragma once
 #if defined(__AVX2__)
 #include <immintrin.h>

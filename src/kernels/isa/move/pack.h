@@ -58,7 +58,7 @@ RAPTORS_INLINE void transpose_tile(char* to, ptrdiff_t to_step, const char* from
     for (int i = 0; i < n; ++i) {
         memcpy(&x[i], from + i * from_step, sizeof(V));
 #if defined(__AVX2__)
-        asm("" : "+x"(x[i]));  // once: each shuffle would load its operand again
+        asm("" : "+x"(x[i]));  // else each shuffle loads its operand again
 #endif
     }
     RAPTORS_WHOLE
